@@ -1,0 +1,49 @@
+# ringlane: `make demo` runs the main job, `make test` the tests. Both set up what they need.
+
+PYTHON ?= python3.11
+TARGET ?= virtual
+SPEED ?= 8
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## Show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
+	@echo "board's port as TARGET=/dev/ttyACM0. test takes UF2=firmware.uf2 for the emulated RP2040."
+
+setup: $(READY) ## Create .venv with the pinned packages
+
+demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED=8 SECONDS=60]
+	$(BIN)/python firmware/heart/run.py --target $(TARGET) --speed $(SPEED) \
+	    $(if $(UF2),--uf2 $(UF2)) $(if $(SECONDS),--seconds $(SECONDS))
+
+test: $(READY) ## Every test, in under five minutes
+	RINGLANE_UF2="$(UF2)" $(BIN)/pytest
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## mypy: the stubs and the host part
+	$(BIN)/mypy
+
+bench: $(READY) ## Against what you would write instead
+	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))
+
+soak: $(READY) ## The long sweeps
+	RINGLANE_UF2="$(UF2)" RINGLANE_SOAK=1 $(BIN)/pytest
+
+board: $(READY) ## Start a virtual board and print its port
+	$(BIN)/python -m ringlane_host.virtual_board
+
+clean: ## Remove .venv and everything built
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis lib/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+.PHONY: help setup demo test lint types bench soak board clean

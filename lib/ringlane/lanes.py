@@ -1,0 +1,965 @@
+"""Lanes: the engine under every channel.
+
+A *lane* is a ring of fixed slots with exactly one producing context and one consuming context.
+Every channel is a set of lanes in one block of memory; a pattern (priority.py, channel.py, ...)
+is only a rule for which lane a message enters and which lane is read next.
+
+Words
+    slot        room for one message: size and class, timestamp, payload rounded up to words
+    capacity    slots in a lane, every one of them usable
+    head        the next slot to write: the producer's
+    tail        the next slot to read: the consumer's
+    dropped     messages that found their lane full; refused: larger than a slot, or after close()
+    high_water  the most messages a lane has held at once
+    latency     clock ticks from send to recv
+    context     what needs a lane of its own: a hard handler and whatever it can interrupt; each
+                core where there is no GIL. All tasks and soft handlers of one core are one context
+
+Memory model
+    The producer alone writes head, the consumer alone writes tail, and each stores its index last:
+    head after the slot is written, tail after the slot is copied out. That needs no lock and no
+    compare-and-swap, given that the other side sees the stores in program order:
+    one core        always: viper emits loads and stores in source order
+    RP2040          both M0+ cores issue loads and stores in order
+    ESP32 family    the GIL orders everything that Python does
+    x86-64          total store order
+    RP2350          two M33 cores are weakly ordered by the architecture: a lane between them would
+                    need a fence before the index store. Within one core nothing is needed.
+
+Indices run over [0, 2 * capacity) and wrap by comparison, so that full (capacity apart) and empty
+(equal) differ without a spare slot, for any capacity, and no index nears the small-int limit. Loads are signed on 32-bit chips and unsigned on 64-bit hosts, so a word that may have its
+top bit set is only ever compared after a mask.
+
+The verbs are viper functions nested in a plain factory, closing over the block: no look-up in
+self, and `channel.send` as a value allocates nothing. Viper verbs take positional arguments only;
+a keyword gives "function doesn't take keyword arguments", a wrong count "function takes N
+positional arguments but M were given", where both numbers count what the verb closes over too.
+"""
+
+import gc
+import struct
+
+import micropython
+from micropython import const
+
+from .clock import Clock, default
+
+# A block holds, in this order: the receiver's words, each sender's words, the lane headers (class
+# by class, within a class sender by sender) and the slots. Offsets are in words from the start of
+# the part they belong to, other figures in bytes.
+
+# The receiver's words.
+_LANES = const(0)  # from here to the first lane header
+_LANES_END = const(1)  # from here to the end of the last one
+_PITCH = const(2)  # bytes of a slot
+_RX_CLOCK = const(3)  # address of the clock's register, 0: call the clock's ticks()
+_MASK = const(4)  # the clock's period - 1
+_STAMP = const(5)  # timestamp of the message last received. Owner: receiver
+_RX_ADDRESS = const(6)  # the receive buffer last checked. Owner: receiver
+_RX_LENGTH = const(7)
+_RX_META = const(8)  # size and class that stand in the result. Owner: receiver
+_WORDS_ADDRESS = const(9)  # the array last checked by recv_words. Owner: receiver
+_WORDS_LENGTH = const(10)
+_RX_BYTES = const(44)
+
+# A sender's words.
+_CLOCK = const(0)  # as _RX_CLOCK, but 0 while _AT_SET. Owner: sender
+_LIMIT = const(1)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_OWN_LANES = const(2)  # from here to its lane header of the first class
+_CLASS_STEP = const(3)  # from there to the next class's, 0: all classes share one lane
+_OWN_PITCH = const(4)  # bytes of a slot
+_REGISTER = const(5)  # as _RX_CLOCK
+_AT_SET = const(6)  # 1: the next message is stamped _AT. Owner: sender
+_AT = const(7)
+_TX_ADDRESS = const(8)  # the message buffer last checked. Owner: sender
+_TX_LENGTH = const(9)
+_TX_BYTES = const(40)
+
+# A lane's header.
+_HEAD = const(0)  # Owner: producer; the consumer reads it.
+_TAIL = const(1)  # Owner: consumer; the producer reads it.
+_CAPACITY = const(2)
+_FIRST = const(3)  # from this header to the lane's first slot
+_REST = const(4)  # from this header to that of the class's last sender
+_DROPPED = const(5)  # Owner: producer
+_REFUSED = const(6)  # Owner: producer
+_HIGH_WATER = const(7)  # Owner: producer
+_RECEIVED = const(8)  # Owner: consumer
+_LANE_BYTES = const(36)
+
+# A slot: its words, then the payload.
+_META = const(0)  # size | class << 16
+_TIME = const(1)
+_SLOT_BYTES = const(8)
+
+named = {}  # name -> channel, for report()
+
+
+@micropython.viper
+def _load(block, word: int) -> int:
+    return ptr32(block)[word] & 0x3FFFFFFF
+
+
+@micropython.viper
+def _store(block, word: int, value: int):
+    ptr32(block)[word] = value
+
+
+def whole(what, value, low, high):
+    """Return `value` if it is an int in low..high, else raise an error that names it."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("%s must be an int, not %r" % (what, value))
+    if not low <= value <= high:
+        raise ValueError("%s must be %d to %d, not %r" % (what, low, high, value))
+    return value
+
+
+def check_message(data):
+    """Raise TypeError unless len(data) is its size in bytes. Allocates nothing if it is."""
+    kind = type(data)
+    if kind is bytearray or kind is bytes:
+        return
+    if kind is not str:
+        try:
+            # Nothing is read; it fails where the offset is beyond the last byte.
+            struct.unpack_from("", data, len(data) + 1)
+        except TypeError:
+            pass
+        except Exception:
+            return
+        else:
+            raise TypeError(
+                _sentence("message items must be bytes, not those of %s", kind.__name__)
+            )
+    raise TypeError(_sentence("message must be bytes-like, not %s", kind.__name__))
+
+
+def check_buffer(buf):
+    """Raise TypeError unless `buf` is byte-wide and writable. Allocates nothing if it is."""
+    if type(buf) is not bytearray:
+        check_message(buf)
+        try:
+            struct.pack_into("", buf, 0)  # writes nothing, but asks for a writable buffer
+        except TypeError:
+            raise TypeError(
+                _sentence("receive buffer must be writable, not %s", type(buf).__name__)
+            )
+
+
+def check_words(words):
+    """Raise TypeError unless `words` is an array of 4-byte items. Allocates nothing if it is."""
+    try:
+        struct.pack_into("", words, 0)
+        # Fails where the offset is beyond the last byte: so not here, ...
+        struct.unpack_from("", words, len(words) * 4)
+        try:
+            struct.unpack_from("", words, len(words) * 4 + 1)
+        except Exception:
+            return  # ... but here.
+    except Exception:
+        pass
+    raise TypeError(
+        _sentence("words must be an array of 'i' or 'I', not %s", type(words).__name__)
+    )
+
+
+def _sentence(text, value, second=None):
+    # In a hard handler there is no memory to name the value: check() at set-up does.
+    try:
+        return text % (value if second is None else (value, second))
+    except MemoryError:
+        return text
+
+
+def make_sender(block, slow):
+    """Return (send, send_word, send_at, send_word_at) of the sender whose words begin `block`.
+
+    A call of a closure allocates when cells and arguments together are more than five
+    (MicroPython, objclosure.c), so what is not on the hot path hangs on one object, `slow`.
+    """
+    size_of = len  # a closure is read faster than a global
+
+    @micropython.viper
+    def send(data, priority: int) -> bool:
+        """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
+
+        True: queued. False, and counted: the lane is full (dropped), or the message is larger than
+        a slot or the channel closed (refused). Raises TypeError if `data` is not bytes-like or its
+        items are not bytes, ValueError if the class is not 0..4 or has no capacity; then nothing
+        has changed.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
+        """
+        part = ptr32(block)
+        # The clock comes first: until head is loaded, whatever runs in between does no harm.
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(slow._ticks())
+        size = int(size_of(data))
+        source = int(ptr8(data))
+        # Addresses are compared in 30 bits: enough for a chip, and a 64-bit host has 64 of them.
+        if size != part[_TX_LENGTH] or (source - part[_TX_ADDRESS]) & 0x3FFFFFFF:
+            slow._check_message(data)
+            part[_TX_LENGTH] = size
+            part[_TX_ADDRESS] = source
+        if priority < 0 or priority > 4:
+            slow._bad_class(priority)
+        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_CLASS_STEP])
+        if size >= part[_LIMIT]:
+            lane[_REFUSED] += 1
+            return False
+        head = lane[_HEAD]
+        capacity = lane[_CAPACITY]
+        used = head - lane[_TAIL]  # Bound: tail may move meanwhile, so used can only be too large.
+        if used < 0:
+            used += capacity + capacity
+        if used >= capacity:
+            if not capacity:
+                slow._unused_class(priority)
+            lane[_DROPPED] += 1
+            return False
+        index = head
+        if index >= capacity:
+            index -= capacity
+        slot = ptr32(int(lane) + lane[_FIRST] + index * part[_OWN_PITCH])
+        slot[_META] = size | priority << 16
+        slot[_TIME] = now
+        target = int(slot) + 8
+        end = source + size
+        if not source & 3:  # an unaligned word access is a HardFault on the M0+
+            last = end - 16
+            while source <= last:
+                words = ptr32(source)
+                to = ptr32(target)
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                source += 16
+                target += 16
+            last = end - 4
+            while source <= last:
+                ptr32(target)[0] = ptr32(source)[0]
+                source += 4
+                target += 4
+        while source < end:
+            ptr8(target)[0] = ptr8(source)[0]
+            source += 1
+            target += 1
+        head += 1
+        if head == capacity + capacity:
+            head = 0
+        lane[_HEAD] = (
+            head  # Order: slot before head, so the consumer sees no half-written message.
+        )
+        used += 1
+        if used > lane[_HIGH_WATER]:
+            lane[_HIGH_WATER] = used
+        return True
+
+    @micropython.viper
+    def send_word(value: int, priority: int) -> bool:
+        """Queue the low 32 bits of `value` as a message of 4 bytes, little-endian on every board.
+
+        Outcomes, errors and context as send.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
+        """
+        part = ptr32(block)
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(slow._ticks())
+        if priority < 0 or priority > 4:
+            slow._bad_class(priority)
+        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_CLASS_STEP])
+        if 4 >= part[_LIMIT]:
+            lane[_REFUSED] += 1
+            return False
+        head = lane[_HEAD]
+        capacity = lane[_CAPACITY]
+        used = head - lane[_TAIL]  # Bound: tail may move meanwhile, so used can only be too large.
+        if used < 0:
+            used += capacity + capacity
+        if used >= capacity:
+            if not capacity:
+                slow._unused_class(priority)
+            lane[_DROPPED] += 1
+            return False
+        index = head
+        if index >= capacity:
+            index -= capacity
+        slot = ptr32(int(lane) + lane[_FIRST] + index * part[_OWN_PITCH])
+        slot[_META] = 4 | priority << 16
+        slot[_TIME] = now
+        slot[2] = value
+        head += 1
+        if head == capacity + capacity:
+            head = 0
+        lane[_HEAD] = (
+            head  # Order: slot before head, so the consumer sees no half-written message.
+        )
+        used += 1
+        if used > lane[_HIGH_WATER]:
+            lane[_HIGH_WATER] = used
+        return True
+
+    @micropython.viper
+    def send_at(data, priority: int, ticks: int):
+        """As send, stamped `ticks` of the channel's clock: when the event was, not this call.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
+        """
+        part = ptr32(block)
+        part[_AT] = ticks
+        part[_AT_SET] = 1
+        part[_CLOCK] = 0
+        return send(data, priority)
+
+    @micropython.viper
+    def send_word_at(value, priority: int, ticks: int):
+        """As send_word, stamped `ticks` of the channel's clock.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
+        """
+        part = ptr32(block)
+        part[_AT] = ticks
+        part[_AT_SET] = 1
+        part[_CLOCK] = 0
+        return send_word(value, priority)
+
+    return send, send_word, send_at, send_word_at
+
+
+def make_receiver(block, slow):
+    """Return (recv, recv_word, recv_words, skip, clear, timestamp) of the receiver of `block`.
+
+    `slow` is as in make_sender.
+    """
+    size_of = len
+    result = [0, 0, 0]
+
+    @micropython.viper
+    def recv(buf):
+        """Take the next message: copy it to the start of `buf`.
+
+        Return the receiver's own list [size, priority, latency], or None if no message is queued.
+        The next recv reuses the list: unpack it before any await, tuple(m) keeps it, and never
+        write into it. Latency is in clock ticks, modulo the clock's period. Raises TypeError
+        if `buf` is not writable or its items are not bytes, ValueError if the message is larger
+        than `buf`; then the message stays: recv with a larger buffer, or skip().
+
+        Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
+        """
+        room = int(size_of(buf))
+        target = int(ptr8(buf))
+        part = ptr32(block)
+        if room != part[_RX_LENGTH] or (target - part[_RX_ADDRESS]) & 0x3FFFFFFF:
+            slow._check_buffer(buf)
+            part[_RX_LENGTH] = room
+            part[_RX_ADDRESS] = target
+        lane = int(part) + part[_LANES]
+        end = int(part) + part[_LANES_END]
+        header = ptr32(lane)
+        while header[_HEAD] == header[_TAIL]:  # the most urgent class first
+            lane += _LANE_BYTES
+            if lane == end:
+                return None
+            header = ptr32(lane)
+        if header[_REST]:
+            header = ptr32(int(part) + int(slow._next_lane()))
+        tail = header[_TAIL]
+        index = tail
+        if index >= header[_CAPACITY]:
+            index -= header[_CAPACITY]
+        slot = ptr32(int(header) + header[_FIRST] + index * part[_PITCH])
+        meta = slot[_META]
+        size = meta & 0xFFFF
+        if size > room:
+            slow._small_buffer(size, room)
+        source = int(slot) + 8
+        end = source + size
+        if not target & 3:
+            last = end - 16
+            while source <= last:
+                words = ptr32(source)
+                to = ptr32(target)
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                source += 16
+                target += 16
+            last = end - 4
+            while source <= last:
+                ptr32(target)[0] = ptr32(source)[0]
+                source += 4
+                target += 4
+        while source < end:
+            ptr8(target)[0] = ptr8(source)[0]
+            source += 1
+            target += 1
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(slow._ticks())
+        part[_STAMP] = stamp
+        if meta != part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
+            result[0] = size
+            result[1] = meta >> 16
+            part[_RX_META] = meta
+        result[2] = (now - stamp) & part[_MASK]
+        tail += 1
+        if tail == header[_CAPACITY] + header[_CAPACITY]:
+            tail = 0
+        header[_RECEIVED] += 1
+        header[_TAIL] = (
+            tail  # Order: copy before tail, so the producer cannot reuse the slot early.
+        )
+        return result
+
+    @micropython.viper
+    def recv_word():
+        """Take the next message, which must be of 4 bytes, as a word.
+
+        Return the list [value, priority, latency] as recv does, value in -2**31..2**31-1 (one
+        beyond +-2**30 allocates on a 32-bit board), or None if no message is queued. Raises
+        ValueError if the message is of another size; it stays: recv() or skip() takes it.
+
+        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
+        """
+        part = ptr32(block)
+        lane = int(part) + part[_LANES]
+        end = int(part) + part[_LANES_END]
+        header = ptr32(lane)
+        while header[_HEAD] == header[_TAIL]:
+            lane += _LANE_BYTES
+            if lane == end:
+                return None
+            header = ptr32(lane)
+        if header[_REST]:
+            header = ptr32(int(part) + int(slow._next_lane()))
+        tail = header[_TAIL]
+        index = tail
+        if index >= header[_CAPACITY]:
+            index -= header[_CAPACITY]
+        slot = ptr32(int(header) + header[_FIRST] + index * part[_PITCH])
+        meta = slot[_META]
+        if (meta & 0xFFFF) != 4:
+            slow._not_a_word(meta & 0xFFFF)
+        value = slot[2]
+        if value >> 31:
+            value |= -1 << 31  # the sign, where a register is wider than the word
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(slow._ticks())
+        part[_RX_META] = -1
+        result[0] = value  # may raise MemoryError, so before anything that counts
+        part[_STAMP] = stamp
+        result[1] = meta >> 16
+        result[2] = (now - stamp) & part[_MASK]
+        tail += 1
+        if tail == header[_CAPACITY] + header[_CAPACITY]:
+            tail = 0
+        header[_RECEIVED] += 1
+        header[_TAIL] = tail  # Order: slot read before tail, as in recv.
+        return result
+
+    @micropython.viper
+    def recv_words(words) -> int:
+        """Take messages of 4 bytes into `words`, an array of 'i' or 'I', until it is full.
+
+        Return how many were taken, in the order recv would have: words[:n]. Stops early when no
+        message is queued or the next is not a word; raises ValueError if already the first is not,
+        TypeError if `words` is not a writable array of 4-byte items; then nothing is taken.
+        timestamp() is that of the last.
+
+        Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
+        """
+        room = int(size_of(words))
+        target = ptr32(words)
+        part = ptr32(block)
+        if room != part[_WORDS_LENGTH] or (int(target) - part[_WORDS_ADDRESS]) & 0x3FFFFFFF:
+            slow._check_words(words)
+            part[_WORDS_LENGTH] = room
+            part[_WORDS_ADDRESS] = int(target)
+        end = int(part) + part[_LANES_END]
+        count = 0
+        while count < room:
+            lane = int(part) + part[_LANES]
+            header = ptr32(lane)
+            while header[_HEAD] == header[_TAIL]:
+                lane += _LANE_BYTES
+                if lane == end:
+                    return count
+                header = ptr32(lane)
+            if header[_REST]:
+                header = ptr32(int(part) + int(slow._next_lane()))
+            tail = header[_TAIL]
+            index = tail
+            if index >= header[_CAPACITY]:
+                index -= header[_CAPACITY]
+            slot = ptr32(int(header) + header[_FIRST] + index * part[_PITCH])
+            size = slot[_META] & 0xFFFF
+            if size != 4:
+                if not count:
+                    slow._not_a_word(size)
+                return count
+            target[count] = slot[2]
+            count += 1
+            part[_STAMP] = slot[_TIME]
+            tail += 1
+            if tail == header[_CAPACITY] + header[_CAPACITY]:
+                tail = 0
+            header[_RECEIVED] += 1
+            header[_TAIL] = tail  # Order: slot read before tail, as in recv.
+        return count
+
+    @micropython.viper
+    def next_lane() -> int:
+        # The byte offset in the block of the lane to read next, 0 if no message is queued.
+        part = ptr32(block)
+        lane = int(part) + part[_LANES]
+        end = int(part) + part[_LANES_END]
+        header = ptr32(lane)
+        while header[_HEAD] == header[_TAIL]:
+            lane += _LANE_BYTES
+            if lane == end:
+                return 0
+            header = ptr32(lane)
+        # The oldest of the class's senders; of equal stamps the first sender's.
+        half = part[_MASK] >> 1
+        first = lane
+        last = lane + header[_REST]
+        index = header[_TAIL]
+        if index >= header[_CAPACITY]:
+            index -= header[_CAPACITY]
+        stamp = ptr32(lane + header[_FIRST] + index * part[_PITCH])[_TIME]
+        while lane < last:
+            lane += _LANE_BYTES
+            header = ptr32(lane)
+            index = header[_TAIL]
+            if header[_HEAD] != index:
+                if index >= header[_CAPACITY]:
+                    index -= header[_CAPACITY]
+                other = ptr32(lane + header[_FIRST] + index * part[_PITCH])[_TIME]
+                age = (stamp - other) & part[_MASK]
+                if age != 0 and age <= half:
+                    first = lane
+                    stamp = other
+        return first - int(part)
+
+    @micropython.viper
+    def skip() -> bool:
+        """Drop the next message, the one recv would return; it counts as received.
+
+        True: dropped; False: no message is queued.
+
+        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
+        """
+        part = ptr32(block)
+        lane = int(next_lane())
+        if not lane:
+            return False
+        header = ptr32(int(part) + lane)
+        tail = header[_TAIL] + 1
+        if tail == header[_CAPACITY] + header[_CAPACITY]:
+            tail = 0
+        header[_RECEIVED] += 1
+        header[_TAIL] = tail
+        return True
+
+    @micropython.viper
+    def clear() -> int:
+        """Drop every message queued so far; return how many. They count as received.
+
+        Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
+        """
+        part = ptr32(block)
+        lane = int(part) + part[_LANES]
+        end = int(part) + part[_LANES_END]
+        count = 0
+        while lane < end:
+            header = ptr32(lane)
+            head = header[_HEAD]
+            used = head - header[_TAIL]
+            if used < 0:
+                used += header[_CAPACITY] + header[_CAPACITY]
+            header[_RECEIVED] += used
+            header[_TAIL] = head
+            count += used
+            lane += _LANE_BYTES
+        return count
+
+    @micropython.viper
+    def timestamp() -> int:
+        """Return the clock at the send of the message last received, in ticks modulo the period.
+
+        Context: one receiving context | alloc: none | time: O(1) | blocks: never
+        """
+        part = ptr32(block)
+        return part[_STAMP] & part[_MASK]
+
+    slow._next_lane = next_lane
+    return recv, recv_word, recv_words, skip, clear, timestamp
+
+
+class Sender:
+    """One sending context's end of a channel: what add_sender() returns.
+
+    Its counters are its own; the channel's are the sums over its senders. Attributes: `send`,
+    `send_word`, `send_at`, `send_word_at` (viper, positional arguments only).
+    """
+
+    def __init__(self, channel, number):
+        self._channel = channel
+        self._number = number
+        self._kept = None
+        self._ticks = channel.clock.ticks
+        block = memoryview(channel._block)[_RX_BYTES + number * _TX_BYTES :]
+        self.send, self.send_word, self.send_at, self.send_word_at = make_sender(block, self)
+
+    def check(self, data, priority):
+        """Raise the error that send(data, priority) would raise or count, in a whole sentence.
+
+        For set-up, where send itself must stay silent in a handler. A full lane is no error.
+        """
+        check_message(data)
+        channel = self._channel
+        if isinstance(priority, bool) or not isinstance(priority, int):
+            raise TypeError("class must be an int, not %r" % (priority,))
+        channel._lane(self._number, priority)
+        if channel.closed:
+            raise ValueError("%s is closed" % channel._title())
+        if len(data) > channel.slot_size:
+            raise ValueError(
+                "message of %d bytes is larger than a slot of %d" % (len(data), channel.slot_size)
+            )
+
+    def free(self, priority=None):
+        """Return how many messages of class `priority` this sender can queue now; None: of any.
+
+        Exact or too small for the sender itself, as the receiver may take one meanwhile; a guess
+        for any other context.
+
+        Context: any handler or task | alloc: none | time: O(1) | blocks: never
+        """
+        return self._channel._free(self._number, priority)
+
+    def is_full(self, priority=None):
+        """Return whether this sender has no room for class `priority`; None: for any class."""
+        return not self._channel._free(self._number, priority)
+
+    @property
+    def dropped(self):
+        """Messages that found their lane full."""
+        return self._channel._sum(_DROPPED, self._number)
+
+    @property
+    def refused(self):
+        """Messages larger than a slot, or sent after close()."""
+        return self._channel._sum(_REFUSED, self._number)
+
+    @property
+    def high_water(self):
+        """The most messages any one of this sender's lanes has held at once."""
+        return self._channel._most(self._number)
+
+    def __repr__(self):
+        return "sender %d of %s" % (self._number, self._channel)
+
+    # What the verbs call off the hot path. The buffer is kept, so that its address cannot come to
+    # mean another object.
+
+    def _check_message(self, data):
+        check_message(data)
+        self._kept = data
+
+    def _bad_class(self, priority):
+        raise ValueError(_sentence("class must be 0 to 4, not %d", priority))
+
+    def _unused_class(self, priority):
+        raise ValueError(_sentence("class %d has capacity 0", priority))
+
+
+class Lanes:
+    """What every channel has; construct a PriorityChannel, Channel or another pattern instead.
+
+    Attributes: `name`, `clock`, `capacity` (as given), `slot_size` (bytes), `senders`, `closed`;
+    the first sender's `send`, `send_word`, `send_at`, `send_word_at`; the receiver's `recv`,
+    `recv_word`, `recv_words`, `skip`, `clear`, `timestamp` (all viper, positional arguments only).
+    """
+
+    def __init__(self, capacity, slot_size=32, senders=1, name=None, clock=None):
+        capacities = self._capacities(capacity)
+        size = self.memory(capacity, slot_size, senders)
+        if clock is None:
+            clock = default()
+        elif not isinstance(clock, Clock):
+            raise TypeError("clock must be a Clock, not %r" % (clock,))
+        if name is not None and not isinstance(name, str):
+            raise TypeError("name must be a str, not %r" % (name,))
+        self.name = name
+        self.clock = clock
+        self.capacity = capacity
+        self.slot_size = slot_size
+        self.senders = senders
+        self.closed = False
+        self._per_sender = capacities
+        try:
+            if size >= 1 << 30:
+                raise MemoryError
+            self._block = bytearray(size)
+        except MemoryError:
+            raise MemoryError(
+                "%s needs %d bytes, %d are free" % (self._title(), size, gc.mem_free())
+            )
+        self._lay_out()
+        self._kept = None
+        self._kept_words = None
+        self._ticks = clock.ticks
+        self._senders = [Sender(self, 0)]
+        first = self._senders[0]
+        self.send = first.send
+        self.send_word = first.send_word
+        self.send_at = first.send_at
+        self.send_word_at = first.send_word_at
+        (
+            self.recv,
+            self.recv_word,
+            self.recv_words,
+            self.skip,
+            self.clear,
+            self.timestamp,
+        ) = make_receiver(self._block, self)
+        if name is not None:
+            named[name] = self
+
+    @classmethod
+    def memory(cls, capacity, slot_size=32, senders=1):
+        """Return the bytes that such a channel's block takes; raise as the constructor would."""
+        whole("slot_size", slot_size, 1, 65535)
+        whole("senders", senders, 1, 255)
+        capacities = cls._capacities(capacity)
+        lanes = len(capacities) * _LANE_BYTES + sum(capacities) * _pitch(slot_size)
+        return _RX_BYTES + senders * (_TX_BYTES + lanes)
+
+    def add_sender(self):
+        """Return the Sender of a further context: its own lanes, so it may send at any instant.
+
+        Raises ValueError when the `senders` of the constructor are all taken.
+
+        Context: set-up | alloc: the Sender | time: O(1) | blocks: never
+        """
+        taken = len(self._senders)
+        if taken == self.senders:
+            raise ValueError("%s has room for senders=%d, all taken" % (self._title(), taken))
+        sender = Sender(self, taken)
+        self._senders.append(sender)
+        return sender
+
+    def close(self):
+        """End the channel: sends are refused, recv drains what is queued and then returns None.
+
+        Closing twice is harmless.
+
+        Context: any handler or task | alloc: none | time: O(senders) | blocks: never
+        """
+        for number in range(self.senders):
+            _store(self._block, (_RX_BYTES + number * _TX_BYTES >> 2) + _LIMIT, 0)
+        self.closed = True
+
+    def check(self, data, priority):
+        """As Sender.check."""
+        self._senders[0].check(data, priority)
+
+    def free(self, priority=None):
+        """As Sender.free, for the first sender, whose `send` is the channel's."""
+        return self._free(0, priority)
+
+    def is_full(self, priority=None):
+        """As Sender.is_full, for the first sender."""
+        return not self._free(0, priority)
+
+    def __len__(self):
+        """Messages queued, by all senders. Exact for the receiver or too small, else a guess."""
+        queued = 0
+        for number in range(self.senders):
+            for place in range(len(self._per_sender)):
+                queued += self._used(self._header(number, place))
+        return queued
+
+    def __bool__(self):
+        return True  # else __len__ would make an empty channel false
+
+    @property
+    def dropped(self):
+        """Messages that found their lane full, of all senders."""
+        return self._sum(_DROPPED)
+
+    @property
+    def refused(self):
+        """Messages larger than a slot, or sent after close(), of all senders."""
+        return self._sum(_REFUSED)
+
+    @property
+    def received(self):
+        """Messages taken by recv, recv_word, recv_words, skip and clear."""
+        return self._sum(_RECEIVED)
+
+    @property
+    def sent(self):
+        """Messages queued since the start: received and still queued."""
+        return self._sum(_RECEIVED) + len(self)
+
+    @property
+    def high_water(self):
+        """The most messages that any one lane has held at once."""
+        return self._most()
+
+    def counters(self, priority=None):
+        """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.
+
+        Sums over the senders, high_water their greatest. Raises ValueError for a class that is not
+        0..4, and on a channel whose classes share one lane.
+
+        Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
+        """
+        if priority is not None:
+            if len(self._per_sender) == 1:
+                raise ValueError("%s does not count by class" % self._title())
+            whole("class", priority, 0, 4)
+        queued = sum(self._used(at) for at in self._each(None, priority))
+        received = self._sum(_RECEIVED, None, priority)
+        return (
+            queued,
+            queued + received,
+            received,
+            self._sum(_DROPPED, None, priority),
+            self._sum(_REFUSED, None, priority),
+            self._most(None, priority),
+        )
+
+    def __repr__(self):
+        return "%s: %d queued, %d sent, %d received, %d dropped, %d refused%s" % (
+            self._title(),
+            len(self),
+            self.sent,
+            self.received,
+            self.dropped,
+            self.refused,
+            ", closed" if self.closed else "",
+        )
+
+    def _title(self):
+        kind = type(self).__name__
+        return kind if self.name is None else "%s %r" % (kind, self.name)
+
+    def _lay_out(self):
+        block = self._block
+        capacities = self._per_sender
+        pitch = _pitch(self.slot_size)
+        lanes = _RX_BYTES + self.senders * _TX_BYTES
+        slots = lanes + self.senders * len(capacities) * _LANE_BYTES
+        step = self.senders * _LANE_BYTES if len(capacities) > 1 else 0
+        _store(block, _LANES, lanes)
+        _store(block, _LANES_END, slots)
+        _store(block, _PITCH, pitch)
+        _store(block, _RX_CLOCK, self.clock.register)
+        _store(block, _MASK, self.clock.period - 1)
+        _store(block, _RX_META, -1)
+        _store(block, _RX_LENGTH, -1)
+        _store(block, _WORDS_LENGTH, -1)
+        for number in range(self.senders):
+            part = _RX_BYTES + number * _TX_BYTES
+            word = part >> 2
+            _store(block, word + _CLOCK, self.clock.register)
+            _store(block, word + _REGISTER, self.clock.register)
+            _store(block, word + _LIMIT, self.slot_size + 1)
+            _store(block, word + _OWN_LANES, lanes + number * _LANE_BYTES - part)
+            _store(block, word + _CLASS_STEP, step)
+            _store(block, word + _OWN_PITCH, pitch)
+            _store(block, word + _TX_LENGTH, -1)
+        for place in range(len(capacities)):
+            for number in range(self.senders):
+                header = self._header(number, place)
+                _store(block, header + _CAPACITY, capacities[place])
+                _store(block, header + _FIRST, slots - (header << 2))
+                _store(block, header + _REST, (self.senders - 1 - number) * _LANE_BYTES)
+                slots += capacities[place] * pitch
+
+    def _header(self, number, place):
+        # The word in the block where the header of that sender's lane of that place begins.
+        lane = place * self.senders + number
+        return _RX_BYTES + self.senders * _TX_BYTES + lane * _LANE_BYTES >> 2
+
+    def _lane(self, number, priority):
+        # The same by class; raises as the verbs do.
+        if not 0 <= priority <= 4:
+            raise ValueError(_sentence("class must be 0 to 4, not %d", priority))
+        place = priority if len(self._per_sender) > 1 else 0
+        if not self._per_sender[place]:
+            raise ValueError(_sentence("class %d has capacity 0", priority))
+        return self._header(number, place)
+
+    def _used(self, header):
+        capacity = _load(self._block, header + _CAPACITY)
+        used = _load(self._block, header + _HEAD) - _load(self._block, header + _TAIL)
+        return used if used >= 0 else used + 2 * capacity
+
+    def _free(self, number, priority):
+        if priority is not None:
+            header = self._lane(number, priority)
+            # Clamped: head and tail read at different instants may be more than full apart.
+            return max(0, _load(self._block, header + _CAPACITY) - self._used(header))
+        free = 0
+        for place in range(len(self._per_sender)):
+            header = self._header(number, place)
+            free += max(0, self._per_sender[place] - self._used(header))
+        return free
+
+    def _each(self, number=None, priority=None):
+        # The headers of one sender's lanes or all, of one class or all.
+        for sender in range(self.senders) if number is None else (number,):
+            for place in range(len(self._per_sender)) if priority is None else (priority,):
+                yield self._header(sender, place)
+
+    def _sum(self, field, number=None, priority=None):
+        return sum(_load(self._block, at + field) for at in self._each(number, priority))
+
+    def _most(self, number=None, priority=None):
+        return max(_load(self._block, at + _HIGH_WATER) for at in self._each(number, priority))
+
+    # What the verbs call off the hot path, as Sender's.
+
+    def _check_buffer(self, buf):
+        check_buffer(buf)
+        self._kept = buf
+
+    def _check_words(self, words):
+        check_words(words)
+        self._kept_words = words
+
+    def _small_buffer(self, size, room):
+        raise ValueError(_sentence("message of %d bytes, receive buffer of %d", size, room))
+
+    def _not_a_word(self, size):
+        raise ValueError(_sentence("message of %d bytes is not a word of 4", size))
+
+
+def _pitch(slot_size):
+    return _SLOT_BYTES + (slot_size + 3 & ~3)

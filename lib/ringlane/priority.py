@@ -1,0 +1,64 @@
+"""PriorityChannel: from one or several senders to one receiver, the most urgent class first.
+
+A lane for each class and sender. recv takes the oldest message of the most urgent class that has
+one; a full class drops its own messages and never another's.
+
+    from ringlane import HIGH, LOW, PriorityChannel
+
+    ch = PriorityChannel(16, slot_size=32)
+
+    def on_edge(pin):  # a handler, hard or soft
+        ch.send_word(pin.value(), HIGH)
+
+    pin.irq(on_edge, hard=True)
+    buf = bytearray(32)
+    while True:
+        while m := ch.recv(buf):
+            size, priority, latency = m
+            handle(buf, size, priority)
+
+Who may call what: a sender's verbs belong to one context, `ch.send` to the first and that of
+`ch.add_sender()` to each further one; the receiver's verbs belong to one context. All tasks and
+soft handlers of a core are one context; a hard handler is another.
+"""
+
+from .lanes import Lanes, whole
+
+REALTIME = 0
+HIGH = 1
+NORMAL = 2
+LOW = 3
+BULK = 4
+CLASS_NAMES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
+
+
+class PriorityClass:
+    """The five classes, most urgent first; plain ints."""
+
+    REALTIME = REALTIME
+    HIGH = HIGH
+    NORMAL = NORMAL
+    LOW = LOW
+    BULK = BULK
+
+
+class PriorityChannel(Lanes):
+    """PriorityChannel(capacity, slot_size=32, senders=1, name=None, clock=None)
+
+    `capacity`: messages per class and sender, 1..65535, or five such numbers, one per class, where
+    0 leaves a class out. `slot_size`: the largest message, 1..65535 bytes. `senders`: contexts
+    that will send, 1..255. `name`: the channel's in report() and in errors. `clock`: a Clock, by
+    default the board's microseconds. Allocates everything; raises TypeError, ValueError or, with
+    the bytes asked and free, MemoryError.
+    """
+
+    @staticmethod
+    def _capacities(capacity):
+        if isinstance(capacity, (tuple, list)):
+            if len(capacity) != 5:
+                raise ValueError("capacity must be one int or five, not %r" % (capacity,))
+            capacities = tuple(whole("capacity", each, 0, 65535) for each in capacity)
+            if not any(capacities):
+                raise ValueError("capacity must be above 0 for a class, not %r" % (capacity,))
+            return capacities
+        return (whole("capacity", capacity, 1, 65535),) * 5

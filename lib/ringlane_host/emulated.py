@@ -1,0 +1,94 @@
+"""An emulated RP2040 running real MicroPython firmware: one core, cycle by cycle.
+
+The emulator is the package rp2040py; the firmware is a .uf2 of MicroPython for RPI_PICO.
+"""
+
+from pathlib import Path
+
+from rp2040py.boards import BOARDS, resolve_firmware
+from rp2040py.device import MicroPythonDevice
+from rp2040py.gpio_pin import GPIOPinState
+
+CYCLE_NS = 8  # the firmware runs the chip at 125 MHz
+
+
+class DeviceError(Exception):
+    """The program on the chip raised; the text is its traceback."""
+
+
+class EmulatedPico:
+    """A booted chip. Use as a context manager.
+
+    `uf2` is the firmware's file. Every method blocks until the chip has answered.
+    """
+
+    def __init__(self, uf2):
+        if not Path(uf2).is_file():
+            raise FileNotFoundError(f"no RP2040 firmware at {uf2}")
+        board = resolve_firmware(BOARDS["pico"], "micropython", str(uf2))
+        self._device = MicroPythonDevice(board=board)
+        self._device.start_async(120).result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self._device.stop()
+
+    def exec(self, source, timeout=600):
+        """Run `source` on the chip; return what it printed. Raises DeviceError if it raised."""
+        out, err = self._device.exec_async(source, timeout).result()
+        if err.strip():
+            raise DeviceError(err.decode(errors="replace") + out.decode(errors="replace"))
+        return out.decode().replace("\r\n", "\n")
+
+    def put(self, path, data):
+        """Write `data`, bytes, to the file `path` of the chip's file system."""
+        folders = Path(path).parts[:-1]
+        make = "import os\n"
+        for depth in range(len(folders)):
+            folder = "/".join(folders[: depth + 1])
+            make += f"try:\n os.mkdir({folder!r})\nexcept OSError:\n pass\n"
+        self.exec(make + f"with open({str(path)!r}, 'wb') as f:\n f.write({data!r})\n")
+
+    def put_package(self, folder):
+        """Copy the Python modules of `folder`, a package, to /lib on the chip."""
+        for source in sorted(Path(folder).glob("*.py")):
+            self.put(f"lib/{Path(folder).name}/{source.name}", source.read_bytes())
+
+    def interrupt_after(self, marker, pin, delays):
+        """Raise `pin` a number of cycles after each rising edge of `marker`, both GPIO numbers.
+
+        `delays` is an iterable of cycle counts, one for each edge of the marker; the chip sees the
+        pin rise at that cycle and fall with the marker.
+        """
+        mcu = self._device.mcu
+        target = mcu.gpio[pin]
+        queue = iter(delays)
+        alarm = self._device.simulator.clock.create_alarm(lambda: target.set_input_value(True))
+
+        def listen(state, _before):
+            if state == GPIOPinState.HIGH:
+                delay = next(queue, None)
+                if delay is not None:
+                    alarm.schedule(delay * CYCLE_NS)
+            else:
+                alarm.cancel()
+                target.set_input_value(False)
+
+        async def attach():
+            target.set_input_value(False)
+            return mcu.gpio[marker].add_listener(listen)
+
+        detach = self._device.simulator.call(attach())
+
+        def stop():
+            async def undo():
+                detach()
+
+            self._device.simulator.call(undo())
+
+        return stop
+
+
+__all__ = ["CYCLE_NS", "DeviceError", "EmulatedPico"]
