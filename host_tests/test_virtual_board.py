@@ -17,11 +17,8 @@ from ringlane_host.virtual_board import BoardError, VirtualBoard
 
 
 @pytest.fixture(scope="module", autouse=True)
-def interpreter():
-    try:
-        return virtual_board.micropython()
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
+def needs_micropython(interpreter):
+    pass
 
 
 @pytest.fixture

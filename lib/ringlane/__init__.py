@@ -33,6 +33,8 @@ def __getattr__(name):
     try:
         value = getattr(__import__("ringlane." + module, None, None, (name,)), name)
     except SyntaxError as error:
+        if "decorator" not in str(error):  # what a port says that cannot compile viper
+            raise
         raise ImportError("ringlane needs a MicroPython with viper: %s" % error)
     globals()[name] = value
     return value

@@ -27,8 +27,9 @@ Memory model
                     need a fence before the index store. Within one core nothing is needed.
 
 Indices run over [0, 2 * capacity) and wrap by comparison, so that full (capacity apart) and empty
-(equal) differ without a spare slot, for any capacity, and no index nears the small-int limit. Loads are signed on 32-bit chips and unsigned on 64-bit hosts, so a word that may have its
-top bit set is only ever compared after a mask.
+(equal) differ without a spare slot, for any capacity, and no index nears the small-int limit.
+Loads are signed on 32-bit chips and unsigned on 64-bit hosts, so a word that may have its top bit
+set is only ever compared after a mask.
 
 The verbs are viper functions nested in a plain factory, closing over the block: no look-up in
 self, and `channel.send` as a value allocates nothing. Viper verbs take positional arguments only;
@@ -128,10 +129,8 @@ def check_message(data):
         except Exception:
             return
         else:
-            raise TypeError(
-                _sentence("message items must be bytes, not those of %s", kind.__name__)
-            )
-    raise TypeError(_sentence("message must be bytes-like, not %s", kind.__name__))
+            raise _error(TypeError, "message items must be bytes, not those of %s", kind.__name__)
+    raise _error(TypeError, "message must be bytes-like, not %s", kind.__name__)
 
 
 def check_buffer(buf):
@@ -141,9 +140,7 @@ def check_buffer(buf):
         try:
             struct.pack_into("", buf, 0)  # writes nothing, but asks for a writable buffer
         except TypeError:
-            raise TypeError(
-                _sentence("receive buffer must be writable, not %s", type(buf).__name__)
-            )
+            raise _error(TypeError, "receive buffer must be writable, not %s", type(buf).__name__)
 
 
 def check_words(words):
@@ -158,17 +155,15 @@ def check_words(words):
             return  # ... but here.
     except Exception:
         pass
-    raise TypeError(
-        _sentence("words must be an array of 'i' or 'I', not %s", type(words).__name__)
-    )
+    raise _error(TypeError, "words must be an array of 'i' or 'I', not %s", type(words).__name__)
 
 
-def _sentence(text, value, second=None):
-    # In a hard handler there is no memory to name the value: check() at set-up does.
+def _error(kind, text, value, second=None):
+    # In a hard handler there is no memory for a sentence; the exception then holds its parts.
     try:
-        return text % (value if second is None else (value, second))
+        return kind(text % (value if second is None else (value, second)))
     except MemoryError:
-        return text
+        return kind(text, value) if second is None else kind(text, value, second)
 
 
 def make_sender(block, slow):
@@ -460,8 +455,7 @@ def make_receiver(block, slow):
         if (meta & 0xFFFF) != 4:
             slow._not_a_word(meta & 0xFFFF)
         value = slot[2]
-        if value >> 31:
-            value |= -1 << 31  # the sign, where a register is wider than the word
+        value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
@@ -690,10 +684,10 @@ class Sender:
         self._kept = data
 
     def _bad_class(self, priority):
-        raise ValueError(_sentence("class must be 0 to 4, not %d", priority))
+        raise _error(ValueError, "class must be 0 to 4, not %d", priority)
 
     def _unused_class(self, priority):
-        raise ValueError(_sentence("class %d has capacity 0", priority))
+        raise _error(ValueError, "class %d has capacity 0", priority)
 
 
 class Lanes:
@@ -910,10 +904,10 @@ class Lanes:
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
         if not 0 <= priority <= 4:
-            raise ValueError(_sentence("class must be 0 to 4, not %d", priority))
+            raise _error(ValueError, "class must be 0 to 4, not %d", priority)
         place = priority if len(self._per_sender) > 1 else 0
         if not self._per_sender[place]:
-            raise ValueError(_sentence("class %d has capacity 0", priority))
+            raise _error(ValueError, "class %d has capacity 0", priority)
         return self._header(number, place)
 
     def _used(self, header):
@@ -955,10 +949,10 @@ class Lanes:
         self._kept_words = words
 
     def _small_buffer(self, size, room):
-        raise ValueError(_sentence("message of %d bytes, receive buffer of %d", size, room))
+        raise _error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
 
     def _not_a_word(self, size):
-        raise ValueError(_sentence("message of %d bytes is not a word of 4", size))
+        raise _error(ValueError, "message of %d bytes is not a word of 4", size)
 
 
 def _pitch(slot_size):

@@ -3,6 +3,9 @@
 The emulator is the package rp2040py; the firmware is a .uf2 of MicroPython for RPI_PICO.
 """
 
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 from rp2040py.boards import BOARDS, resolve_firmware
@@ -51,10 +54,21 @@ class EmulatedPico:
             make += f"try:\n os.mkdir({folder!r})\nexcept OSError:\n pass\n"
         self.exec(make + f"with open({str(path)!r}, 'wb') as f:\n f.write({data!r})\n")
 
+    def put_module(self, source, folder=""):
+        """Compile `source`, a .py file, with mpy-cross and write the .mpy to `folder`."""
+        with tempfile.TemporaryDirectory() as scratch:
+            compiled = Path(scratch) / "module.mpy"
+            command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", source.name]
+            subprocess.run([*command, source, "-o", compiled], check=True)
+            self.put(f"{folder}/{source.stem}.mpy".lstrip("/"), compiled.read_bytes())
+
     def put_package(self, folder):
-        """Copy the Python modules of `folder`, a package, to /lib on the chip."""
-        for source in sorted(Path(folder).glob("*.py")):
-            self.put(f"lib/{Path(folder).name}/{source.name}", source.read_bytes())
+        """Write the modules of `folder`, a package, to /lib on the chip, compiled."""
+        sources = [path for path in sorted(folder.glob("*.py")) if path.stem != "manifest"]
+        if not sources:
+            raise FileNotFoundError(f"no modules in {folder}")
+        for source in sources:
+            self.put_module(source, f"lib/{folder.name}")
 
     def interrupt_after(self, marker, pin, delays):
         """Raise `pin` a number of cycles after each rising edge of `marker`, both GPIO numbers.

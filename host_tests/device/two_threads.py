@@ -1,0 +1,122 @@
+"""Threads without a GIL: some send, this one receives, and every message is checked.
+
+Both sides run under a locked heap. A full lane makes a sender try again, so nothing may be lost.
+"""
+
+import _thread
+import time
+
+import micropython
+from payload import fill, holds
+from ringlane import PriorityChannel
+
+_CAPACITY = 5
+_SLOT = 64
+_PATIENCE_MS = 5000
+
+
+def size_of(number):
+    return (number * 37 + (number >> 6)) % (_SLOT + 1)
+
+
+def class_of(number):
+    return (number * 3 + (number >> 4)) % 5
+
+
+class Sender:
+    """Sends the messages first, first + step, ... below `end` in a thread of its own."""
+
+    def __init__(self, channel_end, first, step, end, words):
+        self.full = 0  # how often a lane was full
+        self.done = False
+        self.stop = False
+        send, send_word = channel_end.send, channel_end.send_word
+        room = bytearray(_SLOT + 4)
+        # Every size, and every alignment.
+        views = [memoryview(room)[size & 3 : (size & 3) + size] for size in range(_SLOT + 1)]
+
+        def run():
+            micropython.heap_lock()
+            number = first
+            while number < end and not self.stop:
+                priority = class_of(number)
+                if words:
+                    sent = send_word(number, priority)
+                else:
+                    size = size_of(number)
+                    fill(views[size], number, size)
+                    sent = send(views[size], priority)
+                if sent:
+                    number += step
+                else:
+                    self.full += 1
+            micropython.heap_unlock()
+            self.done = True
+
+        _thread.start_new_thread(run, ())
+
+
+def receive_all(channel, expected, end, step, words):
+    """Receive until nothing is missing; return (messages, how often the channel was empty)."""
+    recv, recv_word = channel.recv, channel.recv_word
+    buf = bytearray(_SLOT)
+    count = empty = 0
+    idle_since = time.ticks_ms()
+    micropython.heap_lock()
+    try:
+        while count < end:
+            m = recv_word() if words else recv(buf)
+            if m is None:
+                empty += 1
+                if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
+                    break
+                continue
+            value, priority, _ = m
+            lane = expected[value % step if words else 0]
+            number = lane[priority]
+            if words:
+                right = value == number
+            else:
+                right = value == size_of(number) and holds(buf, number, value)
+            if not right:
+                break
+            count += 1
+            number += step
+            while class_of(number) != priority:
+                number += step
+            lane[priority] = number
+            idle_since = time.ticks_ms()
+    finally:
+        micropython.heap_unlock()
+    if count < end:
+        what = "lost" if m is None else "torn or out of order"
+        raise AssertionError("%s: after %d messages, at %r" % (what, count, expected))
+    return count, empty
+
+
+def main(messages, words=False, senders=1):
+    """Pass so many messages; print what was seen, or raise AssertionError."""
+    channel = PriorityChannel(_CAPACITY, slot_size=_SLOT, senders=senders)
+    ends = [channel] + [channel.add_sender() for _ in range(senders - 1)]
+    expected = []
+    for sender in range(senders):
+        row = []
+        for priority in range(5):
+            number = sender
+            while class_of(number) != priority:
+                number += senders
+            row.append(number)
+        expected.append(row)
+    threads = [Sender(ends[i], i, senders, messages, words) for i in range(senders)]
+    try:
+        count, empty = receive_all(channel, expected, messages, senders, words)
+    finally:
+        for thread in threads:
+            thread.stop = True
+            while not thread.done:
+                time.sleep_ms(1)
+    full = sum(thread.full for thread in threads)
+    assert (channel.sent, channel.received, len(channel)) == (count, count, 0), channel
+    assert channel.dropped == full and channel.refused == 0, channel
+    assert 0 < channel.high_water <= _CAPACITY, channel
+    print("messages", count, "empty", empty, "full", full)

@@ -1,0 +1,39 @@
+"""Two threads without a GIL on real MicroPython, truly parallel."""
+
+import os
+import re
+
+import mutants
+import pytest
+from conftest import PACKAGE
+
+# Messages, and what main() gets beside their number.
+RUNS = {
+    "mixed sizes and classes": (1_000_000, ""),
+    "words": (300_000, ", True"),
+    "two senders": (300_000, ", True, 2"),
+}
+
+
+@pytest.fixture(autouse=True)
+def needs_two_cores():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two threads in parallel need two cores; this machine gives one")
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_nothing_is_lost_torn_doubled_or_reordered(micropython, run):
+    messages, rest = RUNS[run]
+    printed = micropython(f"import two_threads; two_threads.main({messages}{rest})")
+    count, empty, full = map(int, re.findall(r"\d+", printed))
+    assert count == messages
+    # Both sides overtook the other, so they ran at the same time.
+    assert empty > 0 and full > 0
+
+
+@pytest.mark.parametrize("name", [name for name in mutants.MUTANTS if "recv_words" not in name])
+def test_a_mutant_is_caught(micropython, tmp_path, name):
+    broken = mutants.make(name, PACKAGE, tmp_path)
+    words = "_word " in name
+    with pytest.raises(AssertionError, match="torn or out of order|lost"):
+        micropython(f"import two_threads; two_threads.main(10**7, {words})", broken.parent)
