@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import ringlane_host.simulated  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host import virtual_board
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,7 @@ def uf2():
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pico(uf2):
     """A booted RP2040 with ringlane on it."""
     emulated = pytest.importorskip(
