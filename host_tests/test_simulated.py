@@ -1,0 +1,271 @@
+"""The simulated memory punishes what a chip would punish, and viper's rules are MicroPython's."""
+
+import gc
+import time
+from array import array
+
+import micropython
+import pytest
+from ringlane_host import simulated
+from ringlane_host.interrupts import InterruptError, sweep
+from ringlane_host.simulated import memory, ptr8, ptr16, ptr32
+
+
+def test_loads_and_stores_reach_the_buffer():
+    buf = bytearray(b"\x01\x02\x03\x84\xff\xff\xff\x7f")
+    assert ptr8(buf)[3] == 0x84
+    assert ptr16(buf)[1] == 0x8403
+    assert ptr32(buf)[0] == 0x84030201 - (1 << 32)  # signed, as on a chip
+    assert ptr32(buf)[1] == 0x7FFFFFFF
+    ptr32(buf)[1] = -2
+    ptr16(buf)[0] = 0x12345
+    ptr8(buf)[2] = 0x1FF
+    assert buf == b"\x45\x23\xff\x84\xfe\xff\xff\xff"
+    words = array("i", [5, 6])
+    ptr32(words)[1] += 1
+    assert words[1] == 7 and ptr8(words)[0] == 5
+
+
+def test_addresses_carry_through_int_and_views():
+    buf = bytearray(range(16))
+    address = int(ptr8(buf))
+    assert address % 16 == 0 and 0 < address < 1 << 30
+    assert ptr8(address + 5)[0] == 5
+    assert int(ptr8(memoryview(buf)[3:9])) == address + 3
+    assert int(ptr8(memoryview(memoryview(buf)[3:])[2:])) == address + 5
+    assert int(ptr8(ptr32(buf))) == address == int(ptr32(buf))
+
+
+@pytest.mark.parametrize("offset", [-1, 8, 9, 70])
+def test_an_access_beyond_the_buffer_is_an_error_that_names_it(offset):
+    buf = bytearray(8)
+    with pytest.raises(simulated.OutOfBounds, match=rf"byte {offset} of a bytearray of 8 bytes"):
+        ptr8(buf)[offset] = 1
+    with pytest.raises(simulated.OutOfBounds, match="load of 4 bytes at byte 8"):
+        ptr32(buf)[2]
+    assert buf == bytes(8)
+
+
+def test_an_overrun_through_an_address_never_reaches_the_next_buffer():
+    first, second = bytearray(16), bytearray(b"\x55" * 16)
+    start = int(ptr8(first))
+    gap = int(ptr8(second)) - start
+    assert gap > 16
+    found = 0
+    for past in range(16, gap):
+        with pytest.raises((simulated.OutOfBounds, simulated.BadAddress)):
+            ptr8(start + past)[0] = 0
+        found += 1
+    assert found and second == b"\x55" * 16
+
+
+@pytest.mark.parametrize("pointer, width", [(ptr16, 2), (ptr32, 4)])
+def test_an_unaligned_access_is_an_error(pointer, width):
+    buf = bytearray(16)
+    for offset in range(1, width):
+        with pytest.raises(simulated.Unaligned, match=f"byte {offset} of a bytearray"):
+            pointer(int(ptr8(buf)) + offset)[0]
+    with pytest.raises(simulated.Unaligned):
+        pointer(memoryview(buf)[1:])[0] = 1
+
+
+def test_bytes_can_be_placed_off_their_alignment():
+    memory.misalign = 1
+    try:
+        assert int(ptr8(bytes([1, 2, 3]) + b"4")) % 4 == 1
+    finally:
+        memory.misalign = 0
+
+
+def test_an_unknown_or_freed_address_is_an_error():
+    for address in (0, 4, 0x1FFFFFF0, 0x40054028, -4):
+        with pytest.raises(simulated.BadAddress, match="address of no buffer"):
+            ptr8(address)[0]
+    buf = bytearray(4)
+    address = int(ptr8(buf))
+    assert ptr8(address)[0] == 0
+    del buf
+    gc.collect()
+    with pytest.raises(simulated.BadAddress, match="bytearray of 4 bytes, which has been freed"):
+        ptr8(address)[0]
+
+
+def test_a_store_into_a_constant_is_an_error():
+    constant = b"constant"
+    for buf in (constant, memoryview(constant), "text"):
+        with pytest.raises(simulated.ReadOnly, match="bytes of"):
+            ptr8(buf)[0] = 0
+    assert constant == b"constant"
+
+
+def test_what_is_no_buffer_is_a_type_error():
+    for value in (None, [1], 1.5):
+        with pytest.raises(TypeError, match="buffer protocol required"):
+            ptr8(value)
+
+
+def test_a_device_register_is_a_word_of_memory():
+    registers = memory.device(0x40054000, 64)
+    registers[0x28:0x2C] = (123).to_bytes(4, "little")
+    assert ptr32(0x40054028)[0] == 123
+
+
+def test_a_channel_reads_the_register_of_its_clock():
+    from ringlane import Clock, PriorityChannel
+
+    registers = memory.device(0x50000000, 4)
+    ch = PriorityChannel(1, clock=Clock("fake", 1000000, lambda: 1 / 0, register=0x50000000))
+    for now, then, latency in ((5, 12, 7), (0xFFFFFFFE, 3, 5), (0x7FFFFFFF, 0x80000001, 2)):
+        registers[:] = now.to_bytes(4, "little")
+        assert ch.send_word(1, 2)
+        registers[:] = then.to_bytes(4, "little")
+        assert ch.recv_word()[2] == latency and ch.timestamp() == now & 0x3FFFFFFF
+        assert ch.send_word_at(1, 2, then - 1) and ch.recv_word()[2] == 1
+
+
+def test_many_buffers_come_and_go():
+    kept = [bytearray(10) for _ in range(20)]
+    addresses = [int(ptr8(buf)) for buf in kept]
+    for _ in range(2000):
+        assert ptr8(bytearray(3))[0] == 0
+    assert len(memory._regions) < 1500
+    assert [int(ptr8(buf)) for buf in kept] == addresses
+
+
+# What real MicroPython says to the same calls, below.
+CALLS = """
+import micropython
+def outer():
+    a, b = 1, 2
+    @micropython.viper
+    def two_cells(x: int, y) -> int:
+        return int(x) + int(a) + int(b)
+    @micropython.viper
+    def truth(x) -> bool:
+        return int(x) > 1
+    return two_cells, truth
+f, truth = outer()
+def attempt(call):
+    try:
+        print(call())
+    except Exception as error:
+        print(type(error).__name__, error)
+attempt(lambda: f(1))
+attempt(lambda: f(1, 2, 3))
+attempt(lambda: f(x=1, y=2))
+attempt(lambda: f('1', 2))
+attempt(lambda: f(None, 2))
+attempt(lambda: f(b'1', 2))
+attempt(lambda: f([], 2))
+attempt(lambda: f(4, 2))
+attempt(lambda: f(True, 2))
+attempt(lambda: truth(1))
+attempt(lambda: truth(3))
+"""
+
+
+def test_viper_answers_as_real_micropython_does(micropython, capsys):
+    exec(CALLS, {})
+    said = capsys.readouterr().out
+    assert said.count("TypeError") == 7 and said == micropython(CALLS)
+
+
+def test_an_int_argument_is_cut_to_32_bits():
+    @micropython.viper
+    def same(value: int) -> int:
+        return value
+
+    assert same((1 << 32) + 5) == 5 and same(0xFFFFFFFE) == -2
+
+
+def test_an_int_that_a_chip_would_allocate_is_an_error():
+    @micropython.viper
+    def value(shift: int) -> int:
+        return 1 << shift
+
+    assert value(29) == 1 << 29
+    with pytest.raises(simulated.OutOfSmallInts, match=r"value\(\) returned 1073741824"):
+        value(30)
+
+
+def test_time_stands_still_once_set():
+    try:
+        simulated.clock.set(5_000_000)
+        assert time.ticks_us() == 5_000_000 and time.ticks_ms() == 5000
+        time.sleep_ms(3)
+        assert time.ticks_us() == 5_003_000
+        simulated.clock.advance(7)
+        assert time.ticks_diff(time.ticks_us(), 5_003_000) == 7
+        assert time.ticks_diff(5, (1 << 30) - 5) == 10 == time.ticks_add((1 << 30) - 5, 15)
+    finally:
+        simulated.clock.run()
+    start = time.ticks_us()
+    time.sleep_us(50)
+    assert time.ticks_diff(time.ticks_us(), start) >= 50
+
+
+class TinyRing:
+    """Two one-byte slots, right or with its two stores in the wrong order."""
+
+    def __init__(self, right):
+        self.block = block = bytearray(8)  # words: head, slot
+
+        @micropython.viper
+        def put(value: int):
+            words = ptr32(block)
+            if right:
+                words[1] = value
+                words[0] = 1
+            else:
+                words[0] = 1
+                words[1] = value
+
+        self.put = put
+
+    def take(self):
+        return ptr32(self.block)[1] if ptr32(self.block)[0] else None
+
+
+def ring_scenario(right):
+    def scenario():
+        ring = TinyRing(right)
+        seen = []
+
+        def check():
+            if seen[0] not in (None, 7):
+                raise AssertionError(str(seen))
+
+        return lambda: ring.put(7), lambda: seen.append(ring.take()), check
+
+    return scenario
+
+
+def test_the_sweep_finds_a_store_in_the_wrong_order():
+    assert sweep(ring_scenario(True)) == 2
+    with pytest.raises(InterruptError) as caught:
+        sweep(ring_scenario(False))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "scenario, interrupted before access 1: AssertionError('[0]')"
+    assert [line.split()[1:3] for line in lines[1:]] == [
+        ["call", "store"],
+        ["handler", "load"],
+        ["handler", "load"],
+        ["call", "store"],
+    ]
+    assert lines[4].endswith("store 4 bytearray of 8 bytes + 4")
+
+
+def test_a_sweep_that_visits_nothing_fails():
+    def idle():
+        return lambda: None, lambda: None, lambda: None
+
+    with pytest.raises(InterruptError, match="idle: the call accesses no simulated memory"):
+        sweep(idle)
+
+
+def test_the_sweep_leaves_no_hook_behind():
+    sweep(ring_scenario(True))
+    assert memory.hook is None
+    with pytest.raises(InterruptError):
+        sweep(ring_scenario(False))
+    assert memory.hook is None
