@@ -2,7 +2,7 @@
 
 PYTHON ?= python3.11
 TARGET ?= virtual
-SPEED ?= 8
+SPEED ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -15,8 +15,8 @@ help: ## Show this
 setup: $(READY) ## Create .venv with the pinned packages
 
 demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED=8 SECONDS=60]
-	$(BIN)/python firmware/heart/run.py --target $(TARGET) --speed $(SPEED) \
-	    $(if $(UF2),--uf2 $(UF2)) $(if $(SECONDS),--seconds $(SECONDS))
+	$(BIN)/python firmware/heart/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2)) \
+	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(READY) ## Every test, in under five minutes
 	RINGLANE_UF2="$(UF2)" $(BIN)/pytest
@@ -25,8 +25,20 @@ lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(READY) ## mypy: the stubs and the host part
+types: $(READY) ## mypy: the stubs, the host part, the firmware
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest ringlane --concise --mypy-config-file pyproject.toml \
+	    --allowlist host_tests/stubtest_allowlist.txt
+	@# A board's stubs replace typeshed, so they need a folder without CPython's packages.
+	@# misc: firmware that also runs on CPython may define const() twice.
+	[ build/stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \
+	    --no-deps --upgrade --target build/stubs \
+	    $$($(BIN)/pip freeze | grep -E '^micropython-(rp2|stdlib)-stubs=') && touch build/stubs; }
+	for folder in firmware/heart $(wildcard firmware/examples); do \
+	    MYPYPATH=build/stubs:$$folder $(BIN)/mypy --custom-typeshed-dir build/stubs \
+	        --cache-dir .mypy_cache/device --follow-imports silent \
+	        --disable-error-code misc $$folder || exit 1; \
+	done
 
 bench: $(READY) ## Against what you would write instead
 	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))

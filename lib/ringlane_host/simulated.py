@@ -6,28 +6,45 @@ its own, with gaps between. What a chip would punish, or its heap would suffer, 
 
     OutOfBounds     an access beyond the buffer
     Unaligned       a 16- or 32-bit access off its alignment: a HardFault on a Cortex-M0+
-    BadAddress      no buffer was ever there, or it has been freed
+    BadAddress      no buffer was ever there, or it has been freed or resized
     ReadOnly        a store into bytes, which a chip would carry out, in flash even
     OutOfSmallInts  a viper function returned an int that a 32-bit chip has to allocate
+    Miscompiled     a function that viper compiles without complaint but that cannot work
 
 Loads of words are signed, stores are cut to their width. Each access calls `memory.hook` before
 it happens: there a simulated interrupt can land (interrupts.py).
+
+Not simulated: the width of local variables (an overflow shows only when the value is stored,
+returned or used as an address), and viper's static types beyond what a value shows at run time.
 """
 
-import bisect
 import builtins
+import collections
 import ctypes
+import dis
 import functools
 import gc
+import inspect
+import struct
 import sys
 import time
 import types
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any
 
-_RAM = 0x20000000  # where an RP2040's begins
-_RAM_END = 0x3FFF0000  # below 2**30, so that every address is a small int
-_GAP = 64
-_SMALL = 1 << 30
-_TICKS_MASK = (1 << 30) - 1
+_WORD = 0xFFFFFFFF
+_SMALL = 1 << 30  # from here on an int needs memory on a 32-bit chip
+
+# Where objects get their addresses: below 2**30, so that an address is a small int.
+_LOW, _HIGH = 0x20000000, 0x40000000
+_ALIGNMENT = 16
+_GAP = 256  # nothing lies so close behind an object, so an overrun hits nothing
+_FREED_KEPT = 1000  # freed objects that an error can still name
+_COLLECT_EVERY = 256
+
+_SCHEDULER_DEPTH = 8  # MICROPY_SCHEDULER_DEPTH of rp2 and esp32
+_TICKS_PERIOD = 1 << 30
 
 
 class SimulationError(Exception):
@@ -43,7 +60,7 @@ class Unaligned(SimulationError):
 
 
 class BadAddress(SimulationError):
-    """An access where no buffer is, or no more."""
+    """An access where no buffer is, or no more; an address of more than 32 bits."""
 
 
 class ReadOnly(SimulationError):
@@ -54,257 +71,523 @@ class OutOfSmallInts(SimulationError):
     """A result beyond -2**30..2**30-1."""
 
 
-class _PyBuffer(ctypes.Structure):
+class Miscompiled(SimulationError):
+    """A function that MicroPython's viper does not refuse but cannot run."""
+
+
+class _Region:
+    """An object's place in the address space, or a device's."""
+
+    __slots__ = ("start", "end", "size", "buffer", "owner", "idle", "length", "writable", "title")
+
+    def __init__(self, start, size, buffer, owner, writable, title):
+        self.start = start
+        self.end = start + size
+        self.size = size  # -1 once freed: no access is within bounds any more
+        self.buffer = buffer
+        self.owner = owner
+        # References to the owner when nothing outside the memory has one.
+        self.idle = _ALONE + (buffer is owner)
+        self.length = len(owner) if owner is not None else 0
+        self.writable = writable
+        self.title = f"{title} of {size} bytes"
+
+    def free(self):
+        self.size = -1
+        self.buffer = self.owner = None
+
+
+def _alone():
+    # What getrefcount counts beside the attribute differs between versions of CPython.
+    sample = _Region(0, 0, b"", bytearray(), False, "sample")
+    return sys.getrefcount(sample.owner)
+
+
+_ALONE = 0  # for the sample
+_ALONE = _alone()
+_NOWHERE = _Region(-1, 0, b"", None, True, "nothing")
+
+
+class _Buffer(ctypes.Structure):
     # Py_buffer of CPython's buffer protocol; only the first field is read.
     _fields_ = [("buf", ctypes.c_void_p), ("rest", ctypes.c_byte * 128)]
 
 
 _get_buffer = ctypes.pythonapi.PyObject_GetBuffer
-_get_buffer.argtypes = (ctypes.py_object, ctypes.POINTER(_PyBuffer), ctypes.c_int)
+_get_buffer.argtypes = (ctypes.py_object, ctypes.POINTER(_Buffer), ctypes.c_int)
 _release_buffer = ctypes.pythonapi.PyBuffer_Release
-_release_buffer.argtypes = (ctypes.POINTER(_PyBuffer),)
+_release_buffer.argtypes = (ctypes.POINTER(_Buffer),)
+_release_buffer.restype = None
 
 
 def _host_address(obj):
-    view = _PyBuffer()
-    _get_buffer(obj, ctypes.byref(view), 0)
-    address = view.buf or 0
-    _release_buffer(ctypes.byref(view))
-    return address
-
-
-class _Region:
-    """One buffer's place in the memory."""
-
-    __slots__ = ("base", "owner")
-
-    def __init__(self, base, owner):
-        self.base = base
-        self.owner = owner
-
-    def size(self):
-        owner = self.owner
-        return len(owner) * getattr(owner, "itemsize", 1)
-
-    def __str__(self):
-        return f"{type(self.owner).__name__} of {self.size()} bytes"
+    """Return where the bytes of `obj` lie in the memory of this process."""
+    buffer = _Buffer()
+    _get_buffer(obj, ctypes.byref(buffer), 0)
+    address = buffer.buf
+    _release_buffer(ctypes.byref(buffer))
+    return address or 0
 
 
 class Memory:
     """A simulated 32-bit memory; the pointers use the one called `memory`.
 
     `hook`: None, or called as hook(kind, address, width) before each access; `kind` is "load" or
-    "store", `width` 1, 2 or 4 bytes. `misalign`: how many bytes, 0..3, past a multiple of 16 a
-    buffer of bytes is placed from now on: a literal or a slice can start anywhere. (A bytearray or
-    array is aligned, as on the heap.) `accesses` counts them.
+    "store", `width` 1, 2 or 4 bytes. `misalign`: how many bytes, 0..15, past a multiple of 16 a
+    bytes or str object is placed from now on: a literal or a slice can start anywhere. (A
+    bytearray or array is aligned, as on the heap.) `accesses` counts them. `fault`: the last
+    SimulationError raised, or None, to find one that the program caught.
+
+    An object is freed when nothing but the memory refers to it. That is found when its address is
+    used as an int, which does not keep it alive; a pointer made of the object does.
     """
 
     def __init__(self):
         self.hook = None
-        self.misalign = 0
         self.accesses = 0
-        self._next = _RAM
-        self._bases = []  # sorted
-        self._regions = []  # in the same order
-        self._by_id = {}
-        self._sweep_at = 256
+        self.misalign = 0
+        self.fault = None
+        self._regions = []  # by address; freed ones too, while an error can name them
+        self._starts = []
+        self._of = {}  # id(object): region
+        self._freed: collections.deque[_Region] = collections.deque(maxlen=_FREED_KEPT)
+        self._next = _LOW
+        self._collect_in = _COLLECT_EVERY
+
+    def _place(self, obj):
+        """Return the region of `obj` and its offset there, and give it one if it has none.
+
+        A memoryview is in the region of the object that it is a view of. Raise TypeError, in
+        viper's words, if it is not bytes-like.
+        """
+        base = obj
+        if type(obj) is memoryview and obj.obj is not None:
+            base = obj.obj
+            if not obj.c_contiguous:
+                raise TypeError("memoryview with a step: MicroPython has none")
+        region = self._of.get(id(base))
+        if region is None:
+            region = self._add_object(base)
+        elif region.length != len(base):
+            self._free(region)  # resized, so on a board it may lie elsewhere now
+            region = self._add_object(base)
+        if base is obj or not region.size:
+            return region, 0
+        return region, _host_address(obj) - _host_address(base)
 
     def address_of(self, obj):
-        """Return (address, region) of a buffer, placing it if it is new."""
-        offset = 0
-        owner = obj
-        if type(obj) is memoryview:
-            owner = obj.obj
-            offset = _host_address(obj) - _host_address(owner)
-        region = self._by_id.get(id(owner))
-        if region is None:
-            memoryview(owner).release()  # raises TypeError unless it is a buffer
-            region = self._place(owner)
-        return region.base + offset, region
+        """Return (address, region) of a buffer or str, placing it if it is new."""
+        region, offset = self._place(obj)
+        return region.start + offset, region
 
     def device(self, address, size):
-        """Map a peripheral's registers at `address`; return them as a bytearray of `size`."""
-        registers = bytearray(size)
-        self._insert(_Region(address, registers))
-        return registers
+        """Map a peripheral's registers at `address`; return them as a bytearray of `size`.
 
-    def region_at(self, address):
-        """Return the region at `address`, or the one it overruns; raise BadAddress if none."""
-        at = bisect.bisect_right(self._bases, address) - 1
-        if at >= 0:
+        The same range mapped again stands for the new registers. Raise ValueError if it overlaps
+        anything else.
+        """
+        for at in range(len(self._regions) - 1, -1, -1):
             region = self._regions[at]
-            if address < region.base + region.size() + _GAP:
-                if self._freed(region):
-                    raise BadAddress(f"0x{address:08x} was in a {region}, which has been freed")
-                return region
-        raise BadAddress(f"0x{address & 0xFFFFFFFF:08x} is the address of no buffer")
+            if region.size >= 0 and region.start < address + size and address < region.end:
+                if (region.start, region.size) != (address, size) or region.owner is not None:
+                    raise ValueError(f"0x{address:08x} is taken by a {region.title}")
+                del self._regions[at], self._starts[at]
+                region.free()
+        registers = bytearray(size)
+        self._insert(_Region(address, size, registers, None, True, "device"))
+        return registers
 
     def describe(self, address):
         """Return `address` as a person would say it."""
-        try:
-            region = self.region_at(address)
-        except BadAddress as error:
-            return str(error)
-        return f"{region} + {address - region.base}"
+        region = self._near(address)
+        if region is None:
+            return f"0x{address & _WORD:08x} is the address of no buffer"
+        if region.size < 0:
+            return f"0x{address:08x} was in a {region.title}, which has been freed"
+        return f"{region.title} + {address - region.start}"
 
-    def load(self, address, width, region):
-        """Return the unsigned value at `address`."""
-        offset = self._reach("load", address, width, region)
-        owner = region.owner
-        if type(owner) is not bytearray and type(owner) is not bytes:
-            owner = memoryview(owner).cast("B")
-        if width == 1:
-            return owner[offset]
-        return int.from_bytes(owner[offset : offset + width], "little")
+    def heap(self):
+        """Return (allocated, free) in bytes: of live objects with an address, of address space."""
+        self._collect()
+        allocated = sum(region.size for region in self._of.values())
+        return allocated, _HIGH - _LOW - allocated
 
-    def store(self, address, width, region, value):
-        """Store the low bytes of `value` at `address`."""
-        offset = self._reach("store", address, width, region)
-        owner = region.owner
-        data = (value & (1 << 8 * width) - 1).to_bytes(width, "little")
-        if type(owner) is bytearray:
-            owner[offset : offset + width] = data
-            return
-        with memoryview(owner) as view:
-            if view.readonly:
-                raise ReadOnly(f"store at byte {offset} of a {region}")
-            view.cast("B")[offset : offset + width] = data
+    def find(self, pointer, address):
+        """Return the region for an access at `address` by `pointer`, which is made of an int.
 
-    def _reach(self, kind, address, width, region):
-        self.accesses += 1
-        if self.hook is not None:
-            self.hook(kind, address, width)
-        offset = address - region.base
-        if offset < 0 or offset + width > region.size():
-            raise OutOfBounds(f"{kind} of {width} bytes at byte {offset} of a {region}")
-        if address & width - 1:
-            raise Unaligned(
-                f"{kind} of {width} bytes at 0x{address:08x}, byte {offset} of a {region}"
+        If it points into a region or just behind, it belongs there from now on; ptr32(0)[n]
+        belongs nowhere.
+        """
+        region = self._at(pointer._address)
+        if region is not None:
+            pointer._region = region
+            return region
+        return self._at(address) or _NOWHERE
+
+    def refuse(self, kind, width, address, region):
+        """Raise the error for an access that failed the checks."""
+        access = f"{kind} of {width} bytes at"
+        if region is _NOWHERE:
+            near = self._near(address)
+            if not 0 <= address <= _WORD:
+                self.fail(BadAddress(f"{access} {address:#x}: more than 32 bits"))
+            if near is None:
+                self.fail(BadAddress(f"{access} {self.describe(address)}"))
+            region = near
+        if region.size < 0:
+            self.fail(
+                BadAddress(
+                    f"{access} 0x{address:08x}, which was in a {region.title}, "
+                    "which has been freed or resized"
+                )
             )
-        return offset
+        offset = address - region.start
+        access += f" byte {offset} of a {region.title}, 0x{address:08x}"
+        if offset < 0 or offset + width > region.size:
+            self.fail(OutOfBounds(access))
+        if address % width:
+            self.fail(Unaligned(access))
+        if kind == "store" and not region.writable:
+            self.fail(ReadOnly(access))
+        self._free(region)
+        self.fail(BadAddress(f"{access}, which has been resized"))
 
-    def _freed(self, region):
-        # Only the region itself and getrefcount's argument refer to the buffer.
-        return region.base < _RAM_END and sys.getrefcount(region.owner) <= 2
+    def fail(self, error):
+        """Raise `error` and remember it."""
+        self.fault = type(error)(*error.args)  # a copy: a traceback would keep objects alive
+        raise error
 
-    def _place(self, owner):
-        if len(self._regions) >= self._sweep_at:
-            self._sweep()
-        size = memoryview(owner).nbytes
-        if self._next + size + 2 * _GAP > _RAM_END:
-            self._sweep()
-            self._next = _RAM
-        base = self._next
-        for region in self._regions[bisect.bisect_left(self._bases, base) :]:
-            if base + size + _GAP <= region.base:
-                break
-            base = region.base + region.size() + _GAP + 15 & ~15
-        self._next = base + size + _GAP + 15 & ~15
-        region = _Region(base + (self.misalign if type(owner) is bytes else 0), owner)
+    def _at(self, address):
+        """Return the region that holds `address` or ends there, or None."""
+        at = bisect_right(self._starts, address) - 1
+        if at < 0:
+            return None
+        region = self._regions[at]
+        if address > region.end:
+            return None
+        if region.owner is not None and (
+            sys.getrefcount(region.owner) == region.idle or len(region.owner) != region.length
+        ):
+            self._free(region)
+        return region
+
+    def _near(self, address):
+        """Return the region that holds `address` or is just beside it, or None."""
+        at = bisect_right(self._starts, address)
+        if at and address < self._regions[at - 1].end + _GAP:
+            return self._regions[at - 1]
+        if at < len(self._regions) and address > self._starts[at] - _ALIGNMENT:
+            return self._regions[at]
+        return None
+
+    def _add_object(self, obj):
+        kind = type(obj)
+        title = kind.__name__
+        if kind is str:
+            buffer, writable = obj.encode(), False
+            size = len(buffer)
+        else:
+            try:
+                with memoryview(obj) as view:
+                    buffer, writable, size = obj, not view.readonly, view.nbytes
+                    len(obj)
+            except TypeError:
+                raise TypeError(f"can't convert {title} to int") from None
+            if hasattr(obj, "typecode"):
+                title += f"({obj.typecode!r})"
+        self._collect_in -= 1
+        if self._collect_in <= 0:
+            self._collect()
+        start = self._room(size + _ALIGNMENT + _GAP)
+        if not writable:
+            start += self.misalign
+        region = _Region(start, size, buffer, obj, writable, title)
         self._insert(region)
-        self._by_id[id(owner)] = region
+        self._of[id(obj)] = region
         return region
 
     def _insert(self, region):
-        at = bisect.bisect_left(self._bases, region.base)
-        self._bases.insert(at, region.base)
+        at = bisect_right(self._starts, region.start)
+        self._starts.insert(at, region.start)
         self._regions.insert(at, region)
 
-    def _sweep(self):
-        alive = [region for region in self._regions if not self._freed(region)]
-        self._regions = alive
-        self._bases = [region.base for region in alive]
-        self._by_id = {id(region.owner): region for region in alive}
-        self._sweep_at = 2 * len(alive) + 256
+    def _room(self, size):
+        """Return the address of so many bytes in which nothing is, behind those given last."""
+        wrapped = False
+        start = self._next
+        at = max(0, bisect_right(self._starts, start) - 1)
+        while True:
+            while at < len(self._regions) and self._starts[at] < start + size:
+                start = max(start, self._regions[at].end + _GAP + _ALIGNMENT - 1 & -_ALIGNMENT)
+                at += 1
+            if start + size <= _HIGH:
+                self._next = start + size + _ALIGNMENT - 1 & -_ALIGNMENT
+                return start
+            if wrapped:
+                raise MemoryError(f"no {size} bytes left in the simulated memory")
+            wrapped = True
+            self._collect()
+            self._freed.clear()
+            self._forget()
+            start = _LOW
+            at = max(0, bisect_right(self._starts, start) - 1)
+
+    def _free(self, region):
+        self._of.pop(id(region.owner), None)  # a device is not there
+        region.free()
+        self._freed.append(region)
+
+    def _collect(self):
+        """Free the objects that nothing else refers to."""
+        for region in list(self._of.values()):
+            if sys.getrefcount(region.owner) == region.idle:
+                self._free(region)
+        self._forget()
+        self._collect_in = max(_COLLECT_EVERY, len(self._of))
+
+    def _forget(self):
+        """Drop the regions freed so long ago that no error needs their names."""
+        named = set(self._freed)
+        self._regions = [each for each in self._regions if each.size >= 0 or each in named]
+        self._starts = [each.start for each in self._regions]
 
 
 memory = Memory()
 
 
-class _Pointer:
-    """What ptr8, ptr16 and ptr32 return: an address, indexed in units of the width."""
+def _signed(value):
+    return ((value & _WORD) ^ 0x80000000) - 0x80000000
 
-    __slots__ = ("_address", "_region")
-    width = 0
 
-    def __init__(self, at):
-        if isinstance(at, int):
-            self._address = at & 0xFFFFFFFF
-            self._region = None
-        elif isinstance(at, _Pointer):
-            self._address = at._address
-            self._region = at._region
-        else:
-            if isinstance(at, str):
-                at = at.encode()  # a str is a buffer on MicroPython
+def _pointer(name, load_code, store_code):
+    """Return the class of a viper pointer; little-endian, as all of MicroPython's boards are."""
+    width = struct.calcsize(load_code)
+    mask = (1 << 8 * width) - 1
+    odd = width - 1
+    unpack_from = struct.Struct("<" + load_code).unpack_from
+    pack_into = struct.Struct("<" + store_code).pack_into
+
+    class Pointer:
+        # The object itself, not the region alone, so that it lives as long as the pointer.
+        __slots__ = ("_address", "_region", "_object")
+
+        def __init__(self, x):
+            if type(x) is int or type(x) is bool:
+                if not -0x80000000 <= x <= _WORD:
+                    memory.fail(BadAddress(f"{name}({x:#x}): more than 32 bits"))
+                self._address = x & _WORD
+                self._region = self._object = None
+            elif type(x) in _POINTERS:
+                self._address = x._address
+                self._region = x._region
+                self._object = x._object
+            else:
+                region, offset = memory._place(x)
+                self._address = region.start + offset
+                self._region = region
+                self._object = x
+
+        def __getitem__(self, index):
+            address = self._address + index * width
+            memory.accesses += 1
+            if memory.hook is not None:
+                memory.hook("load", address, width)
+            region = self._region
+            if region is None:
+                region = memory.find(self, address)
+            offset = address - region.start
+            if address & odd or offset < 0 or offset + width > region.size:
+                memory.refuse("load", width, address, region)
             try:
-                self._address, self._region = memory.address_of(at)
-            except TypeError:
-                # What MicroPython says.
-                raise TypeError("object with buffer protocol required") from None
+                return unpack_from(region.buffer, offset)[0]
+            except struct.error:
+                memory.refuse("load", width, address, region)
 
-    def __int__(self):
-        return self._address
+        def __setitem__(self, index, value):
+            if type(value) is not int and type(value) is not bool:
+                kind = type(value).__name__ if type(value) in _POINTERS else "object"
+                raise TypeError(f"can't store '{kind}'")
+            address = self._address + index * width
+            memory.accesses += 1
+            if memory.hook is not None:
+                memory.hook("store", address, width)
+            region = self._region
+            if region is None:
+                region = memory.find(self, address)
+            offset = address - region.start
+            if address & odd or offset < 0 or offset + width > region.size or not region.writable:
+                memory.refuse("store", width, address, region)
+            try:
+                pack_into(region.buffer, offset, value & mask)
+            except struct.error:
+                memory.refuse("store", width, address, region)
 
-    def __getitem__(self, index):
-        width = self.width
-        address = self._address + index * width
-        return memory.load(address, width, self._region or self._resolve(address))
+        def __int__(self):
+            return _signed(self._address)
 
-    def __setitem__(self, index, value):
-        width = self.width
-        address = self._address + index * width
-        memory.store(address, width, self._region or self._resolve(address), value)
+        __iter__ = None
 
-    def _resolve(self, address):
-        self._region = memory.region_at(address)
-        return self._region
+        def __bool__(self):
+            raise TypeError(f"can't implicitly convert '{name}' to 'bool'")
 
+        def __eq__(self, other):
+            raise TypeError(f"can't compare '{name}': compare int({name}(...))")
 
-class ptr8(_Pointer):
-    """viper's pointer to bytes."""
+        __hash__ = None
 
-    __slots__ = ()
-    width = 1
+        def __repr__(self):
+            return f"<{name} {memory.describe(self._address)}>"
 
-
-class ptr16(_Pointer):
-    """viper's pointer to half-words, unsigned."""
-
-    __slots__ = ()
-    width = 2
-
-
-class ptr32(_Pointer):
-    """viper's pointer to words, signed as on a 32-bit chip."""
-
-    __slots__ = ()
-    width = 4
-
-    def __getitem__(self, index):
-        value = _Pointer.__getitem__(self, index)
-        return value - 0x100000000 if value & 0x80000000 else value
+    Pointer.__name__ = Pointer.__qualname__ = name
+    return Pointer
 
 
-def _to_int(value):
-    # An argument annotated `int`: cut to a machine word.
-    if not isinstance(value, int):
-        raise TypeError(f"can't convert {type(value).__name__} to int")
-    return (value + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+ptr8 = _pointer("ptr8", "B", "B")
+ptr16 = _pointer("ptr16", "H", "H")
+ptr32 = _pointer("ptr32", "i", "I")
+_POINTERS = (ptr8, ptr16, ptr32)
+
+
+def _viper_int(x):
+    """Viper's int(x): signed 32 bits of an int, a bool or a pointer, and of nothing else."""
+    if type(x) in _POINTERS:
+        return _signed(x._address)
+    if not isinstance(x, int):
+        raise TypeError(f"can't convert {type(x).__name__} to int")
+    return _signed(x)
+
+
+def uint(x):
+    """Return viper's uint(x): the unsigned 32 bits of an int, a bool or a pointer."""
+    return _viper_int(x) & _WORD
+
+
+# Annotations: of a parameter, what converts it; of the result, what checks it.
+
+
+def _int_result(name, value):
+    if value is None:
+        return 0  # the end of the function, without a return
+    if type(value) is not int:
+        kind = type(value).__name__ if type(value) in (bool, *_POINTERS) else "object"
+        raise TypeError(f"return expected 'int' but got '{kind}'")
+    return _small(name, value)
+
+
+def _uint_result(name, value):
+    return _int_result(name, value) & _WORD
+
+
+def _bool_result(name, value):
+    if value is None:
+        return False
+    if type(value) is not bool:
+        kind = type(value).__name__ if type(value) in (int, *_POINTERS) else "object"
+        raise TypeError(f"return expected 'bool' but got '{kind}'")
+    return value
+
+
+def _pointer_result(name, value):
+    return _small(name, int(value))
+
+
+def _object_result(name, value):
+    if type(value) is int:
+        return _small(name, value)
+    if type(value) in _POINTERS:
+        raise TypeError(f"return expected 'object' but got '{type(value).__name__}'")
+    return value
+
+
+def _small(name, value):
+    if not -_SMALL <= value < _SMALL:
+        memory.fail(OutOfSmallInts(f"{name}() returned {value}"))
+    return value
+
+
+_PARAMETERS = {
+    "int": _viper_int,
+    "uint": uint,
+    "bool": bool,
+    "object": None,
+    "ptr8": ptr8,
+    "ptr16": ptr16,
+    "ptr32": ptr32,
+}
+_RESULTS = {
+    "ptr8": _pointer_result,
+    "ptr16": _pointer_result,
+    "ptr32": _pointer_result,
+    "int": _int_result,
+    "uint": _uint_result,
+    "bool": _bool_result,
+    "object": _object_result,
+    "None": _object_result,
+}
+
+_INT = "int (viper)"  # a name that no source can have
+# id(code): (code, the code to run). A channel makes its verbs anew from the same code.
+_compiled: dict[int, tuple[types.CodeType, types.CodeType]] = {}
+
+
+def _compile(function):
+    """Return the code of a viper function with viper's int() in it.
+
+    Raise Miscompiled for what MicroPython does not refuse but cannot run.
+    """
+    code = function.__code__
+    found = _compiled.get(id(code))
+    if found is not None:
+        return found[1]
+    name = code.co_name
+    unsupported = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS
+    if code.co_flags & unsupported or code.co_kwonlyargcount or function.__defaults__:
+        raise Miscompiled(f"{name}(): viper has positional parameters only, without defaults")
+    if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        raise Miscompiled(f"{name}(): viper has no generators and no async def")
+    if code.co_cellvars:
+        cells = ", ".join(code.co_cellvars)
+        raise Miscompiled(f"{name}(): a function inside viper cannot use its variables: {cells}")
+    for each in dis.get_instructions(code):
+        if each.opname in ("STORE_DEREF", "DELETE_DEREF"):
+            raise Miscompiled(f"{name}(): viper stores a raw word in nonlocal {each.argval}")
+    names = code.co_names
+    if "int" not in function.__globals__:
+        names = tuple(_INT if each == "int" else each for each in names)
+    run = code.replace(co_names=names)
+    _compiled[id(code)] = code, run
+    return run
+
+
+def _annotation(function, name, kinds):
+    kind = function.__annotations__.get(name, "object")
+    kind = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+    if kind not in kinds:
+        raise TypeError(f"unknown type '{kind}'")
+    return kinds[kind]
 
 
 def viper(function):
-    """Make `function` behave as one compiled by @micropython.viper."""
+    """Simulate @micropython.viper: its calls, its conversions, its errors.
+
+    Raise Miscompiled for a function that cannot work, TypeError for an unknown annotation.
+    """
     code = function.__code__
-    hints = function.__annotations__
-    names = code.co_varnames[: code.co_argcount]
-    ints = [place for place, name in enumerate(names) if hints.get(name) is int]
-    count = len(names)
-    cells = len(code.co_freevars)  # MicroPython counts them as arguments
-    to_bool = hints.get("return") is bool
+    run = types.FunctionType(
+        _compile(function), function.__globals__, code.co_name, None, function.__closure__
+    )
+    count = code.co_argcount
+    cells = len(code.co_freevars)
+    name = code.co_name
+    result = _annotation(function, "return", _RESULTS)
+    conversions = []
+    for place, parameter in enumerate(code.co_varnames[:count]):
+        convert = _annotation(function, parameter, _PARAMETERS)
+        if convert is not None:
+            conversions.append((place, convert))
 
     @functools.wraps(function)
-    def verb(*args, **keywords):
+    def call(*args, **keywords):
         if keywords:
             raise TypeError("function doesn't take keyword arguments")
         if len(args) != count:
@@ -312,18 +595,54 @@ def viper(function):
                 f"function takes {count + cells} positional arguments "
                 f"but {len(args) + cells} were given"
             )
-        if ints:
-            args = list(args)
-            for place in ints:
-                args[place] = _to_int(args[place])
-        result = function(*args)
-        if to_bool:
-            return bool(result)
-        if type(result) is int and not -_SMALL <= result < _SMALL:
-            raise OutOfSmallInts(f"{function.__name__}() returned {result}")
-        return result
+        if conversions:
+            values = list(args)
+            for place, convert in conversions:
+                values[place] = convert(values[place])
+            args = values
+        _scheduler.depth += 1
+        try:
+            value = run(*args)
+        finally:
+            _scheduler.depth -= 1
+            if _scheduler.queue:
+                _scheduler.run()
+        return result(name, value)
 
-    return verb
+    return call
+
+
+class _Scheduler:
+    """What micropython.schedule() queued: it runs when no viper function does.
+
+    At once if none does, as MicroPython does before its next instruction; never within another
+    scheduled function.
+    """
+
+    def __init__(self):
+        self.depth = 0  # viper functions that run
+        self.queue: collections.deque[tuple[Callable[..., Any], Any]] = collections.deque()
+        self._busy = False
+
+    def schedule(self, function, arg):
+        if len(self.queue) >= _SCHEDULER_DEPTH:
+            raise RuntimeError("schedule queue full")
+        self.queue.append((function, arg))
+        self.run()
+
+    def run(self):
+        if self.depth or self._busy:
+            return
+        self._busy = True
+        try:
+            while self.queue:
+                function, arg = self.queue.popleft()
+                function(arg)
+        finally:
+            self._busy = False
+
+
+_scheduler = _Scheduler()
 
 
 class Clock:
@@ -350,63 +669,88 @@ class Clock:
 
     def sleep_us(self, us):
         """Wait, or let simulated time pass."""
-        if self._us is None:
+        if self._us is not None:
+            self._us += max(0, us)
+        elif us > 0:
             time.sleep(us / 1000000)
-        else:
-            self._us += us
 
 
 clock = Clock()
 
 
+def _ticks_us():
+    return clock.now_us() & _TICKS_PERIOD - 1
+
+
+def _ticks_ms():
+    return clock.now_us() // 1000 & _TICKS_PERIOD - 1
+
+
+def _ticks_add(ticks, delta):
+    if not -_TICKS_PERIOD // 2 < delta < _TICKS_PERIOD // 2:
+        raise OverflowError("ticks interval overflow")
+    return ticks + delta & _TICKS_PERIOD - 1
+
+
 def _ticks_diff(end, start):
-    half = _SMALL >> 1
-    return (end - start + half & _TICKS_MASK) - half
+    half = _TICKS_PERIOD // 2
+    return (end - start + half & _TICKS_PERIOD - 1) - half
 
 
-def _install():
-    module = types.ModuleType("micropython", "MicroPython's module, as far as it means something.")
-    locks = [0]
+_heap_locks = 0  # the nesting of heap_lock(); CPython allocates all the same
 
-    def heap_lock():
-        locks[0] += 1
-        return locks[0]
 
-    def heap_unlock():
-        locks[0] -= 1
-        return locks[0]
+def _heap_lock():
+    global _heap_locks
+    _heap_locks += 1
 
+
+def _heap_unlock():
+    global _heap_locks
+    if not _heap_locks:
+        raise SimulationError("heap_unlock() without heap_lock()")
+    _heap_locks -= 1
+    return _heap_locks
+
+
+def _module():
+    module = types.ModuleType("micropython", "MicroPython's module, on a simulated memory.")
     module.const = lambda value: value
     module.viper = viper
     module.native = lambda function: function
-    module.heap_lock = heap_lock
-    module.heap_unlock = heap_unlock
-    module.heap_locked = lambda: locks[0]
-    module.opt_level = lambda level=0: 0
-    module.schedule = lambda function, argument: function(argument)
+    module.schedule = _scheduler.schedule
+    module.heap_lock = _heap_lock
+    module.heap_unlock = _heap_unlock
+    module.opt_level = lambda *level: None if level else 0
     module.alloc_emergency_exception_buf = lambda size: None
     module.kbd_intr = lambda char: None
-    sys.modules["micropython"] = module
+    return module
 
-    for pointer in (ptr8, ptr16, ptr32):
-        setattr(builtins, pointer.__name__, pointer)
 
-    lacking = {
-        time: {
-            "ticks_us": lambda: clock.now_us() & _TICKS_MASK,
-            "ticks_ms": lambda: clock.now_us() // 1000 & _TICKS_MASK,
-            "ticks_cpu": lambda: clock.now_us() & _TICKS_MASK,
-            "ticks_add": lambda ticks, delta: ticks + delta & _TICKS_MASK,
-            "ticks_diff": _ticks_diff,
-            "sleep_us": clock.sleep_us,
-            "sleep_ms": lambda ms: clock.sleep_us(1000 * ms),
-        },
-        gc: {"mem_free": lambda: _RAM_END - _RAM, "mem_alloc": lambda: 0},
-    }
-    for target, names in lacking.items():
-        for name, function in names.items():
-            if not hasattr(target, name):
-                setattr(target, name, function)
+def _install():
+    """Put the names in place that firmware expects; leave those that CPython has."""
+    sys.modules["micropython"] = _module()
+    for name, value in (
+        ("ptr8", ptr8),
+        ("ptr16", ptr16),
+        ("ptr32", ptr32),
+        ("uint", uint),
+        (_INT, _viper_int),
+    ):
+        setattr(builtins, name, value)
+    for module, name, value in (
+        (time, "ticks_us", _ticks_us),
+        (time, "ticks_ms", _ticks_ms),
+        (time, "ticks_cpu", _ticks_us),
+        (time, "ticks_add", _ticks_add),
+        (time, "ticks_diff", _ticks_diff),
+        (time, "sleep_us", clock.sleep_us),
+        (time, "sleep_ms", lambda ms: clock.sleep_us(1000 * ms)),
+        (gc, "mem_alloc", lambda: memory.heap()[0]),
+        (gc, "mem_free", lambda: memory.heap()[1]),
+    ):
+        if not hasattr(module, name):
+            setattr(module, name, value)
 
 
 _install()
@@ -415,6 +759,7 @@ __all__ = [
     "BadAddress",
     "Clock",
     "Memory",
+    "Miscompiled",
     "OutOfBounds",
     "OutOfSmallInts",
     "ReadOnly",
@@ -425,5 +770,6 @@ __all__ = [
     "ptr8",
     "ptr16",
     "ptr32",
+    "uint",
     "viper",
 ]

