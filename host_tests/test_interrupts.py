@@ -45,17 +45,19 @@ MEETING_OF = {
 
 
 def sweep(pico, task, handler, levels, step):
-    """Land the interrupt at every `step`th cycle; return how many cycles were tried."""
+    """Land the interrupt at every `step`th cycle, level by level; return how many were tried."""
     pico.exec(f"import interrupts\nm = interrupts.Meeting({task!r}, {handler!r})")
-    fills = [int(level) for level in levels]
+    return sum(sweep_level(pico, task, int(level), step) for level in levels)
+
+
+def sweep_level(pico, task, level, step):
     marks = ""
     cycle = 0
     while not marks.endswith("-" * 20):
         cycles = range(cycle, cycle + BATCH * step, step)
-        delays = [at for at in cycles for _ in fills]
-        stop = pico.interrupt_after(MARKER, HANDLER, delays)
+        stop = pico.interrupt_after(MARKER, HANDLER, cycles)
         try:
-            marks += pico.exec(f"m.run({fills}, {BATCH})").strip()
+            marks += pico.exec(f"m.run({level}, {BATCH})").strip()
         finally:
             stop()
         cycle = cycles.stop
@@ -63,7 +65,7 @@ def sweep(pico, task, handler, levels, step):
     # From the first cycle on, until the verb had returned and never after; it does not take quite
     # the same time in every trial.
     interrupted = marks.rstrip("-")
-    assert interrupted and "-" not in interrupted[:-10], marks
+    assert interrupted and "-" not in interrupted[:-20], marks
     return len(interrupted) * step
 
 

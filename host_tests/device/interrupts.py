@@ -178,20 +178,14 @@ class Meeting:
         right = holds(buf, number, SIZE) if by_bytes else word == number
         assert right, "torn or out of order: %r is not message %d" % (buf or word, number)
 
-    def run(self, levels, rounds):
-        """Make `rounds` trials at each of `levels`; print a mark for each round.
-
-        "+": every trial was interrupted, "-": none, "*": some.
-        """
-        marks = ""
+    def run(self, level, rounds):
+        """Make `rounds` trials at `level`; print "+" for each that was interrupted, else "-"."""
+        marks = bytearray(rounds)
         _usb_interrupt(0)
         try:
-            for _ in range(rounds):
-                count = 0
-                for level in levels:
-                    count += self.trial(level)
-                marks += "+" if count == len(levels) else "*" if count else "-"
+            for i in range(rounds):
+                marks[i] = ord("+" if self.trial(level) else "-")
         finally:
             _usb_interrupt(1)
         assert self.channel.dropped == self.dropped, "dropped and not counted"
-        print(marks)
+        print(marks.decode())

@@ -73,7 +73,8 @@ def default():
 def cycles():
     """Return a clock of CPU cycles, for short latencies: it wraps within seconds.
 
-    Starts the counter where the chip has to be told. Raises ValueError on a board without one.
+    On rp2 it is the calling core's own counter, which this starts: for a channel within one core.
+    Raises ValueError on a board without one.
     """
     if sys.platform == "rp2":
         import machine

@@ -1,0 +1,90 @@
+"""Where the samples come from: a recorded heart signal, read out at the rate it was taken.
+
+In a product this is the interrupt of an ADC. Here on_tick reads a recording instead, and so is the
+same on every board; what calls it is all that differs:
+
+    board                  on_tick is called by       it interrupts the tasks
+    Raspberry Pi Pico, 2   a Timer's hard interrupt   between any two instructions
+    ESP32 family           a Timer's soft handler     between any two bytecodes
+    virtual board          a thread without a GIL     never: it runs beside them
+
+An ESP32 queues at most 8 soft handlers. A task that keeps Python busy for longer than 8 sample
+periods costs ticks there: the signal then takes longer, but no sample is lost.
+"""
+
+import sys
+import time
+
+from ringlane import REALTIME
+
+# A sample's word: its number's low 14 bits, then 16 bits of signal. Together they stay below 2**30
+# and are a small int on every board, so the handler can make one without allocating.
+NUMBER_MASK = 0x3FFF
+
+
+class Sampler:
+    """Sampler(recording, count, rate, send_word)
+
+    Sends the first `count` samples of `recording` (a bytearray, two bytes each, the low one first)
+    by `send_word` as REALTIME, `rate` of them a second. Nothing happens before start().
+    """
+
+    def __init__(self, recording, count, rate, send_word):
+        self._recording = recording
+        self._count = count
+        self._rate = rate
+        self._send_word = send_word
+        self._on_tick = self.on_tick  # taking a method as a value allocates: here, once
+        self._timer = None
+        self.taken = 0  # samples so far. Owner: the handler
+
+    @property
+    def finished(self):
+        """Whether every sample has been taken."""
+        return self.taken >= self._count
+
+    def start(self):
+        """Begin to sample. `taken` follows; stop() ends it."""
+        if sys.platform == "rp2":
+            from machine import Timer
+
+            self._timer = Timer(
+                freq=self._rate, mode=Timer.PERIODIC, callback=self._on_tick, hard=True
+            )
+        elif sys.platform == "esp32":
+            from machine import Timer
+
+            self._timer = Timer(0)
+            self._timer.init(freq=self._rate, mode=Timer.PERIODIC, callback=self._on_tick)
+        elif sys.platform in ("linux", "darwin"):
+            import _thread
+
+            _thread.start_new_thread(self._tick_on_time, ())
+        else:
+            raise ValueError("no sampling timer known on %s" % sys.platform)
+
+    def stop(self):
+        """End sampling; harmless when it has ended."""
+        self._count = self.taken
+        if self._timer is not None:
+            self._timer.deinit()
+
+    def on_tick(self, timer):
+        """Send one sample, as a hard handler must: without allocating, printing or raising."""
+        number = self.taken
+        if number < self._count:
+            at = number + number
+            sample = self._recording[at] | self._recording[at + 1] << 8
+            self._send_word((number & NUMBER_MASK) << 16 | sample, REALTIME)
+            self.taken = number + 1
+
+    def _tick_on_time(self):
+        # Each tick is timed from the first: being late once delays no other.
+        start = time.ticks_us()
+        while self.taken < self._count:
+            due = time.ticks_add(start, self.taken * 1000000 // self._rate)
+            wait = time.ticks_diff(due, time.ticks_us())
+            if wait > 0:
+                time.sleep_us(wait)  # a garbage collection may wake it early
+            else:
+                self.on_tick(None)
