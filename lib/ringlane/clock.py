@@ -91,7 +91,7 @@ def cycles():
         if "RISC" not in sys.implementation._machine:
             _store(0xE000EDFC, _load(0xE000EDFC) | 1 << 24)  # DEMCR: trace on, so DWT runs
             _store(0xE0001000, _load(0xE0001000) | 1)  # DWT_CTRL: count cycles
-            return Clock("DWT", hz, time.ticks_us, register=0xE0001004)
+            return Clock("DWT", hz, _cyccnt, register=0xE0001004)
     elif sys.platform == "esp32":
         import machine
 
@@ -116,3 +116,8 @@ def _store(address: int, value: int):
 @micropython.viper
 def _systick() -> int:
     return 0xFFFFFF - ptr32(int(0xE000E018))[0]  # it counts down
+
+
+@micropython.viper
+def _cyccnt() -> int:
+    return ptr32(int(0xE0001004))[0] & 0x3FFFFFFF
