@@ -14,7 +14,7 @@ help: ## Show this
 
 setup: $(READY) ## Create .venv with the pinned packages
 
-demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED=8 SECONDS=60]
+demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS=]
 	$(BIN)/python firmware/heart/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2)) \
 	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS))
 

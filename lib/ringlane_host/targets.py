@@ -27,6 +27,7 @@ import tty
 from contextlib import contextmanager
 from pathlib import Path
 
+from .boards import ARCHES
 from .virtual_board import BoardError, VirtualBoard
 
 TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /dev/ttyACM0"
@@ -34,10 +35,6 @@ TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /d
 _UF2_HELP = (
     "take MicroPython's RPI_PICO firmware from micropython.org/download/RPI_PICO or build its rp2 "
     "port, and name it: UF2=RPI_PICO.uf2"
-)
-_ARCHITECTURES = (  # by number: sys.implementation._mpy >> 10 & 15
-    *(None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp"),
-    *("xtensa", "xtensawin", "rv32imc", "rv64imc"),
 )
 _IDENTIFY = """
 import sys
@@ -69,8 +66,8 @@ class Target:
         emitted = _emitted_mpy()
         loads = (number & 0xFF, number >> 8 & 3)
         index = number >> 10 & 15
-        known = index < len(_ARCHITECTURES) and emitted == loads
-        self.architecture = _ARCHITECTURES[index] if known else None
+        known = index < len(ARCHES) and emitted == loads
+        self.architecture = ARCHES[index] if known and index else None
 
     def mpremote(self, *args, timeout=60, check=True):
         """Run `mpremote connect PORT args...`; return what it printed, as text.
