@@ -69,37 +69,31 @@ def sweep_level(pico, task, level, step):
     return len(interrupted) * step
 
 
-def use(pico, package):
-    """Make the chip import ringlane from `package` from now on."""
-    pico.exec(
-        "import sys\n"
-        "for name in list(sys.modules):\n"
-        " if name.startswith('ringlane') or name == 'interrupts':\n"
-        "  del sys.modules[name]\n"
-    )
-    pico.put_module(package / "lanes.py", "lib/ringlane")
-
-
-@pytest.fixture(scope="module")
-def chip(pico):
+def prepare(pico):
     for name in ("payload", "interrupts"):
         pico.put_module(DEVICE / f"{name}.py")
     return pico
 
 
+@pytest.fixture(scope="module")
+def chip(pico):
+    return prepare(pico)
+
+
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
 def test_an_interrupt_at_any_cycle_does_no_harm(chip, task, handler, levels):
     cycles = sweep(chip, task, handler, levels, STEP)
-    assert cycles > 500, "fewer cycles than any verb takes"
+    assert cycles > 500 * len(levels), "fewer cycles than any verb takes"
 
 
 @pytest.mark.parametrize("name", mutants.MUTANTS if SOAK else list(mutants.MUTANTS)[::2][:2])
-def test_a_mutant_is_caught(chip, tmp_path, name):
-    from ringlane_host.emulated import DeviceError
-
-    use(chip, mutants.make(name, PACKAGE, tmp_path))
-    try:
-        with pytest.raises(DeviceError, match="torn or out of order|lost|doubled"):
-            sweep(chip, *MEETING_OF[name], 7)
-    finally:
-        use(chip, PACKAGE)
+def test_a_mutant_is_caught(uf2, tmp_path, name):
+    emulated = pytest.importorskip(
+        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
+    )
+    # A chip of its own: what a broken engine leaves behind is nobody else's.
+    with emulated.EmulatedPico(uf2) as pico:
+        pico.put_package(mutants.make(name, PACKAGE, tmp_path))
+        prepare(pico)
+        with pytest.raises(emulated.DeviceError, match="torn or out of order|lost|doubled"):
+            sweep(pico, *MEETING_OF[name], 7)
