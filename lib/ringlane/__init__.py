@@ -8,6 +8,7 @@ import sys
 __version__ = "0.1.0"
 
 if sys.implementation.name != "micropython":
+    import ringlane_host.event_loop  # MicroPython's asyncio
     import ringlane_host.simulated  # noqa: F401  viper's names, on a simulated memory
 
 _MODULES = {
@@ -21,6 +22,18 @@ _MODULES = {
     "Channel": "channel",
     "Clock": "clock",
     "cycles": "clock",
+    "MulticastChannel": "multicast",
+    "AnycastChannel": "anycast",
+    "AnycastPolicy": "anycast",
+    "ROUND_ROBIN": "anycast",
+    "LEAST_LOADED": "anycast",
+    "RANDOM": "anycast",
+    "AFFINITY_FIRST": "anycast",
+    "RequestReplyChannel": "request_reply",
+    "select": "waiting",
+    "IrqGuard": "guard",
+    "LockGuard": "guard",
+    "LatencyHistogram": "latency",
     "report": "report",
 }
 __all__ = tuple(_MODULES)

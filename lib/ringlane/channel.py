@@ -20,10 +20,10 @@ Who may call what: as in priority.py. A message costs what it costs on a Priorit
 look past empty classes; the memory is a fifth.
 """
 
-from .lanes import Lanes, whole
+from .lanes import Queue, whole
 
 
-class Channel(Lanes):
+class Channel(Queue):
     """Channel(capacity, slot_size=32, senders=1, name=None, clock=None)
 
     `capacity`: messages per sender, 1..65535. The rest as for PriorityChannel.

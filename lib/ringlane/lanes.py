@@ -11,6 +11,8 @@ Words
     tail        the next slot to read: the consumer's
     dropped     messages that found their lane full; refused: larger than a slot, or after close()
     high_water  the most messages a lane has held at once
+    place       which of a channel's rows of lanes: a class, or a receiver; a lane for each sender
+    epoch       how often a place was taken by a receiver, modulo 256
     latency     clock ticks from send to recv
     context     what needs a lane of its own: a hard handler and whatever it can interrupt; each
                 core where there is no GIL. All tasks and soft handlers of one core are one context
@@ -39,17 +41,18 @@ positional arguments but M were given", where both numbers count what the verb c
 
 import gc
 import struct
+import sys
 
 import micropython
 from micropython import const
 
 from .clock import Clock, default
 
-# A block holds, in this order: the receiver's words, each sender's words, the lane headers (class
-# by class, within a class sender by sender) and the slots. Offsets are in words from the start of
+# A block holds, in this order: each receiver's words, each sender's words, the lane headers (place
+# by place, within a place sender by sender) and the slots. Offsets are in words from the start of
 # the part they belong to, other figures in bytes.
 
-# The receiver's words.
+# A receiver's words.
 _LANES = const(0)  # from here to the first lane header
 _LANES_END = const(1)  # from here to the end of the last one
 _PITCH = const(2)  # bytes of a slot
@@ -61,35 +64,48 @@ _RX_LENGTH = const(7)
 _RX_META = const(8)  # size and class that stand in the result. Owner: receiver
 _WORDS_ADDRESS = const(9)  # the array last checked by recv_words. Owner: receiver
 _WORDS_LENGTH = const(10)
-_RX_BYTES = const(44)
+_EPOCH = const(11)  # messages of another one were for an earlier receiver of the place
+_PEEKED = const(12)  # from here to the lane that peek chose, 0: none. Owner: receiver
+_PEEK_COUNT = const(13)  # what that lane had _RECEIVED then
+_RX_BYTES = const(56)
 
 # A sender's words.
 _CLOCK = const(0)  # as _RX_CLOCK, but 0 while _AT_SET. Owner: sender
 _LIMIT = const(1)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _OWN_LANES = const(2)  # from here to its lane header of the first class
-_CLASS_STEP = const(3)  # from there to the next class's, 0: all classes share one lane
+_PLACE_STEP = const(3)  # from there to the next place's, 0: all classes share one lane
 _OWN_PITCH = const(4)  # bytes of a slot
 _REGISTER = const(5)  # as _RX_CLOCK
 _AT_SET = const(6)  # 1: the next message is stamped _AT. Owner: sender
 _AT = const(7)
 _TX_ADDRESS = const(8)  # the message buffer last checked. Owner: sender
 _TX_LENGTH = const(9)
-_TX_BYTES = const(40)
+_CLASSES = const(10)  # classes are 0 up to this less 1
+_PLACES = const(11)  # how many receivers there may be; this and the next for fanout.py
+_POLICY = const(12)  # 0: all receivers, else one, chosen by the policy
+_TURN = const(13)  # the place to look at first. Owner: sender
+_SEED = const(14)  # of the policy RANDOM. Owner: sender
+_CORE = const(15)  # the sender's core, or the address of the register that tells it
+_TX_BYTES = const(64)
 
 # A lane's header.
 _HEAD = const(0)  # Owner: producer; the consumer reads it.
 _TAIL = const(1)  # Owner: consumer; the producer reads it.
-_CAPACITY = const(2)
-_FIRST = const(3)  # from this header to the lane's first slot
-_REST = const(4)  # from this header to that of the class's last sender
-_DROPPED = const(5)  # Owner: producer
-_REFUSED = const(6)  # Owner: producer
-_HIGH_WATER = const(7)  # Owner: producer
-_RECEIVED = const(8)  # Owner: consumer
-_LANE_BYTES = const(36)
+_ROOM = const(2)  # the most messages that may be queued: the capacity, or 0 while one is claimed.
+# Owner: producer. In fanout.py max_lag or 0 | epoch << 16 | core << 24. Owner: the receiver.
+_CAPACITY = const(3)
+_FIRST = const(4)  # from this header to the lane's first slot
+_REST = const(5)  # from this header to that of the place's last sender; | _STALE: check the epoch
+_NUMBER = const(6)  # the number of the lane's first slot in the block
+_DROPPED = const(7)  # Owner: producer
+_REFUSED = const(8)  # Owner: producer
+_HIGH_WATER = const(9)  # Owner: producer
+_RECEIVED = const(10)  # Owner: consumer
+_LANE_BYTES = const(44)
+_STALE = const(1)
 
 # A slot: its words, then the payload.
-_META = const(0)  # size | class << 16
+_META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)
 _SLOT_BYTES = const(8)
 
@@ -179,9 +195,9 @@ def make_sender(block, slow):
         """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
 
         True: queued. False, and counted: the lane is full (dropped), or the message is larger than
-        a slot or the channel closed (refused). Raises TypeError if `data` is not bytes-like or its
-        items are not bytes, ValueError if the class is not 0..4 or has no capacity; then nothing
-        has changed.
+        a slot, the channel closed or a slot of the lane claimed (refused). Raises TypeError if
+        `data` is not bytes-like or its items are not bytes, ValueError if the class is not 0..4 or
+        has no capacity; then nothing has changed.
 
         Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
         """
@@ -203,9 +219,9 @@ def make_sender(block, slow):
             slow._check_message(data)
             part[_TX_LENGTH] = size
             part[_TX_ADDRESS] = source
-        if priority < 0 or priority > 4:
+        if priority < 0 or priority >= part[_CLASSES]:
             slow._bad_class(priority)
-        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_CLASS_STEP])
+        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
         if size >= part[_LIMIT]:
             lane[_REFUSED] += 1
             return False
@@ -214,10 +230,10 @@ def make_sender(block, slow):
         used = head - lane[_TAIL]  # Bound: tail may move meanwhile, so used can only be too large.
         if used < 0:
             used += capacity + capacity
-        if used >= capacity:
+        if used >= lane[_ROOM]:
             if not capacity:
                 slow._unused_class(priority)
-            lane[_DROPPED] += 1
+            lane[_DROPPED if lane[_ROOM] else _REFUSED] += 1
             return False
         index = head
         if index >= capacity:
@@ -276,9 +292,9 @@ def make_sender(block, slow):
             part[_CLOCK] = part[_REGISTER]
         else:
             now = int(slow._ticks())
-        if priority < 0 or priority > 4:
+        if priority < 0 or priority >= part[_CLASSES]:
             slow._bad_class(priority)
-        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_CLASS_STEP])
+        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
         if 4 >= part[_LIMIT]:
             lane[_REFUSED] += 1
             return False
@@ -287,10 +303,10 @@ def make_sender(block, slow):
         used = head - lane[_TAIL]  # Bound: tail may move meanwhile, so used can only be too large.
         if used < 0:
             used += capacity + capacity
-        if used >= capacity:
+        if used >= lane[_ROOM]:
             if not capacity:
                 slow._unused_class(priority)
-            lane[_DROPPED] += 1
+            lane[_DROPPED if lane[_ROOM] else _REFUSED] += 1
             return False
         index = head
         if index >= capacity:
@@ -338,9 +354,10 @@ def make_sender(block, slow):
 
 
 def make_receiver(block, slow):
-    """Return (recv, recv_word, recv_words, skip, clear, timestamp) of the receiver of `block`.
+    """Return (recv, recv_word, recv_words, skip, clear, timestamp) of a receiver.
 
-    `slow` is as in make_sender.
+    Its words begin `block`; `slow` is as in make_sender. The last returned, point_at(words), lets
+    all of them read other words.
     """
     size_of = len
     result = [0, 0, 0]
@@ -373,7 +390,10 @@ def make_receiver(block, slow):
                 return None
             header = ptr32(lane)
         if header[_REST]:
-            header = ptr32(int(part) + int(slow._next_lane()))
+            lane = int(slow._next_lane())
+            if not lane:
+                return None
+            header = ptr32(int(part) + lane)
         tail = header[_TAIL]
         index = tail
         if index >= header[_CAPACITY]:
@@ -413,7 +433,7 @@ def make_receiver(block, slow):
         part[_STAMP] = stamp
         if meta != part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
             result[0] = size
-            result[1] = meta >> 16
+            result[1] = meta >> 16 & 0xFF
             part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
         tail += 1
@@ -445,7 +465,10 @@ def make_receiver(block, slow):
                 return None
             header = ptr32(lane)
         if header[_REST]:
-            header = ptr32(int(part) + int(slow._next_lane()))
+            lane = int(slow._next_lane())
+            if not lane:
+                return None
+            header = ptr32(int(part) + lane)
         tail = header[_TAIL]
         index = tail
         if index >= header[_CAPACITY]:
@@ -464,7 +487,7 @@ def make_receiver(block, slow):
         part[_RX_META] = -1
         result[0] = value  # may raise MemoryError, so before anything that counts
         part[_STAMP] = stamp
-        result[1] = meta >> 16
+        result[1] = meta >> 16 & 0xFF
         result[2] = (now - stamp) & part[_MASK]
         tail += 1
         if tail == header[_CAPACITY] + header[_CAPACITY]:
@@ -502,7 +525,10 @@ def make_receiver(block, slow):
                     return count
                 header = ptr32(lane)
             if header[_REST]:
-                header = ptr32(int(part) + int(slow._next_lane()))
+                lane = int(slow._next_lane())
+                if not lane:
+                    return count
+                header = ptr32(int(part) + lane)
             tail = header[_TAIL]
             index = tail
             if index >= header[_CAPACITY]:
@@ -525,37 +551,43 @@ def make_receiver(block, slow):
 
     @micropython.viper
     def next_lane() -> int:
-        # The byte offset in the block of the lane to read next, 0 if no message is queued.
+        # The byte offset in the block of the lane to read next, 0 if no message is queued: of the
+        # first place with a message, the oldest of its senders' messages; of equal stamps the
+        # first sender's.
         part = ptr32(block)
         lane = int(part) + part[_LANES]
         end = int(part) + part[_LANES_END]
-        header = ptr32(lane)
-        while header[_HEAD] == header[_TAIL]:
-            lane += _LANE_BYTES
-            if lane == end:
-                return 0
-            header = ptr32(lane)
-        # The oldest of the class's senders; of equal stamps the first sender's.
         half = part[_MASK] >> 1
-        first = lane
-        last = lane + header[_REST]
-        index = header[_TAIL]
-        if index >= header[_CAPACITY]:
-            index -= header[_CAPACITY]
-        stamp = ptr32(lane + header[_FIRST] + index * part[_PITCH])[_TIME]
-        while lane < last:
-            lane += _LANE_BYTES
+        first = 0
+        stamp = 0
+        while lane < end:
             header = ptr32(lane)
-            index = header[_TAIL]
-            if header[_HEAD] != index:
+            tail = header[_TAIL]
+            while header[_HEAD] != tail:
+                index = tail
                 if index >= header[_CAPACITY]:
                     index -= header[_CAPACITY]
-                other = ptr32(lane + header[_FIRST] + index * part[_PITCH])[_TIME]
-                age = (stamp - other) & part[_MASK]
-                if age != 0 and age <= half:
-                    first = lane
-                    stamp = other
-        return first - int(part)
+                slot = ptr32(lane + header[_FIRST] + index * part[_PITCH])
+                if header[_REST] & _STALE and (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
+                    tail += 1  # it was on its way to an earlier receiver
+                    if tail == header[_CAPACITY] + header[_CAPACITY]:
+                        tail = 0
+                    header[_TAIL] = tail
+                else:
+                    if not first:
+                        first = lane
+                        stamp = slot[_TIME]
+                        end = lane + (header[_REST] & ~_STALE) + _LANE_BYTES
+                    else:
+                        age = (stamp - slot[_TIME]) & part[_MASK]
+                        if age != 0 and age <= half:
+                            first = lane
+                            stamp = slot[_TIME]
+                    break
+            lane += _LANE_BYTES
+        if first:
+            first -= int(part)
+        return first
 
     @micropython.viper
     def skip() -> bool:
@@ -565,11 +597,10 @@ def make_receiver(block, slow):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        part = ptr32(block)
-        lane = int(next_lane())
+        lane = int(slow._next_lane())
         if not lane:
             return False
-        header = ptr32(int(part) + lane)
+        header = ptr32(int(ptr32(block)) + lane)
         tail = header[_TAIL] + 1
         if tail == header[_CAPACITY] + header[_CAPACITY]:
             tail = 0
@@ -583,10 +614,12 @@ def make_receiver(block, slow):
 
         Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
         """
+        count = 0
+        if not int(slow._next_lane()):
+            return count
         part = ptr32(block)
         lane = int(part) + part[_LANES]
         end = int(part) + part[_LANES_END]
-        count = 0
         while lane < end:
             header = ptr32(lane)
             head = header[_HEAD]
@@ -608,35 +641,51 @@ def make_receiver(block, slow):
         part = ptr32(block)
         return part[_STAMP] & part[_MASK]
 
+    def point_at(words):
+        # From now on every verb, however it was kept, reads these words and not its receiver's.
+        nonlocal block
+        block = words
+
     slow._next_lane = next_lane
-    return recv, recv_word, recv_words, skip, clear, timestamp
+    return recv, recv_word, recv_words, skip, clear, timestamp, point_at
 
 
 class Sender:
     """One sending context's end of a channel: what add_sender() returns.
 
     Its counters are its own; the channel's are the sums over its senders. Attributes: `send`,
-    `send_word`, `send_at`, `send_word_at` (viper, positional arguments only).
+    `send_word`, `send_at`, `send_word_at` and, with views=True, `claim`, `commit`, `abandon`
+    (viper, positional arguments only).
     """
+
+    _make = staticmethod(make_sender)
 
     def __init__(self, channel, number):
         self._channel = channel
         self._number = number
         self._kept = None
         self._ticks = channel.clock.ticks
-        block = memoryview(channel._block)[_RX_BYTES + number * _TX_BYTES :]
-        self.send, self.send_word, self.send_at, self.send_word_at = make_sender(block, self)
+        block = memoryview(channel._block)[channel._sender_at(number) :]
+        verbs = self._make(block, self)
+        if channel._guard is not None:
+            from .guard import guard_sender
+
+            verbs = guard_sender(self, channel._guard, verbs)
+        self.send, self.send_word, self.send_at, self.send_word_at = verbs
+        if channel._views is not None:
+            from .zero_copy import make_claims
+
+            self.claim, self.commit, self.abandon = make_claims(block, self, channel._views)
 
     def check(self, data, priority):
         """Raise the error that send(data, priority) would raise or count, in a whole sentence.
 
         For set-up, where send itself must stay silent in a handler. A full lane is no error.
         """
-        check_message(data)
         channel = self._channel
         if isinstance(priority, bool) or not isinstance(priority, int):
             raise TypeError("class must be an int, not %r" % (priority,))
-        channel._lane(self._number, priority)
+        self._vet(data, priority)
         if channel.closed:
             raise ValueError("%s is closed" % channel._title())
         if len(data) > channel.slot_size:
@@ -658,6 +707,16 @@ class Sender:
         """Return whether this sender has no room for class `priority`; None: for any class."""
         return not self._channel._free(self._number, priority)
 
+    def asend(self, data, priority, timeout_ms=None):
+        """Wait until `data` is queued: to be awaited, by a task of this sender's context.
+
+        True: queued. False: not within `timeout_ms`, or the channel was closed, or the message is
+        larger than a slot (refused). Errors as send, at once. Cancelled, it has queued nothing.
+
+        Context: a task | alloc: a coroutine, a waiter | blocks: its task only
+        """
+        return waiting().asend(self, data, priority, timeout_ms)
+
     @property
     def dropped(self):
         """Messages that found their lane full."""
@@ -665,7 +724,7 @@ class Sender:
 
     @property
     def refused(self):
-        """Messages larger than a slot, or sent after close()."""
+        """Messages larger than a slot, sent after close(), or while a slot was claimed."""
         return self._channel._sum(_REFUSED, self._number)
 
     @property
@@ -683,6 +742,13 @@ class Sender:
         check_message(data)
         self._kept = data
 
+    def _keep(self, data):
+        self._kept = data
+
+    def _vet(self, data, priority):
+        check_message(data)
+        self._channel._lane(self._number, priority)
+
     def _bad_class(self, priority):
         raise _error(ValueError, "class must be 0 to 4, not %d", priority)
 
@@ -690,17 +756,91 @@ class Sender:
         raise _error(ValueError, "class %d has capacity 0", priority)
 
 
+class Receiver:
+    """One receiving context's end of a channel; a Channel or PriorityChannel is one itself.
+
+    Attributes: `recv`, `recv_word`, `recv_words`, `skip`, `clear`, `timestamp` (viper, positional
+    arguments only).
+    """
+
+    def _attach(self, block, clock):
+        # `block` begins with this receiver's words.
+        self._kept = None
+        self._kept_words = None
+        self._ticks = clock.ticks
+        self._waiter = None
+        self._served = 0  # when select() last chose it
+        verbs = make_receiver(block, self)
+        self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs[:5]
+        self.timestamp, self._point_at = verbs[5:]
+
+    def ready(self, timeout_ms=None):
+        """Wait until a message is queued or the channel closed: to be awaited.
+
+        True: one of the two; False: `timeout_ms` have passed. Takes no message, so that a wait
+        that is cancelled or too late loses none. Any number of tasks may wait at once.
+
+        Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
+        """
+        return waiting().ready(self, timeout_ms)
+
+    def arecv(self, buf, timeout_ms=None):
+        """Wait for a message and receive it: to be awaited. Result and errors as recv.
+
+        None: closed and empty, or `timeout_ms` have passed. Cancelled, it has taken nothing.
+
+        Context: a task of the receiving context | alloc: a coroutine | blocks: its task only
+        """
+        return waiting().arecv(self, buf, timeout_ms)
+
+    def recv_wait(self, buf, timeout_ms=None):
+        """Receive as recv does, and wait for a message without asyncio.
+
+        None: closed and empty, or `timeout_ms` have passed.
+
+        Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
+        """
+        return waiting().recv_wait(self, buf, timeout_ms)
+
+    def _poll(self):
+        return self.closed or self._next_lane()
+
+    # What the verbs call off the hot path, as Sender's.
+
+    def _check_buffer(self, buf):
+        check_buffer(buf)
+        self._kept = buf
+
+    def _keep(self, buf):
+        self._kept = buf
+
+    def _check_words(self, words):
+        check_words(words)
+        self._kept_words = words
+
+    def _small_buffer(self, size, room):
+        raise _error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
+
+    def _not_a_word(self, size):
+        raise _error(ValueError, "message of %d bytes is not a word of 4", size)
+
+
 class Lanes:
     """What every channel has; construct a PriorityChannel, Channel or another pattern instead.
 
-    Attributes: `name`, `clock`, `capacity` (as given), `slot_size` (bytes), `senders`, `closed`;
-    the first sender's `send`, `send_word`, `send_at`, `send_word_at`; the receiver's `recv`,
-    `recv_word`, `recv_words`, `skip`, `clear`, `timestamp` (all viper, positional arguments only).
+    Attributes: `name`, `clock`, `slot_size` (bytes), `senders`, `closed`; the first sender's
+    `send`, `send_word`, `send_at`, `send_word_at` (viper, positional arguments only).
     """
 
-    def __init__(self, capacity, slot_size=32, senders=1, name=None, clock=None):
-        capacities = self._capacities(capacity)
-        size = self.memory(capacity, slot_size, senders)
+    _sender = Sender
+    _receivers = 1  # sets of receiver's words in the block
+    _classes = 5
+    _by_class = False  # whether a place is a class's
+    _guard = None
+    _views = None
+
+    def __init__(self, capacities, slot_size, senders, name, clock):
+        size = self._bytes(capacities, slot_size, senders, self._receivers)
         if clock is None:
             clock = default()
         elif not isinstance(clock, Clock):
@@ -709,11 +849,10 @@ class Lanes:
             raise TypeError("name must be a str, not %r" % (name,))
         self.name = name
         self.clock = clock
-        self.capacity = capacity
         self.slot_size = slot_size
         self.senders = senders
         self.closed = False
-        self._per_sender = capacities
+        self._places = capacities
         try:
             if size >= 1 << 30:
                 raise MemoryError
@@ -723,34 +862,17 @@ class Lanes:
                 "%s needs %d bytes, %d are free" % (self._title(), size, gc.mem_free())
             )
         self._lay_out()
-        self._kept = None
-        self._kept_words = None
-        self._ticks = clock.ticks
-        self._senders = [Sender(self, 0)]
-        first = self._senders[0]
+
+    def _begin(self):
+        # The end of every constructor, when a Sender can be made.
+        first = self._sender(self, 0)
+        self._senders = [first]
         self.send = first.send
         self.send_word = first.send_word
         self.send_at = first.send_at
         self.send_word_at = first.send_word_at
-        (
-            self.recv,
-            self.recv_word,
-            self.recv_words,
-            self.skip,
-            self.clear,
-            self.timestamp,
-        ) = make_receiver(self._block, self)
-        if name is not None:
-            named[name] = self
-
-    @classmethod
-    def memory(cls, capacity, slot_size=32, senders=1):
-        """Return the bytes that such a channel's block takes; raise as the constructor would."""
-        whole("slot_size", slot_size, 1, 65535)
-        whole("senders", senders, 1, 255)
-        capacities = cls._capacities(capacity)
-        lanes = len(capacities) * _LANE_BYTES + sum(capacities) * _pitch(slot_size)
-        return _RX_BYTES + senders * (_TX_BYTES + lanes)
+        if self.name is not None:
+            named[self.name] = self
 
     def add_sender(self):
         """Return the Sender of a further context: its own lanes, so it may send at any instant.
@@ -762,20 +884,29 @@ class Lanes:
         taken = len(self._senders)
         if taken == self.senders:
             raise ValueError("%s has room for senders=%d, all taken" % (self._title(), taken))
-        sender = Sender(self, taken)
+        sender = self._sender(self, taken)
         self._senders.append(sender)
         return sender
 
     def close(self):
-        """End the channel: sends are refused, recv drains what is queued and then returns None.
+        """End the channel: sends are refused, receivers drain what is queued, waits end.
 
         Closing twice is harmless.
 
         Context: any handler or task | alloc: none | time: O(senders) | blocks: never
         """
         for number in range(self.senders):
-            _store(self._block, (_RX_BYTES + number * _TX_BYTES >> 2) + _LIMIT, 0)
+            _store(self._block, (self._sender_at(number) >> 2) + _LIMIT, 0)
         self.closed = True
+
+    def notify(self):
+        """Wake the other core of an rp2, if it waits for a message: after a send from this one.
+
+        Interrupts wake the core that they interrupt; elsewhere this does nothing.
+
+        Context: any handler or task | alloc: none | time: O(1) | blocks: never
+        """
+        _send_event()
 
     def check(self, data, priority):
         """As Sender.check."""
@@ -789,11 +920,15 @@ class Lanes:
         """As Sender.is_full, for the first sender."""
         return not self._free(0, priority)
 
+    def asend(self, data, priority, timeout_ms=None):
+        """As Sender.asend, for the first sender."""
+        return self._senders[0].asend(data, priority, timeout_ms)
+
     def __len__(self):
         """Messages queued, by all senders. Exact for the receiver or too small, else a guess."""
         queued = 0
         for number in range(self.senders):
-            for place in range(len(self._per_sender)):
+            for place in range(len(self._places)):
                 queued += self._used(self._header(number, place))
         return queued
 
@@ -807,12 +942,12 @@ class Lanes:
 
     @property
     def refused(self):
-        """Messages larger than a slot, or sent after close(), of all senders."""
+        """Messages larger than a slot, sent after close(), or while a slot was claimed."""
         return self._sum(_REFUSED)
 
     @property
     def received(self):
-        """Messages taken by recv, recv_word, recv_words, skip and clear."""
+        """Messages that receivers have taken, also by skip and clear."""
         return self._sum(_RECEIVED)
 
     @property
@@ -825,27 +960,16 @@ class Lanes:
         """The most messages that any one lane has held at once."""
         return self._most()
 
-    def counters(self, priority=None):
-        """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.
-
-        Sums over the senders, high_water their greatest. Raises ValueError for a class that is not
-        0..4, and on a channel whose classes share one lane.
-
-        Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
-        """
-        if priority is not None:
-            if len(self._per_sender) == 1:
-                raise ValueError("%s does not count by class" % self._title())
-            whole("class", priority, 0, 4)
-        queued = sum(self._used(at) for at in self._each(None, priority))
-        received = self._sum(_RECEIVED, None, priority)
+    def _counters(self, place=None):
+        queued = sum(self._used(at) for at in self._each(None, place))
+        received = self._sum(_RECEIVED, None, place)
         return (
             queued,
             queued + received,
             received,
-            self._sum(_DROPPED, None, priority),
-            self._sum(_REFUSED, None, priority),
-            self._most(None, priority),
+            self._sum(_DROPPED, None, place),
+            self._sum(_REFUSED, None, place),
+            self._most(None, place),
         )
 
     def __repr__(self):
@@ -863,50 +987,68 @@ class Lanes:
         kind = type(self).__name__
         return kind if self.name is None else "%s %r" % (kind, self.name)
 
+    @staticmethod
+    def _bytes(capacities, slot_size, senders, receivers):
+        whole("slot_size", slot_size, 1, 65535)
+        whole("senders", senders, 1, 255)
+        lanes = len(capacities) * _LANE_BYTES + sum(capacities) * _pitch(slot_size)
+        return receivers * _RX_BYTES + senders * (_TX_BYTES + lanes)
+
     def _lay_out(self):
         block = self._block
-        capacities = self._per_sender
+        capacities = self._places
         pitch = _pitch(self.slot_size)
-        lanes = _RX_BYTES + self.senders * _TX_BYTES
-        slots = lanes + self.senders * len(capacities) * _LANE_BYTES
+        lanes = self._header(0, 0) << 2
+        slots = self._header(0, len(capacities)) << 2
         step = self.senders * _LANE_BYTES if len(capacities) > 1 else 0
-        _store(block, _LANES, lanes)
-        _store(block, _LANES_END, slots)
-        _store(block, _PITCH, pitch)
-        _store(block, _RX_CLOCK, self.clock.register)
-        _store(block, _MASK, self.clock.period - 1)
-        _store(block, _RX_META, -1)
-        _store(block, _RX_LENGTH, -1)
-        _store(block, _WORDS_LENGTH, -1)
+        for place in range(self._receivers):
+            start = place * _RX_BYTES
+            word = start >> 2
+            own = lanes + place * step  # one receiver has all the lanes, several a place each
+            end = own + step if self._receivers > 1 else slots
+            _store(block, word + _LANES, own - start)
+            _store(block, word + _LANES_END, end - start)
+            _store(block, word + _PITCH, pitch)
+            _store(block, word + _RX_CLOCK, self.clock.register)
+            _store(block, word + _MASK, self.clock.period - 1)
+            _forget_buffers(block, word)
         for number in range(self.senders):
-            part = _RX_BYTES + number * _TX_BYTES
+            part = self._sender_at(number)
             word = part >> 2
             _store(block, word + _CLOCK, self.clock.register)
             _store(block, word + _REGISTER, self.clock.register)
             _store(block, word + _LIMIT, self.slot_size + 1)
             _store(block, word + _OWN_LANES, lanes + number * _LANE_BYTES - part)
-            _store(block, word + _CLASS_STEP, step)
+            _store(block, word + _PLACE_STEP, step)
             _store(block, word + _OWN_PITCH, pitch)
             _store(block, word + _TX_LENGTH, -1)
+            _store(block, word + _CLASSES, self._classes)
+        count = 0
         for place in range(len(capacities)):
             for number in range(self.senders):
                 header = self._header(number, place)
+                _store(block, header + _ROOM, capacities[place])
                 _store(block, header + _CAPACITY, capacities[place])
-                _store(block, header + _FIRST, slots - (header << 2))
+                _store(block, header + _FIRST, slots + count * pitch - (header << 2))
                 _store(block, header + _REST, (self.senders - 1 - number) * _LANE_BYTES)
-                slots += capacities[place] * pitch
+                _store(block, header + _NUMBER, count)
+                count += capacities[place]
+
+    def _sender_at(self, number):
+        # The byte in the block where that sender's words begin.
+        return self._receivers * _RX_BYTES + number * _TX_BYTES
 
     def _header(self, number, place):
         # The word in the block where the header of that sender's lane of that place begins.
         lane = place * self.senders + number
-        return _RX_BYTES + self.senders * _TX_BYTES + lane * _LANE_BYTES >> 2
+        return self._sender_at(self.senders) + lane * _LANE_BYTES >> 2
 
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
-        if not 0 <= priority <= 4:
+        if not 0 <= priority < self._classes:
             raise _error(ValueError, "class must be 0 to 4, not %d", priority)
-        place = priority if len(self._per_sender) > 1 else 0
-        if not self._per_sender[place]:
+        place = priority if self._by_class else 0
+        if not self._places[place]:
             raise _error(ValueError, "class %d has capacity 0", priority)
         return self._header(number, place)
 
@@ -915,45 +1057,170 @@ class Lanes:
         used = _load(self._block, header + _HEAD) - _load(self._block, header + _TAIL)
         return used if used >= 0 else used + 2 * capacity
 
+    def _room(self, header):
+        # Clamped: head and tail read at different instants may be more than full apart.
+        return max(0, (_load(self._block, header + _ROOM) & 0xFFFF) - self._used(header))
+
     def _free(self, number, priority):
         if priority is not None:
-            header = self._lane(number, priority)
-            # Clamped: head and tail read at different instants may be more than full apart.
-            return max(0, _load(self._block, header + _CAPACITY) - self._used(header))
+            return self._room(self._lane(number, priority))
         free = 0
-        for place in range(len(self._per_sender)):
-            header = self._header(number, place)
-            free += max(0, self._per_sender[place] - self._used(header))
+        for place in range(len(self._places)):
+            free += self._room(self._header(number, place))
         return free
 
-    def _each(self, number=None, priority=None):
-        # The headers of one sender's lanes or all, of one class or all.
+    def _each(self, number=None, place=None):
+        # The headers of one sender's lanes or all, of one place or all.
         for sender in range(self.senders) if number is None else (number,):
-            for place in range(len(self._per_sender)) if priority is None else (priority,):
-                yield self._header(sender, place)
+            for row in range(len(self._places)) if place is None else (place,):
+                yield self._header(sender, row)
 
-    def _sum(self, field, number=None, priority=None):
-        return sum(_load(self._block, at + field) for at in self._each(number, priority))
+    def _sum(self, field, number=None, place=None):
+        return sum(_load(self._block, at + field) for at in self._each(number, place))
 
-    def _most(self, number=None, priority=None):
-        return max(_load(self._block, at + _HIGH_WATER) for at in self._each(number, priority))
+    def _most(self, number=None, place=None):
+        return max(_load(self._block, at + _HIGH_WATER) for at in self._each(number, place))
 
-    # What the verbs call off the hot path, as Sender's.
 
-    def _check_buffer(self, buf):
-        check_buffer(buf)
-        self._kept = buf
+class Queue(Lanes, Receiver):
+    """What PriorityChannel and Channel have in common: one receiver for all lanes.
 
-    def _check_words(self, words):
-        check_words(words)
-        self._kept_words = words
+    Attributes beside those of Lanes: `capacity` as given; `recv`, `recv_word`, `recv_words`,
+    `skip`, `clear`, `timestamp`; with views=True the first sender's `claim`, `commit`, `abandon`
+    and the receiver's `peek`, `release`, `view` (all viper but view, positional arguments only).
+    """
 
-    def _small_buffer(self, size, room):
-        raise _error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
+    def __init__(
+        self,
+        capacity,
+        slot_size=32,
+        senders=1,
+        name=None,
+        clock=None,
+        guard=None,
+        recv_guard=None,
+        views=False,
+        stats=False,
+    ):
+        Lanes.__init__(self, self._capacities(capacity), slot_size, senders, name, clock)
+        self.capacity = capacity
+        for each in (guard, recv_guard):
+            if each is not None and not (hasattr(each, "enter") and hasattr(each, "leave")):
+                raise TypeError("guard must have enter and leave, not %r" % (each,))
+            if each is not None and views:
+                raise ValueError("views=True needs contexts of their own, not guard=%r" % (each,))
+        self._guard = guard
+        if views:
+            from .zero_copy import make_peeks, make_views
 
-    def _not_a_word(self, size):
-        raise _error(ValueError, "message of %d bytes is not a word of 4", size)
+            self._views = make_views(self)
+        self._attach(self._block, self.clock)
+        self._begin()
+        if views:
+            first = self._senders[0]
+            self.claim, self.commit, self.abandon = first.claim, first.commit, first.abandon
+            self.view = None
+            self.peek, self.release = make_peeks(self._block, self, self._views)
+        self._stats = None
+        if stats:
+            from .latency import measure
+
+            measure(self)
+        self._recv_guard = recv_guard
+        if recv_guard is not None:
+            from .guard import share_receiver
+
+            share_receiver(self)
+
+    @classmethod
+    def memory(cls, capacity, slot_size=32, senders=1):
+        """Return the bytes that such a channel's block takes; raise as the constructor would."""
+        return cls._bytes(cls._capacities(capacity), slot_size, senders, 1)
+
+    def add_receiver(self):
+        """Return the receiver of a further context: recv_guard lets it share the lanes.
+
+        It has `recv`, `recv_word`, `skip` and results of its own. Raises ValueError for a channel
+        without recv_guard.
+
+        Context: set-up | alloc: the receiver | time: O(1) | blocks: never
+        """
+        if self._recv_guard is None:
+            raise ValueError("%s has no recv_guard, so one receiver" % self._title())
+        from .guard import GuardedReceiver
+
+        return GuardedReceiver(self)
+
+    def stats(self):
+        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
+
+        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
+        channel without stats=True. stats_into(words) and reset_stats() are beside it.
+        """
+        return self._histogram().stats()
+
+    def stats_into(self, words):
+        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
+
+        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
+        """
+        self._histogram().stats_into(words)
+
+    def reset_stats(self):
+        """Forget the latencies so far. Context: the receiving context."""
+        self._histogram().reset()
+
+    def _histogram(self):
+        if self._stats is None:
+            raise ValueError("%s was made without stats=True" % self._title())
+        return self._stats
+
+    def counters(self, priority=None):
+        """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.
+
+        Sums over the senders, high_water their greatest. Raises ValueError for a class that is not
+        0..4, and on a channel whose classes share one lane.
+
+        Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
+        """
+        if priority is not None:
+            if not self._by_class:
+                raise ValueError("%s does not count by class" % self._title())
+            whole("class", priority, 0, 4)
+        return self._counters(priority)
 
 
 def _pitch(slot_size):
     return _SLOT_BYTES + (slot_size + 3 & ~3)
+
+
+def _forget_buffers(block, word):
+    # So that the receiver whose words begin there checks the next buffer and writes its result.
+    _store(block, word + _RX_META, -1)
+    _store(block, word + _RX_LENGTH, -1)
+    _store(block, word + _WORDS_LENGTH, -1)
+
+
+if sys.platform == "rp2":
+    from machine import disable_irq, enable_irq
+
+    def _send_event():
+        # While both cores run Python this gives back a mutex, and that ends in an event.
+        enable_irq(disable_irq())
+else:
+
+    def _send_event():
+        pass
+
+
+_waiting = None
+
+
+def waiting():
+    """Return the module of that name, imported when the first task waits."""
+    global _waiting
+    if _waiting is None:
+        from . import waiting as module
+
+        _waiting = module
+    return _waiting

@@ -22,7 +22,7 @@ Who may call what: a sender's verbs belong to one context, `ch.send` to the firs
 soft handlers of a core are one context; a hard handler is another.
 """
 
-from .lanes import Lanes, whole
+from .lanes import Queue, whole
 
 REALTIME = 0
 HIGH = 1
@@ -42,7 +42,7 @@ class PriorityClass:
     BULK = BULK
 
 
-class PriorityChannel(Lanes):
+class PriorityChannel(Queue):
     """PriorityChannel(capacity, slot_size=32, senders=1, name=None, clock=None)
 
     `capacity`: messages per class and sender, 1..65535, or five such numbers, one per class, where
@@ -51,6 +51,8 @@ class PriorityChannel(Lanes):
     default the board's microseconds. Allocates everything; raises TypeError, ValueError or, with
     the bytes asked and free, MemoryError.
     """
+
+    _by_class = True
 
     @staticmethod
     def _capacities(capacity):

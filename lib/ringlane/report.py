@@ -21,7 +21,7 @@ def report():
 
 
 def _rows(name, channel):
-    capacities = channel._per_sender
+    capacities = channel._places
     for place in range(len(capacities)):
         if capacities[place]:
             by_class = len(capacities) > 1

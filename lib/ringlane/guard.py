@@ -1,0 +1,220 @@
+"""Guards: let contexts share a sender or a receiver, where memory for lanes of their own is short.
+
+    from ringlane import HIGH, Channel, IrqGuard
+
+    ch = Channel(8, guard=IrqGuard())
+
+    def on_edge(pin):  # a hard handler
+        ch.send_word(1, HIGH)
+
+    ch.send_word(2, HIGH)  # a task, with the same verb: the handler waits meanwhile
+
+guard= is for senders, recv_guard= for receivers: each further receiving context takes an end of
+its own from ch.add_receiver(), since a result belongs to one context. Whatever can raise comes
+before the guard is taken, or gives it back.
+
+    guard        excludes                                           from
+    IrqGuard()   on rp2 hard handlers, and the other core if it     any handler or task
+                 uses the guard too; elsewhere the port's interrupts
+    LockGuard()  other threads                                      threads; never a handler, hard
+                                                                    or soft: it would wait for
+                                                                    the task that it interrupts
+
+A guard is any object with enter(), which returns a state, and leave(state); neither may allocate
+or raise.
+"""
+
+import micropython
+
+from .lanes import Receiver, _error, check_buffer
+
+
+class IrqGuard:
+    """IrqGuard(): masks interrupts, for as long as one verb takes.
+
+    Attributes: `enter`, `leave`. Raises ValueError on a board that cannot mask them.
+    """
+
+    def __init__(self):
+        try:
+            from machine import disable_irq, enable_irq
+        except ImportError:
+            raise ValueError("this board cannot mask interrupts: use LockGuard()")
+        self.enter = disable_irq
+        self.leave = enable_irq
+
+
+class LockGuard:
+    """LockGuard(): a lock of _thread. Not for handlers."""
+
+    def __init__(self):
+        from _thread import allocate_lock
+
+        lock = allocate_lock()
+        self.enter = lock.acquire
+        self._release = lock.release
+
+    def leave(self, state):
+        """Give the lock back."""
+        self._release()
+
+
+def guard_sender(slow, guard, verbs):
+    """Return the sender's verbs (send, send_word, send_at, send_word_at), each under `guard`."""
+    put, put_word, put_at, put_word_at = verbs
+    slow._enter, slow._leave = guard.enter, guard.leave
+    # Seen by the wrapper before the guard is taken, so under it nothing is left to check.
+    slow._check_message = slow._keep
+
+    @micropython.viper
+    def send(data, priority: int) -> bool:
+        slow._vet(data, priority)
+        state = slow._enter()
+        sent = put(data, priority)
+        slow._leave(state)
+        return bool(sent)
+
+    @micropython.viper
+    def send_word(value: int, priority: int) -> bool:
+        slow._vet(b"", priority)
+        state = slow._enter()
+        sent = put_word(value, priority)
+        slow._leave(state)
+        return bool(sent)
+
+    @micropython.viper
+    def send_at(data, priority: int, ticks: int) -> bool:
+        slow._vet(data, priority)
+        state = slow._enter()
+        sent = put_at(data, priority, ticks)
+        slow._leave(state)
+        return bool(sent)
+
+    @micropython.viper
+    def send_word_at(value: int, priority: int, ticks: int) -> bool:
+        slow._vet(b"", priority)
+        state = slow._enter()
+        sent = put_word_at(value, priority, ticks)
+        slow._leave(state)
+        return bool(sent)
+
+    return send, send_word, send_at, send_word_at
+
+
+class GuardedReceiver(Receiver):
+    """One of several receiving contexts of a channel with recv_guard: Queue.add_receiver().
+
+    The verbs of the channel, and results of its own. `recv` wants a buffer of slot_size bytes, so
+    that under the guard no message can be too large for it.
+    """
+
+    def __init__(self, channel):
+        self._channel = channel
+        self._stamp = 0
+        self._waiter = None
+        self._served = 0
+        guard = channel._recv_guard
+        self._enter, self._leave = guard.enter, guard.leave
+        self._next_lane = channel._next_lane
+        verbs = _guarded(self, channel._unguarded)
+        self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs
+
+    @property
+    def closed(self):
+        """Whether the channel is closed."""
+        return self._channel.closed
+
+    def timestamp(self):
+        """As the channel's, of the message that this receiver took last with recv or recv_word."""
+        return self._stamp
+
+    def _vet(self, buf):
+        check_buffer(buf)
+        if len(buf) < self._channel.slot_size:
+            raise _error(
+                ValueError,
+                "receive buffer of %d bytes, under recv_guard slot_size=%d",
+                len(buf),
+                self._channel.slot_size,
+            )
+
+
+def share_receiver(channel):
+    """Put the receiving verbs of `channel` under its recv_guard."""
+    channel._unguarded = (
+        channel.recv,
+        channel.recv_word,
+        channel.recv_words,
+        channel.skip,
+        channel.clear,
+        channel.timestamp,
+    )
+    channel._check_buffer = channel._keep
+    first = GuardedReceiver(channel)
+    channel.recv, channel.recv_word, channel.recv_words = (
+        first.recv,
+        first.recv_word,
+        first.recv_words,
+    )
+    channel.skip, channel.clear, channel.timestamp = first.skip, first.clear, first.timestamp
+
+
+def _guarded(slow, verbs):
+    take, take_word, take_words, drop, drop_all, stamp_of = verbs
+    result = [0, 0, 0]
+
+    @micropython.viper
+    def recv(buf):
+        slow._vet(buf)
+        state = slow._enter()
+        m = take(buf)
+        if m:
+            result[0] = m[0]
+            result[1] = m[1]
+            result[2] = m[2]
+            slow._stamp = stamp_of()
+            m = result
+        slow._leave(state)
+        return m
+
+    # These raise for a message that is no word, which only the next message itself tells.
+
+    @micropython.viper
+    def recv_word():
+        state = slow._enter()
+        try:
+            m = take_word()
+            if m:
+                result[0] = m[0]
+                result[1] = m[1]
+                result[2] = m[2]
+                slow._stamp = stamp_of()
+                m = result
+        finally:
+            slow._leave(state)
+        return m
+
+    @micropython.viper
+    def recv_words(words) -> int:
+        state = slow._enter()
+        try:
+            count = int(take_words(words))
+        finally:
+            slow._leave(state)
+        return count
+
+    @micropython.viper
+    def skip() -> bool:
+        state = slow._enter()
+        dropped = drop()
+        slow._leave(state)
+        return bool(dropped)
+
+    @micropython.viper
+    def clear() -> int:
+        state = slow._enter()
+        count = int(drop_all())
+        slow._leave(state)
+        return count
+
+    return recv, recv_word, recv_words, skip, clear

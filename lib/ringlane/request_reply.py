@@ -1,0 +1,597 @@
+"""RequestReplyChannel: a client asks, a server answers, in any order.
+
+    client                                  server
+    id = send_request(data)  --- lane --->  recv_request(buf) -> [size, id, latency]
+       an entry of the table is issued         requests that were cancelled are passed over
+       to this request                      ...
+    recv_response(id, buf)  <-- table ---   send_response(id, data)
+       -> [size, status, latency]              into the entry, which the request reserved
+       the entry is free again
+
+Who may write what of an entry, which is all that the two share beside the lane of requests:
+    issued      Owner: client. The request's id, marked once its reply is taken or it is cancelled.
+    replied     Owner: server. The id of the request that it answered last. A request is pending
+                while the two differ.
+    the reply   Owner: server, from when the entry is issued until it is replied; then the client.
+
+An id is the entry's number and a generation that grows with each use, so that a late, repeated or
+unknown reply is refused and counted, and never taken for a newer request's.
+
+    rpc = RequestReplyChannel(4, slot_size=16)
+
+    async def ask():  # a task of the client's context
+        size, status, latency = await rpc.call(b"read 3", buf, 50)
+
+    rpc.serve_wait(handler)  # on the other core: reply = handler(request)
+
+Who may call what: send_request, recv_response, cancel, call and call_wait belong to one context,
+any number of its tasks; recv_request, send_response, send_status, serve and serve_wait to one
+context, which may be a hard handler for the verbs that do not wait.
+"""
+
+import errno
+import sys
+
+import micropython
+from micropython import const
+
+from .lanes import (
+    Lanes,
+    Receiver,
+    Sender,
+    _error,
+    _load,
+    _store,
+    check_buffer,
+    check_message,
+    make_receiver,
+    named,
+    waiting,
+    whole,
+)
+from .latency import LatencyHistogram
+
+FAILED = 255  # the status of a reply when the server's handler raised
+
+# As in lanes.py, where they are explained; const folds within a file only.
+_RX_META = const(8)
+_DROPPED = const(7)
+_REFUSED = const(8)
+
+# The table: these words, the entries, and a byte each for the numbers of the free ones.
+_COUNT = const(0)  # entries
+_ENTRIES = const(1)  # bytes from here to the first
+_ENTRY_PITCH = const(2)  # bytes of an entry
+_STACK = const(3)  # bytes from here to the numbers of the free entries, a stack
+_FREE = const(4)  # how many are there. Owner: client
+_NO_ENTRY = const(5)  # requests that found none. Owner: client
+_BUFFER_ADDRESS = const(6)  # the client's buffer last checked. Owner: client
+_BUFFER_LENGTH = const(7)
+_TAKEN = const(8)  # replies. Owner: client
+_STATUS = const(9)  # of the next reply. Owner: server
+_LATE = const(10)  # replies refused: late, repeated or unknown. Owner: server
+_TOO_LARGE = const(11)  # replies refused: larger than a slot. Owner: server
+_REPLY_ADDRESS = const(12)  # the server's message last checked. Owner: server
+_REPLY_LENGTH = const(13)
+_LIMIT = const(14)  # slot_size + 1
+_REGISTER = const(15)  # address of the clock's register, 0: call the clock's ticks()
+_PERIOD = const(16)  # the clock's period - 1
+_TABLE_BYTES = const(68)
+
+# An entry: its words, then the reply's payload.
+_ISSUED = const(0)
+_REPLIED = const(1)
+_ASKED = const(2)  # when its request was sent. Owner: client
+_META = const(3)  # size | status << 16. Owner: server
+_ENTRY_BYTES = const(16)
+
+# An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
+_OVER = const(0x20000000)
+_GENERATIONS = const(0x1FFFFF)
+
+
+def make_client(table, slow, put):
+    """Return (send_request, recv_response, cancel, is_over) over `table`.
+
+    `put` is the send of the lane of requests. A call of a closure allocates when cells and
+    arguments together are more than five, so what is not on the hot path hangs on `slow`.
+    """
+    size_of = len
+
+    @micropython.viper
+    def send_request(data) -> int:
+        """Queue a request of 0..slot_size bytes; return its id, above 0.
+
+        0, and counted: `capacity` requests are outstanding or not yet read (dropped), or the
+        message is larger than a slot or the channel closed (refused). Raises TypeError if `data`
+        is not bytes-like or its items are not bytes.
+
+        Context: the client's | alloc: none | time: O(bytes) | blocks: never
+        """
+        own = ptr32(table)
+        free = own[_FREE] - 1
+        if free < 0:
+            own[_NO_ENTRY] += 1
+            return 0
+        index = ptr8(int(own) + own[_STACK])[free]
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        before = entry[_ISSUED]
+        generation = (before >> 8 & _GENERATIONS) + 1
+        if generation > _GENERATIONS:
+            generation = 1
+        id = generation << 8 | index
+        register = own[_REGISTER]
+        if register:
+            entry[_ASKED] = ptr32(register)[0]
+        else:
+            entry[_ASKED] = int(slow._ticks())
+        # Order: issued before the request, so the server does not take it for a cancelled one.
+        entry[_ISSUED] = id
+        if not put(data, index | (generation & 0xFF) << 8):
+            entry[_ISSUED] = before
+            return 0
+        own[_FREE] = free
+        return id
+
+    @micropython.viper
+    def recv_response(id: int, buf):
+        """Take the reply to request `id`: copy it to the start of `buf`.
+
+        Return the client's own list [size, status, latency], or None while the reply is pending.
+        The next reply reuses the list. Latency is from send_request to here, in clock ticks.
+        Raises ValueError if the request is not outstanding (never sent, answered and taken, or
+        cancelled) or the reply larger than `buf`, which leaves it there, and TypeError if `buf`
+        is not writable or its items are not bytes.
+
+        Context: the client's | alloc: none | time: O(bytes) | blocks: never
+        """
+        room = int(size_of(buf))
+        target = int(ptr8(buf))
+        own = ptr32(table)
+        if room != own[_BUFFER_LENGTH] or (target - own[_BUFFER_ADDRESS]) & 0x3FFFFFFF:
+            slow._check_buffer(buf)
+            own[_BUFFER_LENGTH] = room
+            own[_BUFFER_ADDRESS] = target
+        index = id & 0xFF
+        if id <= 0 or id >= _OVER or index >= own[_COUNT]:
+            slow._unknown(id)
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        if entry[_ISSUED] != id:
+            slow._unknown(id)
+        if entry[_REPLIED] != id:
+            return None
+        meta = entry[_META]
+        size = meta & 0xFFFF
+        if size > room:
+            slow._small_buffer(size, room)
+        source = int(entry) + _ENTRY_BYTES
+        end = source + size
+        if not target & 3:
+            last = end - 4
+            while source <= last:
+                ptr32(target)[0] = ptr32(source)[0]
+                source += 4
+                target += 4
+        while source < end:
+            ptr8(target)[0] = ptr8(source)[0]
+            source += 1
+            target += 1
+        register = own[_REGISTER]
+        if register:
+            now = ptr32(register)[0]
+        else:
+            now = int(slow._ticks())
+        latency = (now - entry[_ASKED]) & own[_PERIOD]
+        result = slow._reply
+        result[0] = size
+        result[1] = meta >> 16 & 0xFF
+        result[2] = latency
+        entry[_ISSUED] = id | _OVER
+        free = own[_FREE]
+        ptr8(int(own) + own[_STACK])[free] = index
+        own[_FREE] = free + 1
+        own[_TAKEN] += 1
+        slow._add(latency)
+        return result
+
+    @micropython.viper
+    def cancel(id: int) -> bool:
+        """Give up request `id`: a reply to it will be refused, and its entry is free again.
+
+        True: it was outstanding, perhaps with a reply that nobody has taken. False: it was not.
+
+        Context: the client's | alloc: none | time: O(1) | blocks: never
+        """
+        own = ptr32(table)
+        index = id & 0xFF
+        if id <= 0 or id >= _OVER or index >= own[_COUNT]:
+            return False
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        if entry[_ISSUED] != id:
+            return False
+        entry[_ISSUED] = id | _OVER
+        free = own[_FREE]
+        ptr8(int(own) + own[_STACK])[free] = index
+        own[_FREE] = free + 1
+        return True
+
+    @micropython.viper
+    def is_over(id: int) -> bool:
+        # Whether recv_response would not return None: the reply is here, or nobody waits for it.
+        own = ptr32(table)
+        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_PITCH])
+        return entry[_REPLIED] == id or entry[_ISSUED] != id
+
+    return send_request, recv_response, cancel, is_over
+
+
+def make_recv_request(table, block, take):
+    """Return the recv_request over `table`; `take` is the recv of the lane of requests."""
+    result = [0, 0, 0]
+
+    @micropython.viper
+    def recv_request(buf):
+        """Take the next request that was not cancelled: copy it to the start of `buf`.
+
+        Return the server's own list [size, id, latency], reused by the next, or None if none is
+        queued. Latency is from send_request to here. Errors as recv.
+
+        Context: the server's | alloc: none | time: O(bytes), and cancelled ones | blocks: never
+        """
+        own = ptr32(table)
+        while True:
+            m = take(buf)
+            if not m:
+                return None
+            meta = ptr32(block)[_RX_META]
+            index = meta >> 16 & 0xFF
+            issued = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])[_ISSUED]
+            # At most `capacity` requests, 255, are queued: eight bits tell generations apart.
+            if not issued & _OVER and (issued >> 8 & 0xFF) == (meta >> 24 & 0xFF):
+                result[0] = m[0]
+                result[1] = issued
+                result[2] = m[2]
+                return result
+
+    return recv_request
+
+
+def make_send_response(table, slow):
+    """Return (send_response, send_status) over `table`."""
+    size_of = len
+
+    @micropython.viper
+    def send_response(id: int, data) -> bool:
+        """Answer request `id` with `data`, 0..slot_size bytes, and the status 0.
+
+        True: the client can take it. False, and counted: the request was cancelled, is answered
+        already or never was (late), or the reply is larger than a slot (refused; the request
+        stays pending). Raises TypeError if `data` is not bytes-like or its items are not bytes.
+
+        Context: the server's | alloc: none | time: O(bytes) | blocks: never
+        """
+        own = ptr32(table)
+        status = own[_STATUS]
+        own[_STATUS] = 0
+        size = int(size_of(data))
+        source = int(ptr8(data))
+        if size != own[_REPLY_LENGTH] or (source - own[_REPLY_ADDRESS]) & 0x3FFFFFFF:
+            slow._check_message(data)
+            own[_REPLY_LENGTH] = size
+            own[_REPLY_ADDRESS] = source
+        index = id & 0xFF
+        if id <= 0 or id >= _OVER or index >= own[_COUNT]:
+            own[_LATE] += 1
+            return False
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        if entry[_ISSUED] != id or entry[_REPLIED] == id:
+            own[_LATE] += 1
+            return False
+        if size >= own[_LIMIT]:
+            own[_TOO_LARGE] += 1
+            return False
+        # Should it be cancelled from here on, nobody reads what is written.
+        target = int(entry) + _ENTRY_BYTES
+        end = source + size
+        if not source & 3:  # an unaligned word access is a HardFault on the M0+
+            last = end - 4
+            while source <= last:
+                ptr32(target)[0] = ptr32(source)[0]
+                source += 4
+                target += 4
+        while source < end:
+            ptr8(target)[0] = ptr8(source)[0]
+            source += 1
+            target += 1
+        entry[_META] = size | status << 16
+        entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
+        return True
+
+    @micropython.viper
+    def send_status(id: int, data, status: int):
+        """As send_response, with a status of 0..255 beside the data; of others the low 8 bits.
+
+        Context: the server's | alloc: none | time: O(bytes) | blocks: never
+        """
+        ptr32(table)[_STATUS] = status & 0xFF
+        return send_response(id, data)
+
+    return send_response, send_status
+
+
+class _Server(Receiver):
+    # What the server's verbs call off the hot path; it keeps what they have checked.
+
+    def __init__(self, clock):
+        self._kept = self._kept_reply = None
+        self._ticks = clock.ticks
+
+    def _check_message(self, data):
+        check_message(data)
+        self._kept_reply = data
+
+
+class RequestReplyChannel(Lanes, Receiver):
+    """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
+
+    `capacity`: requests outstanding at once, 1..255. `slot_size`: the largest request or reply,
+    1..65535 bytes. `name` and `clock` as for PriorityChannel, and so are the errors.
+
+    Attributes: `name`, `clock`, `capacity`, `slot_size`, `closed`; the client's `send_request`,
+    `recv_response`, `cancel`; the server's `recv_request`, also as `recv`, `send_response`,
+    `send_status` (all viper, positional arguments only). `ready`, `arecv` and `recv_wait` are the
+    server's and wait for a request.
+    """
+
+    _classes = 1 << 16  # of the lane of requests: index | generation << 8
+
+    def __init__(self, capacity, slot_size=32, name=None, clock=None):
+        Lanes.__init__(self, self._capacities(capacity), slot_size, 1, name, clock)
+        self.capacity = capacity
+        pitch = _entry_pitch(slot_size)
+        stack = _TABLE_BYTES + capacity * pitch
+        self._table = table = bytearray(stack + capacity)
+        for word, value in (
+            (_COUNT, capacity),
+            (_ENTRIES, _TABLE_BYTES),
+            (_ENTRY_PITCH, pitch),
+            (_STACK, stack),
+            (_FREE, capacity),
+            (_BUFFER_LENGTH, -1),
+            (_REPLY_LENGTH, -1),
+            (_LIMIT, slot_size + 1),
+            (_REGISTER, self.clock.register),
+            (_PERIOD, self.clock.period - 1),
+        ):
+            _store(table, word, value)
+        for index in range(capacity):
+            table[stack + index] = capacity - 1 - index
+            _store(table, (_TABLE_BYTES + index * pitch >> 2) + _ISSUED, _OVER)
+        self._ticks = self.clock.ticks
+        self._kept = None
+        self._waiter = None
+        self._served = 0
+        self._reply = [0, 0, 0]
+        self._histogram = LatencyHistogram()
+        self._add = self._histogram.add
+        self._senders = [Sender(self, 0)]
+        client = make_client(table, self, self._senders[0].send)
+        self.send_request, self.recv_response, self.cancel, self._is_over = client
+        server = _Server(self.clock)
+        take = make_receiver(self._block, server)[0]
+        self._next_lane = server._next_lane
+        self.recv = self.recv_request = make_recv_request(table, self._block, take)
+        self.send_response, self.send_status = make_send_response(table, server)
+        if name is not None:
+            named[name] = self
+
+    @classmethod
+    def memory(cls, capacity, slot_size=32):
+        """Return the bytes that such a channel takes; raise as the constructor would."""
+        lanes = cls._bytes(cls._capacities(capacity), slot_size, 1, 1)
+        return lanes + _TABLE_BYTES + capacity * (_entry_pitch(slot_size) + 1)
+
+    @staticmethod
+    def _capacities(capacity):
+        return (whole("capacity", capacity, 1, 255),)
+
+    @property
+    def pending(self):
+        """Requests outstanding: sent, and neither cancelled nor their reply taken."""
+        return self.capacity - _load(self._table, _FREE)
+
+    @property
+    def answered(self):
+        """Replies that the client has taken."""
+        return _load(self._table, _TAKEN)
+
+    @property
+    def dropped(self):
+        """Requests for which there was no room: all ids outstanding, or the lane full."""
+        return self._sum(_DROPPED) + _load(self._table, _NO_ENTRY)
+
+    @property
+    def refused(self):
+        """Requests and replies larger than a slot, and requests after close()."""
+        return self._sum(_REFUSED) + _load(self._table, _TOO_LARGE)
+
+    @property
+    def late(self):
+        """Replies refused as nobody waited for them: late, repeated or to an unknown id."""
+        return _load(self._table, _LATE)
+
+    def free(self):
+        """Return how many requests can be sent now: exact or too small for the client."""
+        return min(_load(self._table, _FREE), self._free(0, None))
+
+    def is_full(self):
+        """Return whether no request can be sent now."""
+        return not self.free()
+
+    def check(self, data):
+        """Raise the error that send_request(data) would raise or count, in a whole sentence."""
+        self._senders[0].check(data, 0)
+
+    def stats(self):
+        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
+
+        A named tuple; of round trips, send_request to recv_response, as latency.py says.
+        """
+        return self._histogram.stats()
+
+    def stats_into(self, words):
+        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
+
+        Context: the client's | alloc: none | time: O(buckets) | blocks: never
+        """
+        self._histogram.stats_into(words)
+
+    def reset_stats(self):
+        """Forget the latencies so far. Context: the client's."""
+        self._histogram.reset()
+
+    async def call(self, data, buf, timeout_ms=None):
+        """Send a request, wait for its reply and receive it: to be awaited.
+
+        Return [size, status, latency] as recv_response. Raises OSError(ETIMEDOUT), which names the
+        channel, if that takes longer than `timeout_ms`, or OSError(ECONNRESET) if the channel is
+        closed; ValueError if `data` is larger than a slot or `buf` smaller than one. Whatever it
+        raises, and if it is cancelled, the request is cancelled and its id free again.
+
+        Context: a task of the client's | alloc: a coroutine, a generator, a waiter | blocks: its
+        task only
+        """
+        exchange = self._exchange(data, buf, timeout_ms)
+        try:
+            for waiter in exchange:
+                await waiter
+        finally:
+            exchange.close()
+        return self._reply
+
+    def call_wait(self, data, buf, timeout_ms=None):
+        """As call, without asyncio: block until the reply has come.
+
+        Context: the client's, no handler | alloc: a generator, a waiter | blocks: its caller
+        """
+        exchange = self._exchange(data, buf, timeout_ms)
+        try:
+            for waiter in exchange:
+                waiter.block()
+        finally:
+            exchange.close()
+        return self._reply
+
+    def _exchange(self, data, buf, timeout_ms):
+        # The steps of a call: a generator of what to wait on, until the reply is in `buf`.
+        if self.closed:
+            raise self._reset()
+        self.check(data)
+        check_buffer(buf)
+        if len(buf) < self.slot_size:
+            raise ValueError(
+                "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
+            )
+        id = 0
+
+        def over():
+            return self.closed or (self._is_over(id) if id else self.free())
+
+        waiter = waiting().Waiter(over).begin(timeout_ms)
+        try:
+            while True:
+                if id:
+                    if self.recv_response(id, buf) is not None:
+                        id = 0
+                        return
+                elif self.free():
+                    id = self.send_request(data)
+                if self.closed:
+                    raise self._reset()
+                if waiter.left_ms() == 0:
+                    what = "no reply in" if id else "no room for a request in"
+                    raise OSError(
+                        errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms)
+                    )
+                yield waiter
+        finally:
+            waiter.end()
+            if id:
+                self.cancel(id)
+
+    def _reset(self):
+        return OSError(errno.ECONNRESET, "%s is closed" % self._title())
+
+    async def serve(self, handler):
+        """Answer requests until the channel is closed and drained: to be awaited.
+
+        `handler(request)` gets a memoryview of each request, which is reused, and returns the
+        reply: bytes-like, an int as status with no bytes, a tuple (status, bytes-like), or None,
+        empty; or a coroutine that gives one of these. If it raises an Exception or its reply does
+        not fit, that is printed and the client gets the status FAILED.
+
+        Context: a task of the server's | alloc: a slice a request | blocks: its task only
+        """
+        buf = bytearray(self.slot_size)
+        view = memoryview(buf)
+        while (m := await self.arecv(buf)) is not None:
+            size, id, _ = m
+            try:
+                reply = handler(view[:size])
+                if hasattr(reply, "send"):
+                    reply = await reply
+                self._answer(id, reply)
+            except Exception as error:
+                self._fail(id, error)
+
+    def serve_wait(self, handler):
+        """As serve, without asyncio: block until the channel is closed and drained.
+
+        Context: the server's, no handler | alloc: a slice a request | blocks: its caller
+        """
+        buf = bytearray(self.slot_size)
+        view = memoryview(buf)
+        while (m := self.recv_wait(buf)) is not None:
+            size, id, _ = m
+            try:
+                self._answer(id, handler(view[:size]))
+            except Exception as error:
+                self._fail(id, error)
+
+    def _answer(self, id, reply):
+        status = 0
+        if isinstance(reply, tuple):
+            status, reply = reply
+        elif isinstance(reply, int):
+            status, reply = reply, b""
+        elif reply is None:
+            reply = b""
+        whole("status", status, 0, 255)
+        check_message(reply)
+        if len(reply) > self.slot_size:
+            raise ValueError(
+                "reply of %d bytes is larger than a slot of %d" % (len(reply), self.slot_size)
+            )
+        self.send_status(id, reply, status)  # False if the client has given up: counted as late
+
+    def _fail(self, id, error):
+        sys.print_exception(error)
+        self.send_status(id, b"", FAILED)
+
+    def __repr__(self):
+        return "%s: %d pending, %d answered, %d dropped, %d refused, %d late%s" % (
+            self._title(),
+            self.pending,
+            self.answered,
+            self.dropped,
+            self.refused,
+            self.late,
+            ", closed" if self.closed else "",
+        )
+
+    def _unknown(self, id):
+        raise _error(ValueError, "request %d is not outstanding", id)
+
+
+def _entry_pitch(slot_size):
+    return _ENTRY_BYTES + (slot_size + 3 & ~3)
