@@ -1,65 +1,90 @@
-"""What every channel promises: one set of scenarios, run on each kind of machine."""
+"""What each channel promises: sets of scenarios, each run on every kind of machine.
+
+A set is a module host_tests/device/*_scenarios.py; a scenario is a function in it without
+arguments whose name does not begin with "_".
+"""
 
 import ast
-import importlib.util
+import importlib
 import re
+import sys
 
 import pytest
 from conftest import DEVICE
 
-SOURCE = DEVICE / "scenarios.py"
+SETS = sorted(path.stem for path in DEVICE.glob("*_scenarios.py"))
 
 
-def scenarios():
-    """Return the names of the scenarios without importing them."""
-    tree = ast.parse(SOURCE.read_text())
-    helpers = {"raises", "pattern", "at", "not_bytes", "names", "main"}
+def scenarios(module):
+    """Return the names of a set's scenarios without importing it."""
+    tree = ast.parse((DEVICE / f"{module}.py").read_text())
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    return [name for name in names if name not in helpers and not name.startswith("_")]
+    return [name for name in names if not name.startswith("_")]
 
 
-NAMES = scenarios()
+EACH = [(module, name) for module in SETS for name in scenarios(module)]
 
 
-def outcomes(printed):
+def outcomes(printed, module):
     """Return what a board printed, by scenario."""
-    parts = re.split(rf"^({'|'.join(NAMES)}) ", printed, flags=re.MULTILINE)
+    parts = re.split(rf"^({'|'.join(scenarios(module))}) ", printed, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 @pytest.fixture(scope="module")
-def scenario_module():
-    spec = importlib.util.spec_from_file_location("scenarios", SOURCE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def on_cpython():
+    sys.path.insert(0, str(DEVICE))
+    try:
+        yield importlib.import_module
+    finally:
+        sys.path.remove(str(DEVICE))
 
 
 @pytest.fixture(scope="module")
 def on_micropython(micropython):
-    return outcomes(micropython("import scenarios; scenarios.main()"))
+    done = {}
+
+    def run(module):
+        if module not in done:
+            program = f"import harness, {module}; harness.run({module})"
+            done[module] = outcomes(micropython(program), module)
+        return done[module]
+
+    return run
 
 
 @pytest.fixture(scope="module")
 def on_rp2040(pico):
-    pico.put_module(SOURCE)
-    return outcomes(pico.exec("import scenarios; scenarios.main()"))
+    done = {}
+
+    def run(module):
+        if module not in done:
+            for name in ("harness", module):
+                pico.put_module(DEVICE / f"{name}.py")
+            pico.reset()  # the set before has left its modules in memory
+            program = f"import harness, {module}\nharness.run({module})"
+            done[module] = outcomes(pico.exec(program), module)
+        return done[module]
+
+    return run
 
 
 def test_the_scenarios_are_found():
-    assert len(NAMES) > 30
+    assert "queue_scenarios" in SETS
+    for module in SETS:
+        assert len(scenarios(module)) > 5, module
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_on_cpython_with_simulated_memory(scenario_module, name):
-    getattr(scenario_module, name)()
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_cpython_with_simulated_memory(on_cpython, module, name):
+    getattr(on_cpython(module), name)()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_on_micropython_under_a_locked_heap(on_micropython, name):
-    assert on_micropython.get(name, "did not run") == "ok\n"
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_micropython_under_a_locked_heap(on_micropython, module, name):
+    assert on_micropython(module).get(name, "did not run") == "ok\n"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_on_an_emulated_rp2040_under_a_locked_heap(on_rp2040, name):
-    assert on_rp2040.get(name, "did not run") == "ok\n"
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_an_emulated_rp2040_under_a_locked_heap(on_rp2040, module, name):
+    assert on_rp2040(module).get(name, "did not run") == "ok\n"

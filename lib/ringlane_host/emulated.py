@@ -45,6 +45,10 @@ class EmulatedPico:
             raise DeviceError(err.decode(errors="replace") + out.decode(errors="replace"))
         return out.decode().replace("\r\n", "\n")
 
+    def reset(self, timeout=120):
+        """Start the chip anew: nothing is left in its memory, its file system stays."""
+        self._device.hard_reset_async(timeout).result()
+
     def put(self, path, data):
         """Write `data`, bytes, to the file `path` of the chip's file system."""
         folders = Path(path).parts[:-1]

@@ -1,163 +1,17 @@
-"""What every channel promises, as functions that CPython and MicroPython both run.
+"""What PriorityChannel and Channel promise, as functions that CPython and MicroPython both run.
 
-On MicroPython every verb runs under a locked heap (class Locked), so that one byte allocated is a
-MemoryError. `python` runs them through test_scenarios.py; a board runs `main()`.
+test_scenarios.py runs them all, on each kind of machine.
 """
 
-import gc
-import sys
 from array import array
 
 import micropython
 import ringlane
+from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, pattern, raises
 from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, Channel, Clock, PriorityChannel
 
-if hasattr(micropython, "alloc_emergency_exception_buf"):
-    micropython.alloc_emergency_exception_buf(256)  # where it is not built in: errors have text
-ROOMY = gc.mem_free() > 1000000  # a host; a chip gets smaller rooms and fewer repetitions
-MICROPYTHON = sys.implementation.name == "micropython"
 KINDS = (PriorityChannel, Channel)
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 31, 32)
-
-
-class Locked:
-    """A channel or sender, each verb called under a locked heap."""
-
-    def __init__(self, end):
-        self.end = end
-
-    def send(self, data, priority):
-        micropython.heap_lock()
-        try:
-            return self.end.send(data, priority)
-        finally:
-            micropython.heap_unlock()
-
-    def send_word(self, value, priority):
-        micropython.heap_lock()
-        try:
-            return self.end.send_word(value, priority)
-        finally:
-            micropython.heap_unlock()
-
-    def send_at(self, data, priority, ticks):
-        micropython.heap_lock()
-        try:
-            return self.end.send_at(data, priority, ticks)
-        finally:
-            micropython.heap_unlock()
-
-    def send_word_at(self, value, priority, ticks):
-        micropython.heap_lock()
-        try:
-            return self.end.send_word_at(value, priority, ticks)
-        finally:
-            micropython.heap_unlock()
-
-    def recv(self, buf):
-        micropython.heap_lock()
-        try:
-            return self.end.recv(buf)
-        finally:
-            micropython.heap_unlock()
-
-    def recv_word(self):
-        micropython.heap_lock()
-        try:
-            return self.end.recv_word()
-        finally:
-            micropython.heap_unlock()
-
-    def recv_words(self, words):
-        micropython.heap_lock()
-        try:
-            return self.end.recv_words(words)
-        finally:
-            micropython.heap_unlock()
-
-    def skip(self):
-        micropython.heap_lock()
-        try:
-            return self.end.skip()
-        finally:
-            micropython.heap_unlock()
-
-    def clear(self):
-        micropython.heap_lock()
-        try:
-            return self.end.clear()
-        finally:
-            micropython.heap_unlock()
-
-    def close(self):
-        micropython.heap_lock()
-        try:
-            return self.end.close()
-        finally:
-            micropython.heap_unlock()
-
-    def timestamp(self):
-        micropython.heap_lock()
-        try:
-            return self.end.timestamp()
-        finally:
-            micropython.heap_unlock()
-
-    def free(self, priority=None):
-        micropython.heap_lock()
-        try:
-            return self.end.free(priority)
-        finally:
-            micropython.heap_unlock()
-
-    def is_full(self, priority=None):
-        micropython.heap_lock()
-        try:
-            return self.end.is_full(priority)
-        finally:
-            micropython.heap_unlock()
-
-    def __len__(self):
-        micropython.heap_lock()
-        try:
-            return len(self.end)
-        finally:
-            micropython.heap_unlock()
-
-
-def raises(kind, text, call, *args):
-    """Call it; it must raise `kind` with `text` in its message."""
-    try:
-        result = call(*args)
-    except kind as error:
-        said = str(error)
-        if len(error.args) > 1:  # raised under a locked heap: the sentence in its parts
-            said = error.args[0] % tuple(error.args[1:])
-        assert text in said, "%r not in %r" % (text, error)
-    else:
-        raise AssertionError("%r and no %s" % (result, kind.__name__))
-
-
-def pattern(size, seed=0):
-    return bytes((seed * 7 + i * 13 + 1) & 0xFF for i in range(size))
-
-
-def at(offset, data):
-    """Return a view of a copy of `data` that starts `offset` bytes past a word."""
-    room = bytearray(offset + len(data))
-    room[offset:] = data
-    return memoryview(room)[offset:]
-
-
-class Ticks:
-    """A clock that stands still until told."""
-
-    def __init__(self, period=1 << 30):
-        self.now = 0
-        self.clock = Clock("test", 1000000, self.read, period)
-
-    def read(self):
-        return self.now
 
 
 # Messages
@@ -596,7 +450,7 @@ def a_closed_channel_drains_and_refuses():
 # Bad input
 
 
-def not_bytes():
+def _not_bytes():
     return ("text", array("H", [1, 2]), array("i", [1]), array("f", [1.0]), 5, None, [1], (1,), {})
 
 
@@ -606,7 +460,7 @@ def a_message_that_is_not_bytes_is_a_type_error():
         ch = Locked(plain)
         ch.send(b"kept", NORMAL)
         trials = 0
-        for data in not_bytes():
+        for data in _not_bytes():
             for _ in range(2):
                 raises(TypeError, "", ch.send, data, NORMAL)
                 raises(TypeError, "", ch.send_at, data, NORMAL, 1)
@@ -843,27 +697,3 @@ def _random_program(seed, senders, steps):
         assert len(ch) == queued and plain.received == taken
         assert (plain.dropped, plain.refused) == (dropped, refused)
     assert taken > steps // 8 and dropped + refused, (taken, dropped, refused)
-
-
-_HELPERS = ("raises", "pattern", "at", "not_bytes", "names", "main")
-
-
-def names():
-    """Return the names of the scenarios."""
-    found = []
-    for name in sorted(globals()):
-        if name[0] != "_" and name not in _HELPERS and type(globals()[name]) is type(names):
-            found.append(name)
-    return found
-
-
-def main():
-    """Run them all, a line each: a name, then ok or the error."""
-    for name in names():
-        try:
-            globals()[name]()
-        except Exception as error:
-            print(name, "failed")
-            sys.print_exception(error)
-        else:
-            print(name, "ok")
