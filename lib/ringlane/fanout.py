@@ -313,7 +313,6 @@ class FanoutReceiver(Receiver):
         self.name = name
         self._open = True
         self._channel = channel
-        self._stats = None
         self._headers = [channel._header(number, place) for number in range(channel.senders)]
         self._dropped_before = self._sum(_DROPPED)
         self._received_before = self._sum(_RECEIVED)
@@ -444,6 +443,13 @@ class Fanout(Lanes):
     def receivers(self):
         """The open receivers, a list in the order of their ids. It allocates."""
         return [end for end in self._ends if end is not None]
+
+    def _free(self, number, priority):
+        # The class is a label: all that this sender can queue, with whomever.
+        return Lanes._free(self, number, None)
+
+    def _rows(self):
+        return [(end.name or str(end.id), self.capacity, end.id) for end in self.receivers]
 
     def _add(self, name, limit, core):
         if name is not None and not isinstance(name, str):

@@ -124,6 +124,13 @@ class GuardedReceiver(Receiver):
         """Whether the channel is closed."""
         return self._channel.closed
 
+    @property
+    def _stats(self):
+        return self._channel._stats
+
+    def _title(self):
+        return self._channel._title()
+
     def timestamp(self):
         """As the channel's, of the message that this receiver took last with recv or recv_word."""
         return self._stamp

@@ -770,6 +770,7 @@ class Receiver:
         self._ticks = clock.ticks
         self._waiter = None
         self._served = 0  # when select() last chose it
+        self._stats = None
         verbs = make_receiver(block, self)
         self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs[:5]
         self.timestamp, self._point_at = verbs[5:]
@@ -801,6 +802,30 @@ class Receiver:
         Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
         """
         return waiting().recv_wait(self, buf, timeout_ms)
+
+    def stats(self):
+        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
+
+        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
+        channel without stats=True. stats_into(words) and reset_stats() are beside it.
+        """
+        return self._histogram().stats()
+
+    def stats_into(self, words):
+        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
+
+        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
+        """
+        self._histogram().stats_into(words)
+
+    def reset_stats(self):
+        """Forget the latencies so far. Context: the receiving context."""
+        self._histogram().reset()
+
+    def _histogram(self):
+        if self._stats is None:
+            raise ValueError("%s was made without stats=True" % self._title())
+        return self._stats
 
     def _poll(self):
         return self.closed or self._next_lane()
@@ -967,10 +992,14 @@ class Lanes:
             queued,
             queued + received,
             received,
-            self._sum(_DROPPED, None, place),
-            self._sum(_REFUSED, None, place),
+            self.dropped if place is None else self._sum(_DROPPED, None, place),
+            self.refused if place is None else self._sum(_REFUSED, None, place),
             self._most(None, place),
         )
+
+    def _rows(self):
+        # For report(): (label, capacity, place) of each line.
+        return [("-", self._places[0], None)]
 
     def __repr__(self):
         return "%s: %d queued, %d sent, %d received, %d dropped, %d refused%s" % (
@@ -1121,7 +1150,6 @@ class Queue(Lanes, Receiver):
             self.claim, self.commit, self.abandon = first.claim, first.commit, first.abandon
             self.view = None
             self.peek, self.release = make_peeks(self._block, self, self._views)
-        self._stats = None
         if stats:
             from .latency import measure
 
@@ -1150,30 +1178,6 @@ class Queue(Lanes, Receiver):
         from .guard import GuardedReceiver
 
         return GuardedReceiver(self)
-
-    def stats(self):
-        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
-
-        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
-        channel without stats=True. stats_into(words) and reset_stats() are beside it.
-        """
-        return self._histogram().stats()
-
-    def stats_into(self, words):
-        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
-
-        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
-        """
-        self._histogram().stats_into(words)
-
-    def reset_stats(self):
-        """Forget the latencies so far. Context: the receiving context."""
-        self._histogram().reset()
-
-    def _histogram(self):
-        if self._stats is None:
-            raise ValueError("%s was made without stats=True" % self._title())
-        return self._stats
 
     def counters(self, priority=None):
         """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.

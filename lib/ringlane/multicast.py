@@ -80,8 +80,11 @@ class MulticastChannel(Fanout):
 
     def _free(self, number, priority):
         # What no open receiver would miss.
-        rooms = [self._room(self._header(number, end.id)) for end in self.receivers]
-        return min(rooms) if rooms else 0
+        free = self.capacity
+        for end in self._ends:
+            if end is not None:
+                free = min(free, self._room(self._header(number, end.id)))
+        return free
 
     def add_receiver(self, name=None, max_lag=None):
         """Return a receiver of every message sent from now on.

@@ -54,6 +54,9 @@ class PriorityChannel(Queue):
 
     _by_class = True
 
+    def _rows(self):
+        return [(CLASS_NAMES[i], self._places[i], i) for i in range(5) if self._places[i]]
+
     @staticmethod
     def _capacities(capacity):
         if isinstance(capacity, (tuple, list)):

@@ -1,17 +1,18 @@
 """report(): every named channel as a table."""
 
 from .lanes import named
-from .priority import CLASS_NAMES
 
 _COLUMNS = ("queued", "sent", "received", "dropped", "refused", "high water")
 
 
 def report():
-    """Print a table of every channel that was given a name, one line per class in use.
+    """Print a table of every channel that was given a name.
+
+    One line per class in use, or per open receiver; a request-reply channel's is of its requests.
 
     A name used again stands for the newer channel. Context: a task; it allocates.
     """
-    rows = [("channel", "class", "capacity") + _COLUMNS]
+    rows = [("channel", "lane", "capacity") + _COLUMNS]
     for name in sorted(named):
         rows.extend(_rows(name, named[name]))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -21,10 +22,6 @@ def report():
 
 
 def _rows(name, channel):
-    capacities = channel._places
-    for place in range(len(capacities)):
-        if capacities[place]:
-            by_class = len(capacities) > 1
-            counters = channel.counters(place if by_class else None)
-            label = CLASS_NAMES[place] if by_class else "-"
-            yield (name, label, str(capacities[place])) + tuple(str(each) for each in counters)
+    for label, capacity, place in channel._rows():
+        counters = channel._counters(place)
+        yield (name, label, str(capacity)) + tuple(str(each) for each in counters)

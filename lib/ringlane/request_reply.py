@@ -340,7 +340,8 @@ class RequestReplyChannel(Lanes, Receiver):
     Attributes: `name`, `clock`, `capacity`, `slot_size`, `closed`; the client's `send_request`,
     `recv_response`, `cancel`; the server's `recv_request`, also as `recv`, `send_response`,
     `send_status` (all viper, positional arguments only). `ready`, `arecv` and `recv_wait` are the
-    server's and wait for a request.
+    server's and wait for a request; `stats`, `stats_into` and `reset_stats` are the client's and
+    are of round trips, from send_request to recv_response.
     """
 
     _classes = 1 << 16  # of the lane of requests: index | generation << 8
@@ -372,8 +373,8 @@ class RequestReplyChannel(Lanes, Receiver):
         self._waiter = None
         self._served = 0
         self._reply = [0, 0, 0]
-        self._histogram = LatencyHistogram()
-        self._add = self._histogram.add
+        self._stats = LatencyHistogram()  # of round trips
+        self._add = self._stats.add
         self._senders = [Sender(self, 0)]
         client = make_client(table, self, self._senders[0].send)
         self.send_request, self.recv_response, self.cancel, self._is_over = client
@@ -431,24 +432,6 @@ class RequestReplyChannel(Lanes, Receiver):
     def check(self, data):
         """Raise the error that send_request(data) would raise or count, in a whole sentence."""
         self._senders[0].check(data, 0)
-
-    def stats(self):
-        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
-
-        A named tuple; of round trips, send_request to recv_response, as latency.py says.
-        """
-        return self._histogram.stats()
-
-    def stats_into(self, words):
-        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
-
-        Context: the client's | alloc: none | time: O(buckets) | blocks: never
-        """
-        self._histogram.stats_into(words)
-
-    def reset_stats(self):
-        """Forget the latencies so far. Context: the client's."""
-        self._histogram.reset()
 
     async def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.
