@@ -9,13 +9,13 @@
 Nothing but BULK may lose: a class has its own lane and never takes another's room. main() runs it,
 prints what it measured and raises DemoFailed if that is wrong.
 
-`samples` joins two contexts, the handler and the tasks; `uplink` joins tasks only. The tasks poll.
+`samples` joins two contexts, the handler and the tasks; `uplink` joins tasks only. A task sleeps
+until there is something for it, and ends when the channel that it receives from is closed.
 """
 
 import asyncio
 import gc
 import struct
-import time
 from array import array
 
 from detector import Detector
@@ -59,10 +59,9 @@ class Demo:
         rate = RATE * speed
         self.samples = PriorityChannel((rate * SAMPLES_S, 0, 0, 0, 0), slot_size=4, name="samples")
         self.uplink = PriorityChannel(UPLINK_CAPACITY, slot_size=BLOCK, name="uplink")
-        self.sampler = Sampler(recording, self.count, rate, self.samples.send_word)
+        self.sampler = Sampler(recording, self.count, rate, self.samples)
         self.waits = [LatencyHistogram() for _ in range(5)]
         self._offered = [0] * 5
-        self._over = False
         self._last_peak = 0
         self._usual = RATE * 60 // 110  # samples between beats, a running mean
 
@@ -89,7 +88,7 @@ class Demo:
             await status
         except asyncio.CancelledError:
             pass
-        self._over = True
+        self.uplink.close()
         await transmit
 
     async def detect(self):
@@ -103,10 +102,9 @@ class Demo:
         block = bytearray(BLOCK)
         filled = 0
         number = 0  # of the sample to come
-        seen = time.ticks_ms()
         self._log("sampling begins")
         while True:
-            finished = self.sampler.finished  # first: what is sent from here on, is found later
+            closed = self.samples.closed  # first: what is sent from here on, is found later
             while m := recv_word():
                 word, _, latency = m
                 add_wait(latency)
@@ -134,12 +132,8 @@ class Demo:
                     self._send(block, BULK)
                     filled = 0
                 number += 1
-                seen = time.ticks_ms()
-            if finished:
-                break
-            if time.ticks_diff(time.ticks_ms(), seen) > _PATIENCE_MS:
+            if closed or not await self.samples.ready(_PATIENCE_MS):
                 break  # the verdict says how far it came
-            await asyncio.sleep_ms(1)
         if filled:
             self._send(memoryview(block)[:filled], BULK)
 
@@ -164,13 +158,7 @@ class Demo:
         """Receive from the uplink, most urgent first, as slowly as its line would send."""
         buf = bytearray(BLOCK)
         statuses = 0
-        while True:
-            m = self.uplink.recv(buf)
-            if m is None:
-                if self._over:
-                    return
-                await asyncio.sleep_ms(2)
-                continue
+        while m := await self.uplink.arecv(buf):
             size, priority, latency = m
             self.waits[priority].add(latency)
             if priority == HIGH:
@@ -181,7 +169,7 @@ class Demo:
                     _print_status(buf)
             elif priority == LOW:
                 print("log: %s" % str(buf[:size], "utf-8"))
-            if not self._over:
+            if not self.uplink.closed:  # what is left at the end goes in one go
                 await asyncio.sleep_ms(size * 1000 // (UPLINK_BYTES_S * self._speed))
 
     def _send(self, data, priority):

@@ -23,25 +23,21 @@ NUMBER_MASK = 0x3FFF
 
 
 class Sampler:
-    """Sampler(recording, count, rate, send_word)
+    """Sampler(recording, count, rate, channel)
 
     Sends the first `count` samples of `recording` (a bytearray, two bytes each, the low one first)
-    by `send_word` as REALTIME, `rate` of them a second. Nothing happens before start().
+    to `channel` as REALTIME words, `rate` of them a second, and closes it after the last. Nothing
+    happens before start().
     """
 
-    def __init__(self, recording, count, rate, send_word):
+    def __init__(self, recording, count, rate, channel):
         self._recording = recording
         self._count = count
         self._rate = rate
-        self._send_word = send_word
+        self._channel = channel
         self._on_tick = self.on_tick  # taking a method as a value allocates: here, once
         self._timer = None
         self.taken = 0  # samples so far. Owner: the handler
-
-    @property
-    def finished(self):
-        """Whether every sample has been taken."""
-        return self.taken >= self._count
 
     def start(self):
         """Begin to sample. `taken` follows; stop() ends it."""
@@ -75,8 +71,10 @@ class Sampler:
         if number < self._count:
             at = number + number
             sample = self._recording[at] | self._recording[at + 1] << 8
-            self._send_word((number & NUMBER_MASK) << 16 | sample, REALTIME)
+            self._channel.send_word((number & NUMBER_MASK) << 16 | sample, REALTIME)
             self.taken = number + 1
+            if self.taken == self._count:
+                self._channel.close()
 
     def _tick_on_time(self):
         # Each tick is timed from the first: being late once delays no other.

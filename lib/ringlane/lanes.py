@@ -344,6 +344,7 @@ def make_sender(block, slow):
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
+        int(value)  # raises if it is none, before anything changes
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -639,7 +640,10 @@ def make_receiver(block, slow):
         Context: one receiving context | alloc: none | time: O(1) | blocks: never
         """
         part = ptr32(block)
-        return part[_STAMP] & part[_MASK]
+        mask = part[_MASK]
+        if not mask:
+            slow._next_lane()  # no clock has that: the receiver has closed, and this raises
+        return part[_STAMP] & mask
 
     def point_at(words):
         # From now on every verb, however it was kept, reads these words and not its receiver's.
@@ -1224,7 +1228,6 @@ def waiting():
     """Return the module of that name, imported when the first task waits."""
     global _waiting
     if _waiting is None:
-        from . import waiting as module
-
-        _waiting = module
+        # Not `from . import`: that would ask the package's __getattr__ for it.
+        _waiting = __import__("ringlane.waiting", None, None, ("Waiter",))
     return _waiting
