@@ -17,7 +17,10 @@ from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
-FIRMWARE = sorted(path for path in (ROOT / "firmware").rglob("*.py") if path.name != "run.py")
+ON_THE_HOST = {"run.py", "tables.py"}  # what starts firmware and reads what it printed
+FIRMWARE = sorted(
+    path for path in (ROOT / "firmware").rglob("*.py") if path.name not in ON_THE_HOST
+)
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 PASS_A_MESSAGE = """
@@ -32,6 +35,59 @@ MESSAGE_PASSED = (
     "b'over' 1 PriorityChannel 'passed': 0 queued, 1 sent, 1 received, 0 dropped, 0 refused\n"
 )
 
+# A message through each of the other patterns, and what hangs on them: every module is used.
+PASS_ONE_THROUGH_EACH = """
+import asyncio
+from ringlane import *
+buf = bytearray(32)
+
+many = MulticastChannel(4)
+ends = [many.add_receiver(), many.add_receiver()]
+print(many.send(b"both", HIGH), [bytes(buf[: end.recv(buf)[0]]) for end in ends])
+
+pool = AnycastChannel(4, LEAST_LOADED)
+ends = [pool.add_receiver(), pool.add_receiver()]
+print(pool.send(b"one", LOW), pool.send(b"other", LOW), [end.pending for end in ends])
+
+rpc = RequestReplyChannel(4)
+print(rpc.send_request(b"ask") > 0)
+size, id, latency = rpc.recv_request(buf)
+print(bytes(buf[:size]), rpc.send_status(id, b"answer", 7))
+size, status, latency = rpc.recv_response(id, buf)
+print(bytes(buf[:size]), status)
+
+zero = Channel(4, slot_size=4, views=True)
+zero.claim(BULK)[:] = b"view"
+print(zero.commit(BULK, 4), zero.peek()[:2], bytes(zero.view), zero.release())
+
+shared = Channel(4, guard=LockGuard(), recv_guard=LockGuard(), stats=True)
+print(shared.send_word(5, HIGH), shared.add_receiver().recv_word()[:2])
+
+async def wait():
+    asyncio.create_task(send())
+    end = await select(zero, shared)
+    print(end is shared, (await shared.arecv(buf))[:2])
+
+async def send():
+    shared.send(b"later", NORMAL)
+
+asyncio.run(wait())
+print(shared.stats().count)
+report()
+"""
+ONE_PASSED_THROUGH_EACH = """\
+2 [b'both', b'both']
+1 1 [1, 1]
+True
+b'ask' True
+b'answer' 7
+True [4, 4] b'view' True
+True [5, 1]
+True [5, 2]
+2
+channel  lane  capacity  queued  sent  received  dropped  refused  high water
+"""
+
 
 def compile_to(target, arch, source):
     """Compile `source` for `arch` to the .mpy file `target`."""
@@ -41,7 +97,8 @@ def compile_to(target, arch, source):
 
 
 def test_the_modules_are_found():
-    assert {"__init__", "lanes", "priority", "channel"} <= {path.stem for path in MODULES}
+    found = {path.stem for path in MODULES}
+    assert {"__init__", "lanes", "priority", "channel", "multicast", "request_reply"} <= found
     assert "detector" in {path.stem for path in FIRMWARE}
 
 
@@ -55,19 +112,34 @@ def test_every_device_module_compiles(arch, source, tmp_path):
     assert target.read_bytes()[:2] == b"M\x06"  # of version 6, as MicroPython 1.19 to now
 
 
-def test_compiled_modules_pass_a_message(micropython, tmp_path):
+@pytest.fixture
+def compiled(micropython, tmp_path):
+    """A folder with ringlane compiled for this machine's MicroPython."""
     if micropython("import sys; print(sys.implementation._mpy >> 10 & 15)").strip() != "2":
         pytest.skip("this micropython is not for x86-64")
     package = tmp_path / "ringlane"
     package.mkdir()
     for source in MODULES:
         compile_to(package / f"{source.stem}.mpy", "x64", source)
-    files = (
-        "import sys; print(sorted({m.__file__ for n, m in sys.modules.items() if 'ring' in n}))"
-    )
-    printed = micropython(PASS_A_MESSAGE + files, package=tmp_path)
+    return tmp_path
+
+
+FILES_USED = (
+    "import sys; print(sorted({m.__file__ for n, m in sys.modules.items() if 'ring' in n}))"
+)
+
+
+def test_compiled_modules_pass_a_message(micropython, compiled):
+    printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
     used = ("__init__", "clock", "lanes", "priority")
-    assert printed == MESSAGE_PASSED + f"{[f'{package}/{name}.mpy' for name in used]}\n"
+    files = [f"{compiled}/ringlane/{name}.mpy" for name in used]
+    assert printed == MESSAGE_PASSED + f"{files}\n"
+
+
+def test_compiled_modules_pass_a_message_through_each_pattern(micropython, compiled):
+    printed = micropython(PASS_ONE_THROUGH_EACH + FILES_USED, package=compiled)
+    files = [f"{compiled}/ringlane/{path.stem}.mpy" for path in MODULES]
+    assert printed == ONE_PASSED_THROUGH_EACH + f"{files}\n"
 
 
 def test_copies_of_a_constant_are_equal():

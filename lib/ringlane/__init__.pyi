@@ -1,6 +1,16 @@
+from .anycast import AFFINITY_FIRST as AFFINITY_FIRST
+from .anycast import LEAST_LOADED as LEAST_LOADED
+from .anycast import RANDOM as RANDOM
+from .anycast import ROUND_ROBIN as ROUND_ROBIN
+from .anycast import AnycastChannel as AnycastChannel
+from .anycast import AnycastPolicy as AnycastPolicy
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import cycles as cycles
+from .guard import IrqGuard as IrqGuard
+from .guard import LockGuard as LockGuard
+from .latency import LatencyHistogram as LatencyHistogram
+from .multicast import MulticastChannel as MulticastChannel
 from .priority import BULK as BULK
 from .priority import HIGH as HIGH
 from .priority import LOW as LOW
@@ -9,6 +19,8 @@ from .priority import REALTIME as REALTIME
 from .priority import PriorityChannel as PriorityChannel
 from .priority import PriorityClass as PriorityClass
 from .report import report as report
+from .request_reply import RequestReplyChannel as RequestReplyChannel
+from .waiting import select as select
 
 __version__: str
 __all__ = (
@@ -22,5 +34,17 @@ __all__ = (
     "Channel",
     "Clock",
     "cycles",
+    "MulticastChannel",
+    "AnycastChannel",
+    "AnycastPolicy",
+    "ROUND_ROBIN",
+    "LEAST_LOADED",
+    "RANDOM",
+    "AFFINITY_FIRST",
+    "RequestReplyChannel",
+    "select",
+    "IrqGuard",
+    "LockGuard",
+    "LatencyHistogram",
     "report",
 )

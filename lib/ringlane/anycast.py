@@ -190,8 +190,14 @@ class AnycastChannel(Fanout):
             _store(self._block, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
             _store(self._block, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
 
+    def _free(self, number, priority):
+        # What the open receivers have room for together, of any class.
+        if priority is not None:
+            self._lane(number, priority)  # raises if there is no such class
+        return Fanout._free(self, number, None)
+
     def add_sender(self, core=None):
-        """Return the Sender of a further context, as Lanes.add_sender.
+        """Return the Sender of a further context, as Sending.add_sender.
 
         `core`: where it runs, 0..63; None: where each send finds itself, on rp2, else 0.
         """

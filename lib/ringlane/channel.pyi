@@ -1,7 +1,8 @@
 from .clock import Clock
-from .lanes import Lanes
+from .guard import _Guard
+from .lanes import Queue
 
-class Channel(Lanes):
+class Channel(Queue):
     capacity: int
 
     def __init__(
@@ -11,6 +12,10 @@ class Channel(Lanes):
         senders: int = 1,
         name: str | None = None,
         clock: Clock | None = None,
+        guard: _Guard | None = None,
+        recv_guard: _Guard | None = None,
+        views: bool = False,
+        stats: bool = False,
     ) -> None: ...
     @classmethod
     def memory(cls, capacity: int, slot_size: int = 32, senders: int = 1) -> int: ...

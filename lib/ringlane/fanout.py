@@ -17,6 +17,7 @@ from .lanes import (
     Lanes,
     Receiver,
     Sender,
+    Sending,
     _error,
     _forget_buffers,
     _load,
@@ -272,6 +273,7 @@ def make_sender(block, slow):
         Context: any handler or task, one per sender | alloc: none | time: O(receivers) |
         blocks: never
         """
+        int(value)  # raises if it is none, before anything changes
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -360,18 +362,27 @@ class FanoutReceiver(Receiver):
         unread = 0
         for header in self._headers:
             _store(block, header + _ROOM, self._told)  # room for none
+        self._next_lane()  # what an earlier receiver was sent is not unread here
+        for header in self._headers:
             unread += channel._used(header)
             _store(block, header + _TAIL, _load(block, header + _HEAD))
+        # The lanes go to the next receiver of the place, what they counted for this one stays.
+        self._dropped_before -= self._sum(_DROPPED)
+        self._received_before -= self._sum(_RECEIVED)
+        self._headers = ()
         self._was = self._title()
         self._open = False
-        self._next_lane = self.timestamp = self._refuse
+        self._next_lane = self._refuse
         self._point_at(_nobody)
         channel._leave(self, unread)
         return unread
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
-        return sum(self._channel._used(header) for header in self._headers)
+        queued = 0
+        for header in self._headers:
+            queued += self._channel._used(header)
+        return queued
 
     def __bool__(self):
         return True  # else __len__ would make an empty receiver false
@@ -389,16 +400,19 @@ class FanoutReceiver(Receiver):
         return "receiver %d%s of %s" % (self.id, name, self._channel._title())
 
     def _sum(self, field):
-        return sum(_load(self._channel._block, header + field) for header in self._headers)
+        total = 0
+        for header in self._headers:
+            total += _load(self._channel._block, header + field)
+        return total
 
     def _refuse(self):
         raise _error(ValueError, "%s is closed", self._was)
 
 
-class Fanout(Lanes):
+class Fanout(Sending):
     """What MulticastChannel and AnycastChannel have in common.
 
-    Attributes beside those of Lanes: `capacity`, `max_receivers`.
+    Attributes beside those of Sending: `capacity`, `max_receivers`.
     """
 
     _sender = FanoutSender

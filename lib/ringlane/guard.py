@@ -24,9 +24,11 @@ A guard is any object with enter(), which returns a state, and leave(state); nei
 or raise.
 """
 
+import sys
+
 import micropython
 
-from .lanes import Receiver, _error, check_buffer
+from .lanes import Receiver, _error, check_buffer, check_words
 
 
 class IrqGuard:
@@ -39,7 +41,9 @@ class IrqGuard:
         try:
             from machine import disable_irq, enable_irq
         except ImportError:
-            raise ValueError("this board cannot mask interrupts: use LockGuard()")
+            if sys.implementation.name == "micropython":
+                raise ValueError("this board cannot mask interrupts: use LockGuard()")
+            from ringlane_host.masking import disable_irq, enable_irq
         self.enter = disable_irq
         self.leave = enable_irq
 
@@ -75,7 +79,8 @@ def guard_sender(slow, guard, verbs):
         return bool(sent)
 
     @micropython.viper
-    def send_word(value: int, priority: int) -> bool:
+    def send_word(value, priority: int) -> bool:
+        int(value)  # raises here, not under the guard; and an int would be made an object again
         slow._vet(b"", priority)
         state = slow._enter()
         sent = put_word(value, priority)
@@ -83,7 +88,8 @@ def guard_sender(slow, guard, verbs):
         return bool(sent)
 
     @micropython.viper
-    def send_at(data, priority: int, ticks: int) -> bool:
+    def send_at(data, priority: int, ticks) -> bool:
+        int(ticks)
         slow._vet(data, priority)
         state = slow._enter()
         sent = put_at(data, priority, ticks)
@@ -91,7 +97,9 @@ def guard_sender(slow, guard, verbs):
         return bool(sent)
 
     @micropython.viper
-    def send_word_at(value: int, priority: int, ticks: int) -> bool:
+    def send_word_at(value, priority: int, ticks) -> bool:
+        int(value)
+        int(ticks)
         slow._vet(b"", priority)
         state = slow._enter()
         sent = put_word_at(value, priority, ticks)
@@ -111,6 +119,8 @@ class GuardedReceiver(Receiver):
     def __init__(self, channel):
         self._channel = channel
         self._stamp = 0
+        self._kept = None
+        self._kept_words = None
         self._waiter = None
         self._served = 0
         guard = channel._recv_guard
@@ -135,8 +145,15 @@ class GuardedReceiver(Receiver):
         """As the channel's, of the message that this receiver took last with recv or recv_word."""
         return self._stamp
 
+    def _vet_words(self, words):
+        if words is None or words is not self._kept_words:  # else it has been checked
+            check_words(words)
+            self._kept_words = words
+
     def _vet(self, buf):
-        check_buffer(buf)
+        if buf is None or buf is not self._kept:
+            check_buffer(buf)
+            self._kept = buf
         if len(buf) < self._channel.slot_size:
             raise _error(
                 ValueError,
@@ -203,6 +220,7 @@ def _guarded(slow, verbs):
 
     @micropython.viper
     def recv_words(words) -> int:
+        slow._vet_words(words)
         state = slow._enter()
         try:
             count = int(take_words(words))

@@ -750,7 +750,8 @@ class Sender:
         self._kept = data
 
     def _vet(self, data, priority):
-        check_message(data)
+        if data is None or data is not self._kept:  # what is kept has been checked
+            check_message(data)
         self._channel._lane(self._number, priority)
 
     def _bad_class(self, priority):
@@ -857,11 +858,9 @@ class Receiver:
 class Lanes:
     """What every channel has; construct a PriorityChannel, Channel or another pattern instead.
 
-    Attributes: `name`, `clock`, `slot_size` (bytes), `senders`, `closed`; the first sender's
-    `send`, `send_word`, `send_at`, `send_word_at` (viper, positional arguments only).
+    Attributes: `name`, `clock`, `slot_size` (bytes), `senders`, `closed`.
     """
 
-    _sender = Sender
     _receivers = 1  # sets of receiver's words in the block
     _classes = 5
     _by_class = False  # whether a place is a class's
@@ -892,31 +891,6 @@ class Lanes:
             )
         self._lay_out()
 
-    def _begin(self):
-        # The end of every constructor, when a Sender can be made.
-        first = self._sender(self, 0)
-        self._senders = [first]
-        self.send = first.send
-        self.send_word = first.send_word
-        self.send_at = first.send_at
-        self.send_word_at = first.send_word_at
-        if self.name is not None:
-            named[self.name] = self
-
-    def add_sender(self):
-        """Return the Sender of a further context: its own lanes, so it may send at any instant.
-
-        Raises ValueError when the `senders` of the constructor are all taken.
-
-        Context: set-up | alloc: the Sender | time: O(1) | blocks: never
-        """
-        taken = len(self._senders)
-        if taken == self.senders:
-            raise ValueError("%s has room for senders=%d, all taken" % (self._title(), taken))
-        sender = self._sender(self, taken)
-        self._senders.append(sender)
-        return sender
-
     def close(self):
         """End the channel: sends are refused, receivers drain what is queued, waits end.
 
@@ -936,22 +910,6 @@ class Lanes:
         Context: any handler or task | alloc: none | time: O(1) | blocks: never
         """
         _send_event()
-
-    def check(self, data, priority):
-        """As Sender.check."""
-        self._senders[0].check(data, priority)
-
-    def free(self, priority=None):
-        """As Sender.free, for the first sender, whose `send` is the channel's."""
-        return self._free(0, priority)
-
-    def is_full(self, priority=None):
-        """As Sender.is_full, for the first sender."""
-        return not self._free(0, priority)
-
-    def asend(self, data, priority, timeout_ms=None):
-        """As Sender.asend, for the first sender."""
-        return self._senders[0].asend(data, priority, timeout_ms)
 
     def __len__(self):
         """Messages queued, by all senders. Exact for the receiver or too small, else a guess."""
@@ -1115,10 +1073,61 @@ class Lanes:
         return max(_load(self._block, at + _HIGH_WATER) for at in self._each(number, place))
 
 
-class Queue(Lanes, Receiver):
+class Sending(Lanes):
+    """What the channels have that messages are sent to: all but RequestReplyChannel.
+
+    Attributes beside those of Lanes: the first sender's `send`, `send_word`, `send_at`,
+    `send_word_at` (viper, positional arguments only).
+    """
+
+    _sender = Sender
+
+    def _begin(self):
+        # The end of every constructor, when a Sender can be made.
+        first = self._sender(self, 0)
+        self._senders = [first]
+        self.send = first.send
+        self.send_word = first.send_word
+        self.send_at = first.send_at
+        self.send_word_at = first.send_word_at
+        if self.name is not None:
+            named[self.name] = self
+
+    def add_sender(self):
+        """Return the Sender of a further context: its own lanes, so it may send at any instant.
+
+        Raises ValueError when the `senders` of the constructor are all taken.
+
+        Context: set-up | alloc: the Sender | time: O(1) | blocks: never
+        """
+        taken = len(self._senders)
+        if taken == self.senders:
+            raise ValueError("%s has room for senders=%d, all taken" % (self._title(), taken))
+        sender = self._sender(self, taken)
+        self._senders.append(sender)
+        return sender
+
+    def check(self, data, priority):
+        """As Sender.check."""
+        self._senders[0].check(data, priority)
+
+    def free(self, priority=None):
+        """As Sender.free, for the first sender, whose `send` is the channel's."""
+        return self._free(0, priority)
+
+    def is_full(self, priority=None):
+        """As Sender.is_full, for the first sender."""
+        return not self._free(0, priority)
+
+    def asend(self, data, priority, timeout_ms=None):
+        """As Sender.asend, for the first sender."""
+        return self._senders[0].asend(data, priority, timeout_ms)
+
+
+class Queue(Sending, Receiver):
     """What PriorityChannel and Channel have in common: one receiver for all lanes.
 
-    Attributes beside those of Lanes: `capacity` as given; `recv`, `recv_word`, `recv_words`,
+    Attributes beside those of Sending: `capacity` as given; `recv`, `recv_word`, `recv_words`,
     `skip`, `clear`, `timestamp`; with views=True the first sender's `claim`, `commit`, `abandon`
     and the receiver's `peek`, `release`, `view` (all viper but view, positional arguments only).
     """
@@ -1172,8 +1181,8 @@ class Queue(Lanes, Receiver):
     def add_receiver(self):
         """Return the receiver of a further context: recv_guard lets it share the lanes.
 
-        It has `recv`, `recv_word`, `skip` and results of its own. Raises ValueError for a channel
-        without recv_guard.
+        It has the channel's receiving verbs, and results of its own. Raises ValueError for a
+        channel without recv_guard.
 
         Context: set-up | alloc: the receiver | time: O(1) | blocks: never
         """

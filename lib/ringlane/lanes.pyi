@@ -1,7 +1,11 @@
 from array import array
+from collections.abc import Coroutine
 from typing import Any, Literal, TypeAlias
 
 from .clock import Clock
+from .guard import _Guard
+from .latency import LatencyStats
+from .waiting import Waiter
 
 # Byte-wide: an array or a memoryview of wider items is a TypeError at run time.
 _Message: TypeAlias = bytes | bytearray | memoryview | array[int]
@@ -15,14 +19,10 @@ def check_message(data: object) -> None: ...
 def check_buffer(buf: object) -> None: ...
 def check_words(words: object) -> None: ...
 
-class Sender:
-    def __init__(self, channel: Lanes, number: int) -> None: ...
+# The verbs, those with a bar, are viper and take positional arguments only. A class that begins
+# with an underscore is here only; it holds what its heirs have in common.
 
-    # The verbs are viper and take positional arguments only, here and in Lanes.
-    def send(self, data: _Message, priority: int, /) -> bool: ...
-    def send_word(self, value: int, priority: int, /) -> bool: ...
-    def send_at(self, data: _Message, priority: int, ticks: int, /) -> bool: ...
-    def send_word_at(self, value: int, priority: int, ticks: int, /) -> bool: ...
+class _Sending:
     def check(self, data: object, priority: object) -> None: ...
     def free(self, priority: int | None = None) -> int: ...
     def is_full(self, priority: int | None = None) -> bool: ...
@@ -33,38 +33,37 @@ class Sender:
     @property
     def high_water(self) -> int: ...
 
-class Lanes:
-    name: str | None
-    clock: Clock
-    slot_size: int
-    senders: int
-    closed: bool
+class Sender(_Sending):
+    def __init__(self, channel: Lanes, number: int) -> None: ...
+    def send(self, data: _Message, priority: int, /) -> bool: ...
+    def send_word(self, value: int, priority: int, /) -> bool: ...
+    def send_at(self, data: _Message, priority: int, ticks: int, /) -> bool: ...
+    def send_word_at(self, value: int, priority: int, ticks: int, /) -> bool: ...
+    def asend(
+        self, data: _Message, priority: int, timeout_ms: int | None = None
+    ) -> Coroutine[Any, Any, bool]: ...
 
-    def __init__(
-        self,
-        capacity: Any,
-        slot_size: int = 32,
-        senders: int = 1,
-        name: str | None = None,
-        clock: Clock | None = None,
-    ) -> None: ...
-    @classmethod
-    def memory(cls, capacity: Any, slot_size: int = 32, senders: int = 1) -> int: ...
-    def send(self, data: _Message, priority: int, /) -> bool:
-        """Queue a message; False if dropped (lane full) or refused (too large, closed)."""
+    # With views=True only.
+    def claim(self, priority: int, /) -> memoryview | None: ...
+    def commit(self, priority: int, size: int, /) -> bool: ...
+    def abandon(self, priority: int, /) -> None: ...
 
-    def send_word(self, value: int, priority: int, /) -> bool:
-        """Queue the low 32 bits of value as a message of 4 bytes; outcomes as send."""
-
-    def send_at(self, data: _Message, priority: int, ticks: int, /) -> bool:
-        """As send, stamped with ticks of the channel's clock."""
-
-    def send_word_at(self, value: int, priority: int, ticks: int, /) -> bool:
-        """As send_word, stamped with ticks of the channel's clock."""
-
+class _Receiving:
+    @property
+    def closed(self) -> bool: ...
     def recv(self, buf: _Buffer, /) -> list[int] | None:
         """Take the next message into buf: [size, priority, latency], reused by the next recv."""
 
+    def ready(self, timeout_ms: int | None = None) -> Waiter: ...
+    def arecv(
+        self, buf: _Buffer, timeout_ms: int | None = None
+    ) -> Coroutine[Any, Any, list[int] | None]: ...
+    def recv_wait(self, buf: _Buffer, timeout_ms: int | None = None) -> list[int] | None: ...
+    def stats(self) -> LatencyStats: ...
+    def stats_into(self, words: _Words) -> None: ...
+    def reset_stats(self) -> None: ...
+
+class Receiver(_Receiving):
     def recv_word(self) -> list[int] | None:
         """Take the next message, one of 4 bytes: [value, priority, latency], reused as recv's."""
 
@@ -80,11 +79,18 @@ class Lanes:
     def timestamp(self) -> int:
         """Return the clock at the send of the message last received."""
 
-    def add_sender(self) -> Sender: ...
+class Lanes:
+    name: str | None
+    clock: Clock
+    slot_size: int
+    senders: int
+    closed: bool
+
+    def __init__(
+        self, capacities: Any, slot_size: int, senders: int, name: str | None, clock: Clock | None
+    ) -> None: ...
     def close(self) -> None: ...
-    def check(self, data: object, priority: object) -> None: ...
-    def free(self, priority: int | None = None) -> int: ...
-    def is_full(self, priority: int | None = None) -> bool: ...
+    def notify(self) -> None: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
     @property
@@ -97,4 +103,67 @@ class Lanes:
     def sent(self) -> int: ...
     @property
     def high_water(self) -> int: ...
+
+class Sending(Lanes):
+    def add_sender(self) -> _Sending: ...
+    def check(self, data: object, priority: object) -> None: ...
+    def free(self, priority: int | None = None) -> int: ...
+    def is_full(self, priority: int | None = None) -> bool: ...
+    def asend(
+        self, data: _Message, priority: int, timeout_ms: int | None = None
+    ) -> Coroutine[Any, Any, int]: ...
+
+class Queue(Sending, Receiver):
+    capacity: Any
+    closed: bool
+
+    # With views=True only.
+    view: memoryview | Any  # None before the first peek
+
+    def __init__(
+        self,
+        capacity: Any,
+        slot_size: int = 32,
+        senders: int = 1,
+        name: str | None = None,
+        clock: Clock | None = None,
+        guard: _Guard | None = None,
+        recv_guard: _Guard | None = None,
+        views: bool = False,
+        stats: bool = False,
+    ) -> None: ...
+    @classmethod
+    def memory(cls, capacity: Any, slot_size: int = 32, senders: int = 1) -> int: ...
+    def send(self, data: _Message, priority: int, /) -> bool:
+        """Queue a message; False if dropped (lane full) or refused (too large, closed)."""
+
+    def send_word(self, value: int, priority: int, /) -> bool:
+        """Queue the low 32 bits of value as a message of 4 bytes; outcomes as send."""
+
+    def send_at(self, data: _Message, priority: int, ticks: int, /) -> bool:
+        """As send, stamped with ticks of the channel's clock."""
+
+    def send_word_at(self, value: int, priority: int, ticks: int, /) -> bool:
+        """As send_word, stamped with ticks of the channel's clock."""
+
+    def asend(
+        self, data: _Message, priority: int, timeout_ms: int | None = None
+    ) -> Coroutine[Any, Any, bool]: ...
+    def claim(self, priority: int, /) -> memoryview | None:
+        """Return the next slot of the class to write to; None if dropped or refused."""
+
+    def commit(self, priority: int, size: int, /) -> bool:
+        """Queue the first size bytes of the claimed slot; False if closed meanwhile."""
+
+    def abandon(self, priority: int, /) -> None:
+        """Give the claimed slot back; nothing is queued."""
+
+    def peek(self) -> list[int] | None:
+        """Leave the next message in view: [size, priority, latency], reused by the next peek."""
+
+    def release(self) -> bool:
+        """Drop the message that peek returned; False if there is none."""
+
+    def add_sender(self) -> Sender: ...
+    def add_receiver(self) -> Receiver: ...
     def counters(self, priority: int | None = None) -> tuple[int, int, int, int, int, int]: ...

@@ -20,7 +20,7 @@ from collections import namedtuple
 import micropython
 from micropython import const
 
-from .lanes import check_words
+from .lanes import _error, check_words
 
 _COUNT = const(0)
 _MAX = const(1)
@@ -212,7 +212,7 @@ class LatencyHistogram:
         """
         check_words(words)
         if len(words) < 5:
-            raise ValueError("words must have 5 items, not %d" % len(words))
+            raise _error(ValueError, "words must have 5 items, not %d", len(words))
         self._summarise(words)
 
     def reset(self):

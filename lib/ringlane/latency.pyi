@@ -1,3 +1,14 @@
+from typing import NamedTuple
+
+from .lanes import _Words
+
+class LatencyStats(NamedTuple):
+    count: int  # type: ignore[assignment]  # a tuple has a method of that name
+    avg_latency: int
+    p50_latency: int
+    p99_latency: int
+    max_latency: int
+
 class LatencyHistogram:
     def __init__(self) -> None: ...
     def add(self, ticks: int, /) -> None:
@@ -10,4 +21,6 @@ class LatencyHistogram:
     @property
     def average(self) -> int: ...
     def percentile(self, percent: float) -> int: ...
+    def stats(self) -> LatencyStats: ...
+    def stats_into(self, words: _Words) -> None: ...
     def reset(self) -> None: ...

@@ -46,6 +46,7 @@ class MulticastReceiver(FanoutReceiver):
 
         Context: the receiving context | alloc: none | time: O(lag) | blocks: never
         """
+        self._next_lane()  # drops what an earlier receiver was sent; once closed it raises
         count = 0
         for _ in range(len(self) - 1):
             count += self.skip()
@@ -79,7 +80,9 @@ class MulticastChannel(Fanout):
         Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
 
     def _free(self, number, priority):
-        # What no open receiver would miss.
+        # What no open receiver would miss, of any class.
+        if priority is not None:
+            self._lane(number, priority)  # raises if there is no such class
         free = self.capacity
         for end in self._ends:
             if end is not None:

@@ -1,7 +1,8 @@
 from typing import Final, TypeAlias
 
 from .clock import Clock
-from .lanes import Lanes
+from .guard import _Guard
+from .lanes import Queue
 
 _Five: TypeAlias = tuple[int, int, int, int, int]
 
@@ -19,7 +20,7 @@ class PriorityClass:
     LOW: Final = 3
     BULK: Final = 4
 
-class PriorityChannel(Lanes):
+class PriorityChannel(Queue):
     capacity: int | _Five | list[int]
 
     def __init__(
@@ -29,6 +30,10 @@ class PriorityChannel(Lanes):
         senders: int = 1,
         name: str | None = None,
         clock: Clock | None = None,
+        guard: _Guard | None = None,
+        recv_guard: _Guard | None = None,
+        views: bool = False,
+        stats: bool = False,
     ) -> None: ...
     @classmethod
     def memory(

@@ -73,8 +73,8 @@ _LATE = const(10)  # replies refused: late, repeated or unknown. Owner: server
 _TOO_LARGE = const(11)  # replies refused: larger than a slot. Owner: server
 _REPLY_ADDRESS = const(12)  # the server's message last checked. Owner: server
 _REPLY_LENGTH = const(13)
-_LIMIT = const(14)  # slot_size + 1
-_REGISTER = const(15)  # address of the clock's register, 0: call the clock's ticks()
+_REPLY_LIMIT = const(14)  # slot_size + 1
+_CLOCK_REGISTER = const(15)  # address of the clock's register, 0: call the clock's ticks()
 _PERIOD = const(16)  # the clock's period - 1
 _TABLE_BYTES = const(68)
 
@@ -82,12 +82,14 @@ _TABLE_BYTES = const(68)
 _ISSUED = const(0)
 _REPLIED = const(1)
 _ASKED = const(2)  # when its request was sent. Owner: client
-_META = const(3)  # size | status << 16. Owner: server
+_REPLY_META = const(3)  # size | status << 16. Owner: server
 _ENTRY_BYTES = const(16)
 
 # An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
 _OVER = const(0x20000000)
 _GENERATIONS = const(0x1FFFFF)
+_LAST_BUT_SOME = const(0x1FFF00)  # from here on generations start anew; leaves room for a leap
+_LEAP = const(0x100)  # leaves the eight bits that a request carries as they are
 
 
 def make_client(table, slow, put):
@@ -111,24 +113,32 @@ def make_client(table, slow, put):
         own = ptr32(table)
         free = own[_FREE] - 1
         if free < 0:
+            check_message(data)
             own[_NO_ENTRY] += 1
             return 0
         index = ptr8(int(own) + own[_STACK])[free]
         entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
         before = entry[_ISSUED]
         generation = (before >> 8 & _GENERATIONS) + 1
-        if generation > _GENERATIONS:
-            generation = 1
+        if generation >= _LAST_BUT_SOME:
+            generation = _LEAP | generation & 0xFF
+        if entry[_REPLIED] == (generation << 8 | index):
+            generation += _LEAP  # a reply of two million requests ago, and none since, is no reply
         id = generation << 8 | index
-        register = own[_REGISTER]
+        register = own[_CLOCK_REGISTER]
         if register:
             entry[_ASKED] = ptr32(register)[0]
         else:
             entry[_ASKED] = int(slow._ticks())
         # Order: issued before the request, so the server does not take it for a cancelled one.
         entry[_ISSUED] = id
-        if not put(data, index | (generation & 0xFF) << 8):
-            entry[_ISSUED] = before
+        sent = 0
+        try:
+            sent = int(put(data, index | (generation & 0xFF) << 8))
+        finally:
+            if not sent:
+                entry[_ISSUED] = before
+        if not sent:
             return 0
         own[_FREE] = free
         return id
@@ -160,7 +170,7 @@ def make_client(table, slow, put):
             slow._unknown(id)
         if entry[_REPLIED] != id:
             return None
-        meta = entry[_META]
+        meta = entry[_REPLY_META]
         size = meta & 0xFFFF
         if size > room:
             slow._small_buffer(size, room)
@@ -176,7 +186,7 @@ def make_client(table, slow, put):
             ptr8(target)[0] = ptr8(source)[0]
             source += 1
             target += 1
-        register = own[_REGISTER]
+        register = own[_CLOCK_REGISTER]
         if register:
             now = ptr32(register)[0]
         else:
@@ -287,7 +297,7 @@ def make_send_response(table, slow):
         if entry[_ISSUED] != id or entry[_REPLIED] == id:
             own[_LATE] += 1
             return False
-        if size >= own[_LIMIT]:
+        if size >= own[_REPLY_LIMIT]:
             own[_TOO_LARGE] += 1
             return False
         # Should it be cancelled from here on, nobody reads what is written.
@@ -303,7 +313,7 @@ def make_send_response(table, slow):
             ptr8(target)[0] = ptr8(source)[0]
             source += 1
             target += 1
-        entry[_META] = size | status << 16
+        entry[_REPLY_META] = size | status << 16
         entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
         return True
 
@@ -351,7 +361,7 @@ class RequestReplyChannel(Lanes, Receiver):
         self.capacity = capacity
         pitch = _entry_pitch(slot_size)
         stack = _TABLE_BYTES + capacity * pitch
-        self._table = table = bytearray(stack + capacity)
+        self._table = table = memoryview(self._block)[-(stack + capacity) :]
         for word, value in (
             (_COUNT, capacity),
             (_ENTRIES, _TABLE_BYTES),
@@ -360,8 +370,8 @@ class RequestReplyChannel(Lanes, Receiver):
             (_FREE, capacity),
             (_BUFFER_LENGTH, -1),
             (_REPLY_LENGTH, -1),
-            (_LIMIT, slot_size + 1),
-            (_REGISTER, self.clock.register),
+            (_REPLY_LIMIT, slot_size + 1),
+            (_CLOCK_REGISTER, self.clock.register),
             (_PERIOD, self.clock.period - 1),
         ):
             _store(table, word, value)
@@ -389,8 +399,13 @@ class RequestReplyChannel(Lanes, Receiver):
     @classmethod
     def memory(cls, capacity, slot_size=32):
         """Return the bytes that such a channel takes; raise as the constructor would."""
-        lanes = cls._bytes(cls._capacities(capacity), slot_size, 1, 1)
-        return lanes + _TABLE_BYTES + capacity * (_entry_pitch(slot_size) + 1)
+        return cls._bytes(cls._capacities(capacity), slot_size, 1, 1)
+
+    @staticmethod
+    def _bytes(capacities, slot_size, senders, receivers):
+        # The table ends the block.
+        lanes = Lanes._bytes(capacities, slot_size, senders, receivers)
+        return lanes + _TABLE_BYTES + capacities[0] * (_entry_pitch(slot_size) + 1)
 
     @staticmethod
     def _capacities(capacity):

@@ -103,7 +103,7 @@ class Waiter(io.IOBase):
         if left is not None and self._alarm is None:
             # The loop looks at a stream when something wakes it: this does.
             self._alarm = asyncio.create_task(_sleep(left))
-        asyncio.core._io_queue.queue_read(self)
+        return asyncio.core._io_queue.queue_read(self)  # None; on CPython what its loop wants
 
     def send(self, value):
         return self.__next__()

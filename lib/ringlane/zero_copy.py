@@ -118,12 +118,13 @@ def make_claims(block, slow, views):
         capacity = lane[_CAPACITY]
         if lane[_ROOM] or not capacity:
             _no_claim(priority)
-        if not part[_LIMIT]:
+        limit = part[_LIMIT]  # once: the channel may be closed meanwhile
+        if not limit:
             lane[_ROOM] = capacity
             lane[_REFUSED] += 1
             return False
-        if size < 0 or size >= part[_LIMIT]:
-            _bad_size(size, part[_LIMIT] - 1)
+        if size < 0 or size >= limit:
+            _bad_size(size, limit - 1)
         head = lane[_HEAD]
         index = head
         if index >= capacity:

@@ -1,11 +1,15 @@
 """What MicroPython's asyncio, select and sys have beyond CPython's, for firmware that waits.
 
-Tasks of a firmware run in host tests as they are: asyncio gets `sleep_ms`, `wait_for_ms` and
-`core._io_queue`, through which ringlane's waiters wait. What is waited for is looked at again and
-again, with a short sleep of the host between, as MicroPython's unix port does.
+Tasks of a firmware run in host tests as they are: asyncio gets `sleep_ms`, `wait_for_ms`,
+`ThreadSafeFlag` and `core._io_queue`, through which that and ringlane's waiters wait. A stream
+that is waited for is looked at once a millisecond, as MicroPython's unix port does.
+
+`sleep_ms` and `wait_for_ms` take the host's time. Where the simulated clock stands still, what
+waits for its time-out waits until somebody advances it.
 """
 
 import asyncio
+import io
 import sys
 import time
 import traceback
@@ -13,21 +17,55 @@ import types
 
 from .simulated import clock
 
-_PAUSE_US = 50
+_PERIOD_US = 1000
 _POLL = 3  # MP_STREAM_POLL
-
-
-def _pause():
-    time.sleep(_PAUSE_US / 1_000_000)  # the host's time, also where the simulated clock stands
+_POLLIN = 1
+_POLLOUT = 4
 
 
 class _IOQueue:
-    """Where a task that yields next is taken up in the loop's next round, to look again."""
+    """Where a task waits for a stream: by yielding what these return.
+
+    All streams are looked at together, in the loop's next round and from then on each period.
+    """
+
+    def __init__(self):
+        self._waiting = []  # (future, stream, events)
+        self._next_look = None
 
     def queue_read(self, stream):
-        _pause()
+        return self._wait(stream, _POLLIN)
 
-    queue_write = queue_read
+    def queue_write(self, stream):
+        return self._wait(stream, _POLLOUT)
+
+    def _wait(self, stream, events):
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting.append((future, stream, events))
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = loop.call_soon(self._look, loop)
+        return next(future.__await__())
+
+    def _look(self, loop):
+        self._next_look = None
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            future, stream, events = each
+            if future.done() or future.get_loop() is not loop:
+                continue  # its task was cancelled, or gone with its loop
+            try:
+                ready = stream.ioctl(_POLL, events)
+            except Exception as error:
+                future.set_exception(error)
+            else:
+                if ready:
+                    future.set_result(None)
+                else:
+                    self._waiting.append(each)
+        if self._waiting:
+            self._next_look = loop.call_later(_PERIOD_US / 1_000_000, self._look, loop)
 
 
 class poll:
@@ -42,14 +80,47 @@ class poll:
     def ipoll(self, timeout_ms=-1):
         """Wait until a stream is ready; return a list of (stream, events).
 
-        With a simulated clock that stands still, its time passes instead of the host's.
+        Where the simulated clock stands still, a time-out takes its time and not the host's.
         """
         end = None if timeout_ms < 0 else clock.now_us() + 1000 * timeout_ms
         while True:
             ready = [(s, events) for s, events in self._streams if s.ioctl(_POLL, events)]
             if ready or (end is not None and clock.now_us() >= end):
                 return ready
-            clock.sleep_us(_PAUSE_US)
+            if end is None:
+                time.sleep(_PERIOD_US / 1_000_000)  # another thread has to send
+            else:
+                clock.sleep_us(min(_PERIOD_US, end - clock.now_us()))
+
+
+class _Flag(io.IOBase):
+    """MicroPython's asyncio.ThreadSafeFlag: set() from anywhere ends the wait of one task."""
+
+    def __init__(self):
+        self.state = 0
+
+    def ioctl(self, request, flags):
+        return self.state * flags if request == _POLL else -1
+
+    def set(self):
+        self.state = 1
+
+    def clear(self):
+        self.state = 0
+
+    async def wait(self):
+        if not self.state:
+            await _Yield(asyncio.core._io_queue.queue_read(self))  # type: ignore[attr-defined]
+        self.state = 0
+
+
+class _Yield:
+    # What a generator of MicroPython does with `yield`, in an awaitable.
+    def __init__(self, value):
+        self._value = value
+
+    def __await__(self):
+        yield self._value
 
 
 async def _sleep_ms(ms):
@@ -57,11 +128,11 @@ async def _sleep_ms(ms):
 
 
 async def _wait_for_ms(awaitable, ms):
-    return await asyncio.wait_for(awaitable, ms / 1000)
+    return await asyncio.wait_for(awaitable, None if ms is None else ms / 1000)
 
 
-def _print_exception(error, file=sys.stdout):
-    traceback.print_exception(error, file=file)
+def _print_exception(error, file=None):
+    traceback.print_exception(error, file=sys.stdout if file is None else file)
 
 
 def _install():
@@ -71,6 +142,7 @@ def _install():
         ("core", core),
         ("sleep_ms", _sleep_ms),
         ("wait_for_ms", _wait_for_ms),
+        ("ThreadSafeFlag", _Flag),
     ):
         if not hasattr(asyncio, name):
             setattr(asyncio, name, value)

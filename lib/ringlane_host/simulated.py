@@ -12,7 +12,7 @@ its own, with gaps between. What a chip would punish, or its heap would suffer, 
     Miscompiled     a function that viper compiles without complaint but that cannot work
 
 Loads of words are signed, stores are cut to their width. Each access calls `memory.hook` before
-it happens: there a simulated interrupt can land (interrupts.py).
+it happens: there a simulated interrupt can land (interrupts.py) or another core run (explorer.py).
 
 Not simulated: the width of local variables (an overflow shows only when the value is stored,
 returned or used as an address), and viper's static types beyond what a value shows at run time.
@@ -78,7 +78,18 @@ class Miscompiled(SimulationError):
 class _Region:
     """An object's place in the address space, or a device's."""
 
-    __slots__ = ("start", "end", "size", "buffer", "owner", "idle", "length", "writable", "title")
+    __slots__ = (
+        "start",
+        "end",
+        "size",
+        "buffer",
+        "owner",
+        "idle",
+        "length",
+        "writable",
+        "title",
+        "label",
+    )
 
     def __init__(self, start, size, buffer, owner, writable, title):
         self.start = start
@@ -91,6 +102,7 @@ class _Region:
         self.length = len(owner) if owner is not None else 0
         self.writable = writable
         self.title = f"{title} of {size} bytes"
+        self.label = None
 
     def free(self):
         self.size = -1
@@ -133,10 +145,10 @@ class Memory:
     """A simulated 32-bit memory; the pointers use the one called `memory`.
 
     `hook`: None, or called as hook(kind, address, width) before each access; `kind` is "load" or
-    "store", `width` 1, 2 or 4 bytes. `misalign`: how many bytes, 0..15, past a multiple of 16 a
-    bytes or str object is placed from now on: a literal or a slice can start anywhere. (A
-    bytearray or array is aligned, as on the heap.) `accesses` counts them. `fault`: the last
-    SimulationError raised, or None, to find one that the program caught.
+    "store", `width` 1, 2 or 4 bytes; by fence() as hook("fence", 0, 0). `misalign`: how many
+    bytes, 0..15, past a multiple of 16 a bytes or str object is placed from now on: a literal or a
+    slice can start anywhere. (A bytearray or array is aligned, as on the heap.) `accesses` counts
+    them. `fault`: the last SimulationError raised, or None, to find one that the program caught.
 
     An object is freed when nothing but the memory refers to it. That is found when its address is
     used as an int, which does not keep it alive; a pointer made of the object does.
@@ -204,7 +216,43 @@ class Memory:
             return f"0x{address & _WORD:08x} is the address of no buffer"
         if region.size < 0:
             return f"0x{address:08x} was in a {region.title}, which has been freed"
-        return f"{region.title} + {address - region.start}"
+        offset = address - region.start
+        named = region.label(offset) if region.label is not None else None
+        return named or f"{region.title} + {offset}"
+
+    def label(self, obj, label):
+        """Let describe() name what is in the buffer `obj`: label(offset) returns a str or None."""
+        self._place(obj)[0].label = label
+
+    def fence(self):
+        """Order this core's stores before whatever it does next, as DMB does.
+
+        Only where a core's stores are seen late (explorer.py) does it make a difference.
+        """
+        if self.hook is not None:
+            self.hook("fence", 0, 0)
+
+    def offset(self, address):
+        """Return how far into its buffer `address` is; `address` itself if no buffer is there."""
+        region = self._at(address)
+        return address if region is None else address - region.start
+
+    def peek(self, address, size):
+        """Return the bytes at `address` unchecked and without the hook; None if none are there."""
+        region = self._at(address)
+        if region is None or address + size > region.start + region.size:
+            return None
+        with memoryview(region.buffer) as view, view.cast("B") as data:
+            return bytes(data[address - region.start :][:size])
+
+    def poke(self, address, data):
+        """Put `data` where peek would find it; nothing happens if no buffer is there any more."""
+        region = self._at(address)
+        if region is None or address + len(data) > region.start + region.size:
+            return
+        start = address - region.start
+        with memoryview(region.buffer) as view, view.cast("B") as target:
+            target[start : start + len(data)] = data
 
     def heap(self):
         """Return (allocated, free) in bytes: of live objects with an address, of address space."""

@@ -1,0 +1,48 @@
+from typing import Final, Literal, TypeAlias
+
+from .clock import Clock
+from .fanout import Fanout, FanoutReceiver, FanoutSender
+
+# Not int: a slot_size where other channels have theirs is an error.
+_Policy: TypeAlias = Literal[1, 2, 3, 4]
+
+ROUND_ROBIN: Final = 1
+LEAST_LOADED: Final = 2
+RANDOM: Final = 3
+AFFINITY_FIRST: Final = 4
+
+class AnycastPolicy:
+    ROUND_ROBIN: Final = 1
+    LEAST_LOADED: Final = 2
+    RANDOM: Final = 3
+    AFFINITY_FIRST: Final = 4
+
+class AnycastSender(FanoutSender):
+    def __init__(self, channel: AnycastChannel, number: int) -> None: ...
+
+class AnycastReceiver(FanoutReceiver):
+    @property
+    def pending(self) -> int: ...
+    @property
+    def processed(self) -> int: ...
+    @property
+    def load_factor(self) -> float: ...
+
+class AnycastChannel(Fanout):
+    policy: _Policy
+
+    def __init__(
+        self,
+        capacity: int,
+        policy: _Policy,
+        slot_size: int = 32,
+        max_receivers: int = 4,
+        senders: int = 1,
+        name: str | None = None,
+        clock: Clock | None = None,
+        stats: bool = False,
+    ) -> None: ...
+    def add_sender(self, core: int | None = None) -> AnycastSender: ...
+    def add_receiver(self, name: str | None = None, core: int = 0) -> AnycastReceiver: ...
+    @property
+    def receivers(self) -> list[AnycastReceiver]: ...
