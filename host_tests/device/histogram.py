@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from array import array
 
 import micropython
 from ringlane.latency import LatencyHistogram
@@ -88,6 +89,32 @@ def count_average_and_maximum_are_exact():
         assert histogram.max == max(values) == histogram.percentile(100)
 
 
+def stats_are_the_same_figures():
+    figures = array("I", bytes(20))
+    trials = 0
+    for values in (_spread(VALUES, 3), _spread(VALUES, 4), [(1 << 30) - 1] * 50, _edges()):
+        histogram = LatencyHistogram()
+        for count in range(1, len(values) + 1):
+            histogram.add(values[count - 1])
+            if count > (101 if ROOMY else 2) and count != len(values) and count % 97:
+                continue
+            expected = (
+                count,
+                histogram.average,
+                histogram.percentile(50),
+                histogram.percentile(99),
+                histogram.max,
+            )
+            micropython.heap_lock()
+            try:
+                histogram.stats_into(figures)
+            finally:
+                micropython.heap_unlock()
+            assert tuple(figures) == expected == histogram.stats(), (expected, figures)
+            trials += 1
+    assert trials > (280 if ROOMY else 10), trials
+
+
 def an_empty_histogram_gives_zeros():
     histogram = LatencyHistogram()
     for _ in range(2):
@@ -132,6 +159,7 @@ SCENARIOS = (
     values_below_32_are_exact,
     the_rank_of_a_percentile_rounds_up,
     count_average_and_maximum_are_exact,
+    stats_are_the_same_figures,
     an_empty_histogram_gives_zeros,
     a_value_out_of_range_counts_by_its_low_30_bits,
     a_percent_out_of_range_names_itself,

@@ -27,8 +27,15 @@ or raise.
 import sys
 
 import micropython
+from micropython import const
 
-from .lanes import Receiver, _error, check_buffer, check_words
+from .lanes import Receiver, _error, check_buffer, check_message, check_words
+
+# As in lanes.py, where they are explained; const folds within a file only.
+_OWN_LANES = const(2)
+_PLACE_STEP = const(3)
+_CLASSES = const(10)
+_CAPACITY = const(3)
 
 
 class IrqGuard:
@@ -63,16 +70,28 @@ class LockGuard:
         self._release()
 
 
-def guard_sender(slow, guard, verbs):
-    """Return the sender's verbs (send, send_word, send_at, send_word_at), each under `guard`."""
-    put, put_word, put_at, put_word_at = verbs
+def guard_sender(slow, guard, verbs, block):
+    """Return the sender's verbs (send, send_word, send_at, send_word_at), each under `guard`.
+
+    `block` begins with the sender's words. What could raise under the guard is tried before.
+    """
+    put, put_word, slow._put_at, slow._put_word_at = verbs
     slow._enter, slow._leave = guard.enter, guard.leave
-    # Seen by the wrapper before the guard is taken, so under it nothing is left to check.
-    slow._check_message = slow._keep
+    slow._check = check_message
+    slow._check_message = slow._keep  # the verb itself only remembers
+    slow._kept = slow  # no message
+
+    # As in lanes.py a call may have five arguments and cells.
 
     @micropython.viper
     def send(data, priority: int) -> bool:
-        slow._vet(data, priority)
+        if data is not slow._kept:  # else it has been checked
+            slow._check(data)
+        part = ptr32(block)
+        if priority < 0 or priority >= part[_CLASSES]:
+            slow._bad_class(priority)
+        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
+            slow._unused_class(priority)
         state = slow._enter()
         sent = put(data, priority)
         slow._leave(state)
@@ -80,8 +99,12 @@ def guard_sender(slow, guard, verbs):
 
     @micropython.viper
     def send_word(value, priority: int) -> bool:
-        int(value)  # raises here, not under the guard; and an int would be made an object again
-        slow._vet(b"", priority)
+        int(value)  # and as an int it would be made an object again, which may take memory
+        part = ptr32(block)
+        if priority < 0 or priority >= part[_CLASSES]:
+            slow._bad_class(priority)
+        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
+            slow._unused_class(priority)
         state = slow._enter()
         sent = put_word(value, priority)
         slow._leave(state)
@@ -90,9 +113,15 @@ def guard_sender(slow, guard, verbs):
     @micropython.viper
     def send_at(data, priority: int, ticks) -> bool:
         int(ticks)
-        slow._vet(data, priority)
+        if data is not slow._kept:
+            slow._check(data)
+        part = ptr32(block)
+        if priority < 0 or priority >= part[_CLASSES]:
+            slow._bad_class(priority)
+        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
+            slow._unused_class(priority)
         state = slow._enter()
-        sent = put_at(data, priority, ticks)
+        sent = slow._put_at(data, priority, ticks)
         slow._leave(state)
         return bool(sent)
 
@@ -100,9 +129,13 @@ def guard_sender(slow, guard, verbs):
     def send_word_at(value, priority: int, ticks) -> bool:
         int(value)
         int(ticks)
-        slow._vet(b"", priority)
+        part = ptr32(block)
+        if priority < 0 or priority >= part[_CLASSES]:
+            slow._bad_class(priority)
+        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
+            slow._unused_class(priority)
         state = slow._enter()
-        sent = put_word_at(value, priority, ticks)
+        sent = slow._put_word_at(value, priority, ticks)
         slow._leave(state)
         return bool(sent)
 

@@ -674,7 +674,7 @@ class Sender:
         if channel._guard is not None:
             from .guard import guard_sender
 
-            verbs = guard_sender(self, channel._guard, verbs)
+            verbs = guard_sender(self, channel._guard, verbs, block)
         self.send, self.send_word, self.send_at, self.send_word_at = verbs
         if channel._views is not None:
             from .zero_copy import make_claims

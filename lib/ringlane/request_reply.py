@@ -504,6 +504,7 @@ class RequestReplyChannel(Lanes, Receiver):
                         return
                 elif self.free():
                     id = self.send_request(data)
+                    self.notify()  # the server may wait on the other core
                 if self.closed:
                     raise self._reset()
                 if waiter.left_ms() == 0:
@@ -571,10 +572,12 @@ class RequestReplyChannel(Lanes, Receiver):
                 "reply of %d bytes is larger than a slot of %d" % (len(reply), self.slot_size)
             )
         self.send_status(id, reply, status)  # False if the client has given up: counted as late
+        self.notify()  # the client may wait on the other core
 
     def _fail(self, id, error):
         sys.print_exception(error)
         self.send_status(id, b"", FAILED)
+        self.notify()
 
     def __repr__(self):
         return "%s: %d pending, %d answered, %d dropped, %d refused, %d late%s" % (

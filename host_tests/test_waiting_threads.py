@@ -1,0 +1,62 @@
+"""A second thread that sends to waiting tasks, on real MicroPython without a GIL."""
+
+import os
+import re
+import shutil
+
+import pytest
+from conftest import PACKAGE
+
+# Messages by how they are waited for: arecv has the 200,000, the others take the same path.
+RUNS = {
+    "arecv": 200_000,
+    "ready, two tasks": 40_000,
+    "select": 40_000,
+    "recv_wait": 40_000,
+}
+
+
+@pytest.fixture(autouse=True)
+def needs_two_cores():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("two threads in parallel need two cores; this machine gives one")
+
+
+@pytest.mark.parametrize("how", RUNS)
+def test_no_wake_up_is_lost(micropython, how):
+    messages = RUNS[how]
+    printed = micropython(f"import waiting_threads; waiting_threads.main({how!r}, {messages})")
+    count, sleeps, full = map(int, re.findall(r"\d+", printed))
+    assert count == messages
+    # The receiver overtook the sender and slept, and the sender the receiver.
+    assert sleeps >= messages // 200 and full > 0, printed
+    print(printed)
+
+
+# A waiter that asks for a change since the wait began: a message that came while its task went
+# to sleep is no change, and nothing ever wakes the task.
+MUTANT = (
+    ("if self.poll() or self", "if (self.poll() and not self.before) or self"),
+    (
+        "        return asyncio.core",
+        "        self.before = self.poll()\n        return asyncio.core",
+    ),
+    (
+        "        left = self.left_ms()\n        for",
+        "        left = self.left_ms()\n        self.before = self.poll()\n        for",
+    ),
+)
+
+
+@pytest.mark.parametrize("how", ["arecv", "select", "recv_wait"])
+def test_a_waiter_that_loses_wake_ups_is_caught(micropython, tmp_path, how):
+    package = tmp_path / "ringlane"
+    shutil.copytree(PACKAGE, package)
+    source = (package / "waiting.py").read_text()
+    for right, wrong in MUTANT:
+        assert source.count(right) == 1, right
+        source = source.replace(right, wrong)
+    (package / "waiting.py").write_text(source)
+    program = f"import waiting_threads; waiting_threads.main({how!r}, 10**6, 1500)"
+    with pytest.raises(AssertionError, match="lost a wake-up"):
+        micropython(program, tmp_path)
