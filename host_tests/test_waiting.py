@@ -75,6 +75,7 @@ def test_on_an_emulated_rp2040(on_rp2040, name):
 # From hard interrupts
 
 MARKER, HANDLER = 2, 3  # as in device/interrupts.py
+PATIENCE_S = 250  # a wake-up that is lost for good ends there
 BEFORE_THE_WAIT, BEFORE_THE_SLEEP = 1, 2  # the looks of device/waiting_interrupts.py
 
 
@@ -89,7 +90,7 @@ def chip(pico):
 
 @pytest.mark.parametrize("tasks", [1, 2])
 def test_a_hard_timer_wakes_tasks_with_each_message(chip, tasks):
-    printed = chip.exec(f"waiting_interrupts.by_timer(250, 300, {tasks})")
+    printed = chip.exec(f"waiting_interrupts.by_timer(250, 300, {tasks})", PATIENCE_S)
     messages, waits = map(int, re.findall(r"\d+", printed))
     assert messages == 300
     assert waits >= 300 * tasks // 2, "the tasks were seldom asleep"
@@ -110,7 +111,7 @@ def land(chip, look, cycles):
     """Make a trial for each of `cycles` after that look; return how the tasks were found."""
     stop = chip.interrupt_after(MARKER, HANDLER, cycles)
     try:
-        printed = chip.exec(f"sweep.run({look}, {len(cycles)})")
+        printed = chip.exec(f"sweep.run({look}, {len(cycles)})", PATIENCE_S)
     finally:
         stop()
     awake, asleep = map(int, re.findall(r"\d+", printed))

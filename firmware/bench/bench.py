@@ -28,7 +28,7 @@ ONE_CLASS = (2,) * 20
 ALL_CLASSES = (0, 1, 2, 3, 4) * 4
 PATTERN = bytes(place * 13 + 1 & 0xFF for place in range(512))
 CHECKS = 15  # messages checked one by one, three of each class
-FREE_RUN = 1000  # so many blocks in a row found free: the rest of the heap has no holes
+FREE_RUN = 1000  # so many blocks in a row found free: the rest of the heap has no such holes
 
 
 class WrongResult(Exception):
@@ -127,6 +127,9 @@ def long_run(size, repeat):
 class Bench:
     """Messages of one size, sent and received in the same two buffers."""
 
+    free_run = FREE_RUN
+    checks = CHECKS
+
     def __init__(self, size, word=False):
         self.size = size
         self.word = word
@@ -152,7 +155,7 @@ class Bench:
         for each in fighters:
             self.checked_run(each, order, 1)  # a channel looks at a buffer that it meets first
         for _ in range(rounds):
-            filling = fill_holes()
+            filling = fill_holes(self.free_run)
             for place in range(len(fighters)):
                 spent = self.checked_run(fighters[place], order, repeat)
                 if least[place] is None or spent < least[place]:
@@ -163,6 +166,7 @@ class Bench:
     def checked_run(self, contender, order, repeat):
         """Run the contender's loop and check the last message; return the ticks."""
         data = self.message()
+        self.prepare(contender, data)
         before = time.ticks_us()
         state = disable_irq()
         try:
@@ -176,9 +180,15 @@ class Bench:
             check_empty(contender)
         return self.diff(end, start)
 
+    def prepare(self, contender, data):
+        """For subclasses: what comes before each run, untimed."""
+
+    def settle(self, contender):
+        """For subclasses: what comes between two runs whose messages are not checked."""
+
     def check_one_by_one(self, contender):
         """Pass messages one at a time through the loop that is measured, and check each."""
-        for number in range(CHECKS):
+        for number in range(self.checks):
             self.checked_run(contender, (number % 5,), 1)
 
     def check_queue(self, contender):
@@ -210,12 +220,14 @@ class Bench:
     def allocated(self, contender, order):
         """Return the bytes a message allocates; 0 only if the loop also runs on a locked heap."""
         data, buf, last = self.message(), self.buf, self.last
+        self.prepare(contender, data)
         gc.collect()
         gc.disable()
         before = gc.mem_alloc()
         contender.run(data, buf, order, 1, time.ticks_us, last)
         used = gc.mem_alloc() - before
         gc.enable()
+        self.settle(contender)
         if used:
             return used / len(order)
         micropython.heap_lock()
@@ -224,6 +236,7 @@ class Bench:
         except MemoryError:
             used = None
         micropython.heap_unlock()
+        self.settle(contender)
         if used is None:
             raise WrongResult("%s: allocates, and frees it again" % contender.name)
         return 0
@@ -247,7 +260,7 @@ def check_empty(contender):
         raise WrongResult("%s: a message is left" % contender.name)
 
 
-def fill_holes():
+def fill_holes(free_run):
     """Collect, then fill the holes between the objects on the heap; return what fills them.
 
     An allocation of several blocks searches the heap from the first hole of one block on, at every
@@ -256,10 +269,10 @@ def fill_holes():
     """
     gc.collect()
     chain, row, before = None, 0, 0
-    while row < FREE_RUN:
+    while row < free_run:
         chain = (chain,)
         row = row + 1 if 0 < id(chain) - before <= 32 else 0
         before = id(chain)
-    for _ in range(FREE_RUN):
+    for _ in range(free_run):
         chain = chain[0]
     return chain

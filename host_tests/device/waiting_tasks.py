@@ -29,7 +29,7 @@ from ringlane import (
 )
 
 _SLOT = 8
-_PATIENCE_MS = 30000  # a wait that has not ended by then never will
+_PATIENCE_MS = 60000  # a wait that has not ended by then never will
 
 
 class _End:

@@ -29,9 +29,11 @@ from .lanes import (
 # As in lanes.py, where they are explained; const folds within a file only.
 _LANES = const(0)
 _LANES_END = const(1)
+_PITCH = const(2)
 _EPOCH = const(11)
 _PEEKED = const(12)
-_RX_BYTES = const(56)
+_STRAYS = const(14)
+_RX_BYTES = const(60)
 _CLOCK = const(0)
 _LIMIT = const(1)
 _OWN_LANES = const(2)
@@ -324,8 +326,7 @@ class FanoutReceiver(Receiver):
         _store(block, (start >> 2) + _PEEKED, 0)
         _forget_buffers(block, start >> 2)
         for header in self._headers:
-            # What is here was for an earlier receiver.
-            _store(block, header + _TAIL, _load(block, header + _HEAD))
+            channel._unread += self._abandon(header)  # it was for an earlier receiver
             if epoch:
                 _store(block, header + _REST, _load(block, header + _REST) | _STALE)
         self._attach(memoryview(block)[start:], channel.clock)
@@ -364,8 +365,7 @@ class FanoutReceiver(Receiver):
             _store(block, header + _ROOM, self._told)  # room for none
         self._next_lane()  # what an earlier receiver was sent is not unread here
         for header in self._headers:
-            unread += channel._used(header)
-            _store(block, header + _TAIL, _load(block, header + _HEAD))
+            unread += self._abandon(header)
         # The lanes go to the next receiver of the place, what they counted for this one stays.
         self._dropped_before -= self._sum(_DROPPED)
         self._received_before -= self._sum(_RECEIVED)
@@ -377,11 +377,38 @@ class FanoutReceiver(Receiver):
         channel._leave(self, unread)
         return unread
 
+    def _abandon(self, header):
+        # Empty the lane; return how many it held. One that comes meanwhile stays, as a stray.
+        block = self._channel._block
+        head = _load(block, header + _HEAD)
+        count = head - _load(block, header + _TAIL)
+        if count < 0:
+            count += 2 * _load(block, header + _CAPACITY)
+        _store(block, header + _TAIL, head)
+        return count
+
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
         queued = 0
         for header in self._headers:
             queued += self._channel._used(header)
+        return queued
+
+    def _own(self):
+        # As len, less what was on its way to an earlier receiver of the place and came since: of
+        # each sender one message at most, the first of its lane.
+        block = self._channel._block
+        epoch = self._told >> 16 & 0xFF
+        queued = len(self)
+        for header in self._headers:
+            capacity = _load(block, header + _CAPACITY)
+            index = _load(block, header + _TAIL)
+            if index != _load(block, header + _HEAD):
+                if index >= capacity:
+                    index -= capacity
+                pitch = _load(block, (self.id * _RX_BYTES >> 2) + _PITCH)
+                slot = (header << 2) + _load(block, header + _FIRST) + index * pitch
+                queued -= block[slot + 3] != epoch  # the top byte of _META
         return queued
 
     def __bool__(self):
@@ -428,7 +455,7 @@ class Fanout(Sending):
         self._ends = [None] * max_receivers
         self._epochs = bytearray(max_receivers)
         self._places_used = 0
-        self.unread = 0  # messages that receivers left when they closed
+        self._unread = 0
         for number in range(senders):
             word = self._sender_at(number) >> 2
             _store(self._block, word + _PLACES, max_receivers)
@@ -452,6 +479,14 @@ class Fanout(Sending):
     def sent(self):
         """Messages queued since the start, once for each receiver that got them."""
         return self.received + len(self) + self.unread
+
+    @property
+    def unread(self):
+        """Messages that receivers left unread when they closed, or that came too late for them."""
+        strays = 0
+        for place in range(self.max_receivers):
+            strays += _load(self._block, (place * _RX_BYTES >> 2) + _STRAYS)
+        return self._unread + strays
 
     @property
     def receivers(self):
@@ -487,4 +522,4 @@ class Fanout(Sending):
 
     def _leave(self, end, unread):
         self._ends[end.id] = None
-        self.unread += unread
+        self._unread += unread

@@ -30,7 +30,6 @@ class FanoutReceiver(Receiver):
 class Fanout(Sending):
     capacity: int
     max_receivers: int
-    unread: int
 
     def __init__(
         self,
@@ -59,6 +58,8 @@ class Fanout(Sending):
     def send_word_at(self, value: int, priority: int, ticks: int, /) -> int:
         """As send_word, stamped with ticks of the channel's clock."""
 
+    @property
+    def unread(self) -> int: ...
     @property
     def receivers(self) -> Sequence[FanoutReceiver]: ...
     def add_sender(self) -> FanoutSender: ...

@@ -67,7 +67,8 @@ _WORDS_LENGTH = const(10)
 _EPOCH = const(11)  # messages of another one were for an earlier receiver of the place
 _PEEKED = const(12)  # from here to the lane that peek chose, 0: none. Owner: receiver
 _PEEK_COUNT = const(13)  # what that lane had _RECEIVED then
-_RX_BYTES = const(56)
+_STRAYS = const(14)  # messages of another epoch, dropped unseen. Owner: receiver
+_RX_BYTES = const(60)
 
 # A sender's words.
 _CLOCK = const(0)  # as _RX_CLOCK, but 0 while _AT_SET. Owner: sender
@@ -571,6 +572,7 @@ def make_receiver(block, slow):
                 slot = ptr32(lane + header[_FIRST] + index * part[_PITCH])
                 if header[_REST] & _STALE and (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
                     tail += 1  # it was on its way to an earlier receiver
+                    part[_STRAYS] += 1
                     if tail == header[_CAPACITY] + header[_CAPACITY]:
                         tail = 0
                     header[_TAIL] = tail
@@ -901,10 +903,12 @@ class Lanes:
         for number in range(self.senders):
             _store(self._block, (self._sender_at(number) >> 2) + _LIMIT, 0)
         self.closed = True
+        _send_event()
 
     def notify(self):
-        """Wake the other core of an rp2, if it waits for a message: after a send from this one.
+        """Wake the other core of an rp2: after a send, if it waits for a message there.
 
+        Also after a recv, if it waits for room. call, serve and close do this themselves.
         Interrupts wake the core that they interrupt; elsewhere this does nothing.
 
         Context: any handler or task | alloc: none | time: O(1) | blocks: never

@@ -38,7 +38,11 @@ class MulticastReceiver(FanoutReceiver):
 
     @property
     def dropped(self):
-        """Messages that this receiver missed, since it opened, because it lagged."""
+        """Messages that this receiver missed because it lagged.
+
+        Where another core sends, one that an earlier receiver with this id missed may be among
+        them.
+        """
         return self._sum(_DROPPED) - self._dropped_before
 
     def skip_to_latest(self):
@@ -48,7 +52,7 @@ class MulticastReceiver(FanoutReceiver):
         """
         self._next_lane()  # drops what an earlier receiver was sent; once closed it raises
         count = 0
-        for _ in range(len(self) - 1):
+        for _ in range(self._own() - 1):
             count += self.skip()
         return count
 

@@ -1,0 +1,184 @@
+"""Every pair of verbs that may meet on a channel, under every schedule up to a bound.
+
+The pairs, and what must be true of them, are in interleavings.py. `make soak` allows a switch more
+and fifty times as many random schedules, and prints what was explored.
+"""
+
+import importlib
+import sys
+
+import fanout_mutants
+import interleavings
+import mutants
+import pytest
+import request_reply_mutants
+from conftest import PACKAGE
+from interleavings import MODES, PATTERNS, SOAK, STRANGERS, explored, scenario_of, table
+from ringlane_host.explorer import ExplorationError, cores, interrupts, random_cores, replay
+
+# What a pair must have been explored by, at the least: (schedules, points).
+LEAST = {"interrupts": (4, 1), "cores": (8, 1), "late": (8, 0), "random": (6, 0)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_what_may_meet_on_a_channel_does_no_harm(pattern, mode):
+    rows = [explored(pattern, pair, mode) for pair in PATTERNS[pattern][1]]
+    assert rows
+    schedules, points = LEAST[mode]
+    for row in rows:
+        assert row.schedules >= schedules and row.points >= points, row
+    if mode != "random":
+        assert sum(row.points for row in rows) >= 2 * len(rows), rows
+
+
+def test_the_table_tells_what_was_explored():
+    rows = table()
+    assert {row.mode for row in rows} == {*MODES} and {row.pattern for row in rows} == {*PATTERNS}
+    assert len({row[:3] for row in rows}) == len(rows)
+    assert len(rows) == len(MODES) * sum(len(pairs) for _, pairs in PATTERNS.values())
+    if SOAK:
+        print()
+        for pattern, pair, mode, schedules, points in rows:
+            print(f"{pattern:34} {pair:48} {mode:10} {schedules:8} {points:6}")
+    print(sum(row.schedules for row in rows), "schedules")
+
+
+@pytest.mark.parametrize("pattern", STRANGERS)
+def test_contexts_that_share_nothing_are_found_to_share_nothing(pattern):
+    for pair in STRANGERS[pattern]:
+        for state in interleavings.STATES:
+            with pytest.raises(ExplorationError, match="share no word that one of them writes"):
+                cores(scenario_of(pattern, pair, state))
+
+
+# That it would be found
+
+
+# (pattern, two contexts where the rules allow one)
+FORBIDDEN = [
+    ("Channel", "a send | a send"),
+    ("PriorityChannel", "a claim commit | a send"),
+    ("Channel", "r recv | r recv"),
+    ("Channel", "r peek release | r recv"),
+    ("MulticastChannel", "a send | a send"),
+    ("MulticastChannel", "x recv | x clear"),
+    ("ROUND_ROBIN", "a send | a send"),
+    ("RequestReplyChannel", "k ask | k ask"),
+    ("RequestReplyChannel", "s read | s read"),
+]
+
+
+@pytest.mark.parametrize("pattern, pair", FORBIDDEN)
+def test_two_contexts_in_the_place_of_one_are_found_to_break_it(pattern, pair):
+    state = {"k ask | k ask": "", "s read | s read": "aa"}.get(pair, "one")
+    scenario = scenario_of(pattern, pair, state)
+    for explore in (interrupts, cores):
+        with pytest.raises(ExplorationError) as caught:
+            explore(scenario)
+        with pytest.raises(ExplorationError) as again:
+            replay(scenario, caught.value.schedule)
+        assert again.value.schedule == caught.value.schedule
+        assert str(again.value).splitlines()[0] == str(caught.value).splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "pattern, pair",
+    [
+        ("Channel", "a send | r recv"),
+        ("Channel", "a claim commit | r peek release"),
+        ("MulticastChannel", "a send | x recv"),
+        ("RequestReplyChannel", "k take | s answer"),
+        ("wait: Channel arecv", "a send | w wait"),
+    ],
+)
+def test_cores_that_reorder_their_stores_would_need_a_fence(pattern, pair):
+    state = "ar" if pattern.startswith("RequestReply") else "empty"
+    with (
+        interleavings.tasks_by_hand(),
+        pytest.raises(ExplorationError, match="check failed|raised"),
+    ):
+        cores(scenario_of(pattern, pair, state), 1, "reordered")
+
+
+_SKIPS_TOO_MUCH = (
+    "multicast.py",
+    "    def skip_to_latest(",
+    "range(self._own() - 1)",
+    "range(len(self) - 1)",
+)
+# mutant: (which of them, the patterns and pairs that are to find it)
+FOUND_BY = {
+    **{
+        name: (mutants, "Channel", f"a {name.split()[0]} | r recv")
+        if name.startswith("send")
+        else (mutants, "Channel", f"a send_word | r {name.split()[0]}")
+        for name in mutants.MUTANTS
+    },
+    "send_response publishes before the payload": (
+        request_reply_mutants,
+        "RequestReplyChannel",
+        "k take | s answer",
+    ),
+    "send_request issues after the request": (
+        request_reply_mutants,
+        "RequestReplyChannel",
+        "k ask | s read",
+    ),
+}
+FOUND_IN_FANOUT = {
+    "send publishes before the payload": "a send | x recv",
+    "send_word publishes before the payload": "a send_word | x recv_word",
+    "a message for an earlier receiver is taken": "a send | x leave open recv",
+    "a new receiver keeps what is queued": "a send | x leave open recv",
+    "a receiver opens before its lanes are emptied": "a send | x leave open recv",
+    "a receiver that has closed is still sent to": "a send | x leave",
+    "skip_to_latest counts what was for an earlier receiver": (
+        "a send send | x leave open skip_to_latest"
+    ),
+}
+MUTANTS = [
+    *((name, *found) for name, found in FOUND_BY.items()),
+    *((name, fanout_mutants, "MulticastChannel", pair) for name, pair in FOUND_IN_FANOUT.items()),
+]
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A function that imports ringlane broken by a mutant."""
+    monkeypatch.setitem(
+        fanout_mutants.MUTANTS,
+        "skip_to_latest counts what was for an earlier receiver",
+        _SKIPS_TOO_MUCH,
+    )
+
+    def load(kind, name):
+        kind.make(name, PACKAGE, tmp_path)
+        for module in [each for each in sys.modules if each.split(".")[0] == "ringlane"]:
+            monkeypatch.delitem(sys.modules, module)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        package = importlib.import_module("ringlane")
+        assert package.__file__.startswith(str(tmp_path))
+        return package
+
+    return load
+
+
+def test_every_mutant_has_a_pair_that_is_to_find_it():
+    for kind in (mutants, fanout_mutants, request_reply_mutants):
+        assert {*kind.MUTANTS} <= {name for name, of, *_ in MUTANTS if of is kind}
+
+
+@pytest.mark.parametrize("name, kind, pattern, pair", MUTANTS)
+def test_a_mutant_is_found_by_its_pair_in_the_table(broken, name, kind, pattern, pair):
+    assert pair in PATTERNS[pattern][1]
+    package = broken(kind, name)
+    with pytest.raises(ExplorationError, match="the check failed|raised"):
+        interleavings.explore(pattern, pair, "cores", package)
+
+
+def test_random_schedules_find_what_they_should(broken):
+    package = broken(mutants, "send publishes before the payload")
+    scenario = scenario_of("Channel", "a send | r recv", "empty", package)
+    with pytest.raises(ExplorationError, match="the check failed"):
+        random_cores(scenario, 300, interleavings.SEED, "late")
