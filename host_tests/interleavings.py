@@ -390,6 +390,7 @@ class FanoutWorld(World):
             for header in headers:
                 _store(self.ch._block, header + _ROOM, room)
         assert all(each.took for each in self.sent)
+        self.queued = len(self.sent)  # all that is known to have arrived
         self.levels = {role: len(life.end) for role, life in self.lives.items()}
         self.bufs = {role: bytearray(_SLOT) for role in "xyz"}
 
@@ -480,7 +481,7 @@ class FanoutWorld(World):
         lives = [*self.past, *self.lives.values()]
         # What was on its way to a receiver that closed is lost with it, and is no other's; it may
         # be counted until the place's next receiver has looked.
-        on_its_way = sum(len(self.past) - each.past for each in self.sent)
+        on_its_way = sum(len(self.past) - each.past for each in self.sent[self.queued :])
         for role, lag in lags.items():
             life = self.lives[role]
             most = 0 if life.first else len(self.sent) - len(life.before) - len(life.got)

@@ -371,7 +371,7 @@ def what_is_no_guard_is_a_type_error_that_names_it():
         for name in ("guard", "recv_guard"):
             raises(
                 ValueError,
-                "views=True needs contexts of their own",
+                "views=True needs a context each, not",
                 lambda kind=kind, name=name: kind(2, views=True, **{name: LockGuard()}),
             )
 

@@ -351,6 +351,7 @@ def a_failed_send_at_leaves_no_stamp_behind():
     ch = Locked(PriorityChannel((1, 0, 0, 0, 0), slot_size=4, clock=ticks.clock))
     ticks.now = 70
     raises(TypeError, "not str", ch.send_at, "text", REALTIME, 5)
+    raises(TypeError, "str", ch.send_word_at, "text", REALTIME, 5)
     raises(ValueError, "class must be 0 to 4, not 9", ch.send_word_at, 1, 9, 5)
     raises(ValueError, "class 1 has capacity 0", ch.send_at, b"x", 1, 5)
     assert ch.send_at(b"12345", REALTIME, 5) is False

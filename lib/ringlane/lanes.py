@@ -1150,11 +1150,11 @@ class Queue(Sending, Receiver):
     ):
         Lanes.__init__(self, self._capacities(capacity), slot_size, senders, name, clock)
         self.capacity = capacity
-        for each in (guard, recv_guard):
+        for what, each in (("guard", guard), ("recv_guard", recv_guard)):
             if each is not None and not (hasattr(each, "enter") and hasattr(each, "leave")):
-                raise TypeError("guard must have enter and leave, not %r" % (each,))
+                raise TypeError("%s must have enter and leave, not %r" % (what, each))
             if each is not None and views:
-                raise ValueError("views=True needs contexts of their own, not guard=%r" % (each,))
+                raise ValueError("views=True needs a context each, not %s=%r" % (what, each))
         self._guard = guard
         if views:
             from .zero_copy import make_peeks, make_views
@@ -1195,6 +1195,12 @@ class Queue(Sending, Receiver):
         from .guard import GuardedReceiver
 
         return GuardedReceiver(self)
+
+    def __getattr__(self, name):
+        # Only what an instance lacks comes here.
+        if name in ("claim", "commit", "abandon", "peek", "release", "view"):
+            raise AttributeError("%s was made without views=True: no %s" % (self._title(), name))
+        raise AttributeError("%s has no attribute %r" % (self._title(), name))
 
     def counters(self, priority=None):
         """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.

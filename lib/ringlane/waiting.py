@@ -19,7 +19,12 @@ Where two cores, or threads without a GIL, wait, `import ringlane.waiting` befor
 it is imported at the first wait, which must not happen in both at once.
 
 Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
-that blocks allocates an entry in asyncio's queue, and with `timeout_ms` a task that ends it.
+allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and 172 if its time passes, `arecv` 64,
+160 and 320, `select` about 300; recv_wait nothing after the first time it blocks. What is ready is
+had at once, without a turn for other tasks.
+
+Do not put asyncio.wait_for_ms() round arecv: in MicroPython it may lose a message that comes just
+then. `timeout_ms` does not.
 """
 
 import asyncio
@@ -163,18 +168,22 @@ async def asend(sender, data, priority, timeout_ms):
     """As Sender.asend."""
     channel = sender._channel
     sender._vet(data, priority)
-    if len(data) <= channel.slot_size:
 
-        def room():
-            return channel.closed or sender.free(priority)
+    def room():
+        return channel.closed or sender.free(priority)
 
-        waiter = None
-        while not room():
-            if waiter is None:
-                waiter = Waiter(room).begin(timeout_ms)
-            if not await waiter:
-                return False
-    return sender.send(data, priority)
+    waiter = None
+    while len(data) <= channel.slot_size:
+        if room():
+            sent = sender.send(data, priority)
+            if sent or channel.closed or channel._guard is None:
+                return sent
+            # Under the guard another context has taken the room meanwhile.
+        if waiter is None:
+            waiter = Waiter(room).begin(timeout_ms)
+        if not await waiter:
+            return False
+    return sender.send(data, priority)  # refused, and counted
 
 
 async def select(*ends, timeout_ms=None):
@@ -200,9 +209,12 @@ async def select(*ends, timeout_ms=None):
                 chosen = end
         return chosen
 
-    await Waiter(choose).begin(timeout_ms)
-    chosen = choose()
-    if chosen is not None:
-        _turn += 1
-        chosen._served = _turn
+    waiter = Waiter(choose).begin(timeout_ms)
+    chosen = None
+    while chosen is None:
+        if not await waiter:
+            return None
+        chosen = choose()  # None if under a recv_guard another context has taken it meanwhile
+    _turn += 1
+    chosen._served = _turn
     return chosen

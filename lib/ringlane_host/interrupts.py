@@ -14,7 +14,7 @@ fresh scenario before the second, and so on, the last one after the call has ret
 
 import sys
 
-from . import simulated
+from . import masking, simulated
 from .simulated import memory
 
 _POINTS_MAX = 100_000
@@ -32,7 +32,8 @@ def run_interrupted(call, handler, point, trace=None):
 
     Return (accesses of the call, trace): the trace is a list of (who, kind, address, width,
     where), where being the file and line; given as an argument, it is there after an error too.
-    The handler has not run if there were fewer accesses than that. Its exception ends the run,
+    The handler has not run if there were fewer accesses than that; where an IrqGuard masks
+    interrupts, it runs as soon as it no longer does. Its exception ends the run,
     even if the call catches it, and so does one access more than a run may have: InterruptError.
     """
     if trace is None:
@@ -41,18 +42,22 @@ def run_interrupted(call, handler, point, trace=None):
     busy = False
     failure = None
 
+    def interrupt():
+        nonlocal busy, failure
+        busy = True
+        try:
+            handler()
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            busy = False
+
     def hook(kind, address, width):
-        nonlocal count, busy, failure
+        nonlocal count, failure
         if not busy:
             if count == point:
-                busy = True
-                try:
-                    handler()
-                except BaseException as error:
-                    failure = error
-                    raise
-                finally:
-                    busy = False
+                masking.interrupt(interrupt)
             count += 1
         trace.append(("handler" if busy else "call", kind, address, width, _where()))
         if len(trace) > _ACCESSES_MAX:
