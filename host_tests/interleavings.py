@@ -887,7 +887,7 @@ _FANOUT = [
     "a send | z open",
     "a send | x leave open recv",
     "a send send | x leave open recv",
-    "a send | x leave open leave",
+    "a send | x leave open",
     "a send | c close",
 ]
 _FANOUT_OF_THREE = [
@@ -929,7 +929,7 @@ REQUEST_REPLY = {
     "k give_up ask take | s answer read answer": ("ar",),
     "k ask | s answer": ("arc", "arc@2"),
     "k ask take | s answer read answer": ("arc",),
-    "k give_up ask give_up ask | s read answer read": ("a",),
+    "k give_up ask give_up | s read answer": ("a",),
     "k ask | c close": ("", "acac@2"),
     "k ask take | s read answer | c close": ("",),
     "k give_up ask | s read answer | c close": ("a",),
@@ -965,23 +965,26 @@ STRANGERS = {
 _WRAPPING = "empty", "wrap"
 
 
-_FEW = "one", "full"  # the states that what takes long is tried in
+# The states that three contexts meet in, and that what takes long is tried in.
+_FOR_THREE = tuple(STATES) if SOAK else ("one",)
+_FEW = tuple(STATES) if SOAK else ("one", "full")
 
 
 def _states_of(pattern, pair):
     contexts = pair.split(" | ")
-    if len(contexts) > 2 or "leave open" in pair:
-        return tuple(STATES) if SOAK else _FEW
-    # Some share nothing unless the receiver has something to move, or no room.
-    idle = {"a claim", "a claim abandon", "c look"} & {*contexts} and contexts[-1] != "c close"
-    if pair == "a send | c look":
-        idle = False
-    if idle or pattern == "RANDOM":
+    # Some share nothing unless the receiver has something to move, or the sender no room.
+    if {"a claim", "a claim abandon"} & {*contexts} and contexts[-1] != "c close":
         return "one", "full", "wrap"
+    if pair == "r recv | c look" or pattern == "RANDOM":
+        return ("one", "full", "wrap") if SOAK else _FEW
     if pair == "a send | z open" and pattern == "ROUND_ROBIN":
         return ("full",)
     if pair == "a send | b send":
         return "empty", "one", "wrap"
+    if len(contexts) > 2:
+        return _FOR_THREE
+    if "leave open" in pair or pattern == "AFFINITY_FIRST":
+        return _FEW
     return tuple(STATES)
 
 

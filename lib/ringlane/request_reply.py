@@ -451,10 +451,10 @@ class RequestReplyChannel(Lanes, Receiver):
     async def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.
 
-        Return [size, status, latency] as recv_response. Raises OSError(ETIMEDOUT), which names the
-        channel, if that takes longer than `timeout_ms`, or OSError(ECONNRESET) if the channel is
-        closed; ValueError if `data` is larger than a slot or `buf` smaller than one. Whatever it
-        raises, and if it is cancelled, the request is cancelled and its id free again.
+        Return (size, status, latency), as recv_response does. Raises OSError(ETIMEDOUT), which
+        names the channel, if that takes longer than `timeout_ms`, or OSError(ECONNRESET) if the
+        channel is closed; ValueError if `data` is larger than a slot or `buf` smaller than one.
+        Whatever it raises, and if it is cancelled, the request is cancelled and its id free again.
 
         Context: a task of the client's | alloc: a coroutine, a generator, a waiter | blocks: its
         task only
@@ -465,7 +465,7 @@ class RequestReplyChannel(Lanes, Receiver):
                 await waiter
         finally:
             exchange.close()
-        return self._reply
+        return tuple(self._reply)
 
     def call_wait(self, data, buf, timeout_ms=None):
         """As call, without asyncio: block until the reply has come.
@@ -478,7 +478,7 @@ class RequestReplyChannel(Lanes, Receiver):
                 waiter.block()
         finally:
             exchange.close()
-        return self._reply
+        return tuple(self._reply)
 
     def _exchange(self, data, buf, timeout_ms):
         # The steps of a call: a generator of what to wait on, until the reply is in `buf`.

@@ -15,8 +15,8 @@ A send does nothing for those who wait: the event loop looks at the lanes itself
 interrupt or a timer wakes it, so no wake-up can be lost and a handler pays nothing. On rp2 a
 sender on the *other* core calls ch.notify() after its send, as nothing else would wake this one.
 
-Where two cores, or threads without a GIL, wait, `import ringlane.waiting` before the second starts:
-it is imported at the first wait, which must not happen in both at once.
+Where two cores, or threads without a GIL, wait, `import ringlane.waiting` before the second
+starts: it is imported at the first wait, which must not happen in both at once.
 
 Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
 allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and 172 if its time passes, `arecv` 64,
