@@ -1,9 +1,12 @@
 """What the tests run on: CPython, real MicroPython, an emulated RP2040 if there is firmware."""
 
+import importlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 
+import mutants
 import pytest
 import ringlane_host.simulated  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host import virtual_board
@@ -67,3 +70,27 @@ def pico(uf2):
     with emulated.EmulatedPico(uf2) as pico:
         pico.put_package(PACKAGE)
         yield pico
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A function that imports ringlane broken by a mutant: broken(kind, name) -> the package."""
+
+    def ours():
+        return [name for name in sys.modules if name.split(".")[0] == "ringlane"]
+
+    kept = {name: sys.modules[name] for name in ours()}
+
+    def load(kind, name):
+        mutants.make(kind, name, PACKAGE, tmp_path)
+        for module in ours():
+            del sys.modules[module]
+        monkeypatch.syspath_prepend(str(tmp_path))
+        package = importlib.import_module("ringlane")
+        assert package.__file__.startswith(str(tmp_path))
+        return package
+
+    yield load
+    for module in ours():  # also those that nothing had imported before
+        del sys.modules[module]
+    sys.modules.update(kept)

@@ -966,26 +966,28 @@ _WRAPPING = "empty", "wrap"
 
 
 # The states that three contexts meet in, and that what takes long is tried in.
-_FOR_THREE = tuple(STATES) if SOAK else ("one",)
-_FEW = tuple(STATES) if SOAK else ("one", "full")
+_FOR_THREE = tuple(STATES) if SOAK else ("wrap",)
+_FEW = tuple(STATES) if SOAK else ("full", "wrap")
+_MOST = tuple(STATES) if SOAK else ("empty", "full", "wrap")  # about to wrap it holds one, too
 
 
 def _states_of(pattern, pair):
     contexts = pair.split(" | ")
+    verbs = sum(len(context.split()) - 1 for context in contexts)
+    if len(contexts) > 2:
+        return _FOR_THREE
     # Some share nothing unless the receiver has something to move, or the sender no room.
     if {"a claim", "a claim abandon"} & {*contexts} and contexts[-1] != "c close":
-        return "one", "full", "wrap"
+        return tuple(state for state in _FEW if state != "empty")
     if pair == "r recv | c look" or pattern == "RANDOM":
-        return ("one", "full", "wrap") if SOAK else _FEW
+        return tuple(state for state in _FEW if state != "empty")
     if pair == "a send | z open" and pattern == "ROUND_ROBIN":
         return ("full",)
     if pair == "a send | b send":
         return "empty", "one", "wrap"
-    if len(contexts) > 2:
-        return _FOR_THREE
-    if "leave open" in pair or pattern == "AFFINITY_FIRST":
+    if "leave open" in pair or pattern == "AFFINITY_FIRST" or (verbs > 2 and pattern != "Channel"):
         return _FEW
-    return tuple(STATES)
+    return _MOST if verbs > 2 or pattern != "Channel" else tuple(STATES)
 
 
 def _with_states(pattern, pairs):

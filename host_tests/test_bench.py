@@ -144,11 +144,11 @@ SECTION_PLANTS = {  # by file and section
         "                tx[0] = number + 1 & 0xFF\n",
         ("request-reply", "two Channels, inline, in place: sent bytearray"),
     ),
-    "a request that nobody answers": (
+    "a request that is answered twice": (
         "patterns.py",
-        "                id = send_request(data)\n",
-        "                send_request(data)\n                id = send_request(data)\n",
-        ("request-reply", "request-reply: "),
+        "                send_response(asked, request)\n",
+        "                send_response(asked, request)\n" * 2,
+        ("request-reply", "request-reply: a message is left"),
     ),
     "a message that is not released": (
         "patterns.py",

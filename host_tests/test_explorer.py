@@ -10,7 +10,6 @@ from functools import partial
 import mutants
 import planted
 import pytest
-import test_simulated_interrupts
 from ringlane_host import explorer
 from ringlane_host.explorer import (
     ExplorationError,
@@ -691,8 +690,6 @@ def channel(request):
     return getattr(importlib.import_module("ringlane"), request.param)
 
 
-broken = test_simulated_interrupts.broken
-
 MODES = {
     "interrupts": interrupts,
     "cores": partial(cores, switches=3),
@@ -785,9 +782,9 @@ def test_two_senders_and_a_receiver_on_three_cores_do_no_harm(channel, stores, s
         assert report.points >= 2, (level, report)
 
 
-@pytest.mark.parametrize("name", mutants.MUTANTS)
+@pytest.mark.parametrize("name", mutants.LANES)
 def test_a_mutant_is_found_and_its_schedule_repeats_it(broken, name):
-    channel = broken(name)
+    channel = broken(mutants.LANES, name).PriorityChannel
     verb = name.split()[0]
     partner = "recv" if verb.startswith("send") else "send"
     found = []

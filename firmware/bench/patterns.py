@@ -437,9 +437,10 @@ class Peeked(Copied):
             for priority in order:
                 send(data, priority)
                 size, got, latency = peek()
+                view = channel.view
                 release()
         end = ticks()
-        note(last, start, end, channel.view, size, got, latency)
+        note(last, start, end, view, size, got, latency)
 
 
 class Claimed(Copied):
@@ -464,9 +465,10 @@ class Claimed(Copied):
                 claim(priority)
                 commit(priority, size)
                 got_size, got, latency = peek()
+                view = channel.view
                 release()
         end = ticks()
-        note(last, start, end, channel.view, got_size, got, latency)
+        note(last, start, end, view, got_size, got, latency)
 
 
 ZERO_COPY = (Copied, Peeked, Claimed)

@@ -382,8 +382,8 @@ class ZeroCopy:
 
     def show(self, found):
         print(
-            "A Channel with views. Without the producer's writing of the payload, which in\n"
-            "`claim` goes into the slot and in `send` into a buffer.\n"
+            "A Channel with views. Without the producer's writing of the payload, which after\n"
+            "`claim` goes into the slot and before `send` into a buffer; `view` is looked up.\n"
             f"{found['count']:,} messages a round, the best of {found['rounds']}.\n"
         )
         print_ratios(found["rows"], "send + recv")

@@ -22,9 +22,10 @@ PAUSE_US = 1300  # of the thread, and up to as much again
 
 
 class Waiter:
-    """Receives numbers, 0 upwards; `post` is what the handler calls to send the next.
+    """Receives numbers, 0 upwards; `post` sends the next one.
 
-    What a handler may not do is done here: all arrays are made before the first message.
+    The handler is a method, taken as a value once: of a closure with so many outer variables
+    each call would allocate, which a hard handler may not.
     """
 
     def __init__(self, count, ticks):
@@ -35,19 +36,15 @@ class Waiter:
         self.state = [0, 0]  # how many were sent, Owner: handler; and received, Owner: task
         self.memory = array("i", [0, 0])
         self.ticks = ticks
+        self.post = self.prepare()
 
-    def handler(self, post):
-        """Return the handler."""
-        state, sent, count, ticks = self.state, self.sent, self.count, self.ticks
-
-        def on_tick(_):
-            number = state[0]
-            if number < count and state[1] == number:
-                sent[number] = ticks()
-                post(number)
-                state[0] = number + 1
-
-        return on_tick
+    def on_tick(self, _):
+        state = self.state
+        number = state[0]
+        if number < self.count and state[1] == number:
+            self.sent[number] = self.ticks()
+            self.post(number)
+            state[0] = number + 1
 
     def note(self, number, value, now):
         """Keep what the task got, and when."""
@@ -154,7 +151,7 @@ def measure(count):
     rows = []
     for kind in WAITERS:
         waiter = kind(count + 1, ticks)  # the first wake-up imports and makes what it needs
-        on_tick = waiter.handler(waiter.prepare())
+        on_tick = waiter.on_tick
         gc.collect()
         gc.disable()  # a collection would be in the time of a wake-up
         stop = start_source(on_tick, waiter.state, waiter.count)

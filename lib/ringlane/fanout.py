@@ -29,6 +29,7 @@ from .lanes import (
 # As in lanes.py, where they are explained; const folds within a file only.
 _LANES = const(0)
 _LANES_END = const(1)
+_STAMP = const(5)
 _PITCH = const(2)
 _EPOCH = const(11)
 _PEEKED = const(12)
@@ -323,6 +324,7 @@ class FanoutReceiver(Receiver):
         block = channel._block
         start = place * _RX_BYTES
         _store(block, (start >> 2) + _EPOCH, epoch)
+        _store(block, (start >> 2) + _STAMP, 0)  # as long as nothing is received
         _store(block, (start >> 2) + _PEEKED, 0)
         _forget_buffers(block, start >> 2)
         for header in self._headers:

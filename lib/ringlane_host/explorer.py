@@ -445,8 +445,9 @@ class _Run(ABC):
         if self.storing is not None:
             address, width = self.storing
             self.storing = None
-            if memory.fault is None:
-                self.stored(address, memory.peek(address, width))
+            data = memory.peek(address, width)  # None: the buffer has been freed since
+            if memory.fault is None and data is not None:
+                self.stored(address, data)
 
     def stored(self, address, data):
         if self.told is not None:
