@@ -968,7 +968,7 @@ _WRAPPING = "empty", "wrap"
 # The states that three contexts meet in, and that what takes long is tried in.
 _FOR_THREE = tuple(STATES) if SOAK else ("wrap",)
 _FEW = tuple(STATES) if SOAK else ("full", "wrap")
-_MOST = tuple(STATES) if SOAK else ("empty", "full", "wrap")  # about to wrap it holds one, too
+_MOST = tuple(STATES) if SOAK else ("empty", "wrap")  # about to wrap it holds one, too
 
 
 def _states_of(pattern, pair):
@@ -1026,7 +1026,7 @@ MODES = {
     "interrupts": lambda scenario, count: interrupts(scenario),
     "cores": lambda scenario, count: _cores(scenario, count, "at once"),
     "late": lambda scenario, count: _cores(scenario, count, "late"),
-    "random": lambda scenario, count: random_cores(scenario, 300 if SOAK else 6, SEED, "late"),
+    "random": lambda scenario, count: random_cores(scenario, 300 if SOAK else 4, SEED, "late"),
 }
 
 

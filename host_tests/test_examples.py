@@ -118,7 +118,7 @@ FAULTS = {
     ),
     "sensors: a reading is not sent": (
         *("sensors", "self._send_word((number", "number == 60 or self._send_word((number"),
-        "Failed: (next to log: 61|the display shows 59), not 60",
+        "Failed: (next to log: 61, not 60|the display shows 59, not 60|reading 6[0-9]: )",
     ),
     "sensors: a reading is wrong": (
         *("sensors", "self._read(), NORMAL", "(self._read() ^ (number == 60)), NORMAL"),

@@ -62,7 +62,7 @@ def scale_of(chip, quick):
     """
     if chip:
         rounds = 1 if quick else 2
-        return Scale(True, 1, rounds, 1, 1, rounds, 10 if quick else 100)
+        return Scale(True, 1, rounds, 1, 1, 1, 10 if quick else 100)
     if quick:
         return Scale(False, 50, 2, 1, 30, 2, 20)
     return Scale(False, 250, 50, 1, 250, 30, 500)

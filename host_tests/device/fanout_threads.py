@@ -266,12 +266,12 @@ def reopening(sessions):
             time.sleep_ms(1)
         steady.stop = True
     steady.join()
-    assert channel.received == steady.count + seen and channel.unread == unread, channel
+    assert channel.received == steady.count + seen, channel
+    # Beside what receivers left, a message that was on its way to one that closed: one a session.
+    assert unread <= channel.unread <= unread + sessions, (channel, channel.unread, unread)
     number = begun[0] + 1
     assert steady.end.received + steady.end.dropped == number, (steady.end, number)
-    # A message on its way to a receiver that closes is no one's: one a session at most.
-    lost = state[2] - channel.sent
-    assert -sessions <= lost <= sessions, (lost, channel)
+    assert state[2] == channel.sent, (state[2], channel)
     print("sessions", sessions, "used", used, "received", seen, "unread", unread, "dropped", gaps)
 
 
