@@ -33,7 +33,7 @@ from ringlane_host.simulated import SimulationError, memory
 
 SOAK = os.environ.get("RINGLANE_SOAK")
 NORMAL_RUN = settings(
-    max_examples=40,
+    max_examples=45,
     stateful_step_count=60,
     derandomize=True,
     deadline=None,
@@ -42,7 +42,7 @@ NORMAL_RUN = settings(
     print_blob=True,
     phases=[Phase.generate, Phase.shrink],
 )
-LONG_RUN = settings(NORMAL_RUN, max_examples=600, stateful_step_count=120, derandomize=False)
+LONG_RUN = settings(NORMAL_RUN, max_examples=300, stateful_step_count=120, derandomize=False)
 # What fails on purpose is not worth shrinking.
 HUNT = settings(NORMAL_RUN, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False)
 

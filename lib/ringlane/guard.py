@@ -79,13 +79,13 @@ def guard_sender(slow, guard, verbs, block):
     slow._enter, slow._leave = guard.enter, guard.leave
     slow._check = check_message
     slow._check_message = slow._keep  # the verb itself only remembers
-    slow._kept = slow  # no message
+    slow._kept[0] = slow  # no message
 
     # As in lanes.py a call may have five arguments and cells.
 
     @micropython.viper
     def send(data, priority: int) -> bool:
-        if data is not slow._kept:  # else it has been checked
+        if data is not slow._kept[0]:  # else it has been checked
             slow._check(data)
         part = ptr32(block)
         if priority < 0 or priority >= part[_CLASSES]:
@@ -113,7 +113,7 @@ def guard_sender(slow, guard, verbs, block):
     @micropython.viper
     def send_at(data, priority: int, ticks) -> bool:
         int(ticks)
-        if data is not slow._kept:
+        if data is not slow._kept[0]:
             slow._check(data)
         part = ptr32(block)
         if priority < 0 or priority >= part[_CLASSES]:
@@ -151,9 +151,8 @@ class GuardedReceiver(Receiver):
 
     def __init__(self, channel):
         self._channel = channel
-        self._stamp = 0
-        self._kept = None
-        self._kept_words = None
+        self._stamp = [0]
+        self._kept = [None, None]
         self._waiter = None
         self._served = 0
         guard = channel._recv_guard
@@ -176,17 +175,17 @@ class GuardedReceiver(Receiver):
 
     def timestamp(self):
         """As the channel's, of the message that this receiver took last with recv or recv_word."""
-        return self._stamp
+        return self._stamp[0]
 
     def _vet_words(self, words):
-        if words is None or words is not self._kept_words:  # else it has been checked
+        if words is None or words is not self._kept[1]:  # else it has been checked
             check_words(words)
-            self._kept_words = words
+            self._kept[1] = words
 
     def _vet(self, buf):
-        if buf is None or buf is not self._kept:
+        if buf is None or buf is not self._kept[0]:
             check_buffer(buf)
-            self._kept = buf
+            self._kept[0] = buf
         if len(buf) < self._channel.slot_size:
             raise _error(
                 ValueError,
@@ -229,7 +228,7 @@ def _guarded(slow, verbs):
             result[0] = m[0]
             result[1] = m[1]
             result[2] = m[2]
-            slow._stamp = stamp_of()
+            slow._stamp[0] = stamp_of()
             m = result
         slow._leave(state)
         return m
@@ -245,7 +244,7 @@ def _guarded(slow, verbs):
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                slow._stamp = stamp_of()
+                slow._stamp[0] = stamp_of()
                 m = result
         finally:
             slow._leave(state)

@@ -669,7 +669,7 @@ class Sender:
     def __init__(self, channel, number):
         self._channel = channel
         self._number = number
-        self._kept = None
+        self._kept = [None]
         self._ticks = channel.clock.ticks
         block = memoryview(channel._block)[channel._sender_at(number) :]
         verbs = self._make(block, self)
@@ -742,17 +742,18 @@ class Sender:
         return "sender %d of %s" % (self._number, self._channel)
 
     # What the verbs call off the hot path. The buffer is kept, so that its address cannot come to
-    # mean another object.
+    # mean another object; in a list, since to store an attribute where a class has properties
+    # costs a search of its bases, thousands of cycles.
 
     def _check_message(self, data):
         check_message(data)
-        self._kept = data
+        self._kept[0] = data
 
     def _keep(self, data):
-        self._kept = data
+        self._kept[0] = data
 
     def _vet(self, data, priority):
-        if data is None or data is not self._kept:  # what is kept has been checked
+        if data is None or data is not self._kept[0]:  # what is kept has been checked
             check_message(data)
         self._channel._lane(self._number, priority)
 
@@ -772,8 +773,7 @@ class Receiver:
 
     def _attach(self, block, clock):
         # `block` begins with this receiver's words.
-        self._kept = None
-        self._kept_words = None
+        self._kept = [None, None]  # a buffer, an array of words
         self._ticks = clock.ticks
         self._waiter = None
         self._served = 0  # when select() last chose it
@@ -841,14 +841,14 @@ class Receiver:
 
     def _check_buffer(self, buf):
         check_buffer(buf)
-        self._kept = buf
+        self._kept[0] = buf
 
     def _keep(self, buf):
-        self._kept = buf
+        self._kept[0] = buf
 
     def _check_words(self, words):
         check_words(words)
-        self._kept_words = words
+        self._kept[1] = words
 
     def _small_buffer(self, size, room):
         raise _error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
@@ -1165,7 +1165,7 @@ class Queue(Sending, Receiver):
         if views:
             first = self._senders[0]
             self.claim, self.commit, self.abandon = first.claim, first.commit, first.abandon
-            self.view = None
+            self._seen = [None]
             self.peek, self.release = make_peeks(self._block, self, self._views)
         if stats:
             from .latency import measure
@@ -1198,9 +1198,16 @@ class Queue(Sending, Receiver):
 
     def __getattr__(self, name):
         # Only what an instance lacks comes here.
+        if name == "_seen":
+            name = "view"
         if name in ("claim", "commit", "abandon", "peek", "release", "view"):
             raise AttributeError("%s was made without views=True: no %s" % (self._title(), name))
         raise AttributeError("%s has no attribute %r" % (self._title(), name))
+
+    @property
+    def view(self):
+        """The message that peek returned, a memoryview of its slot; None before the first."""
+        return self._seen[0]
 
     def counters(self, priority=None):
         """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.

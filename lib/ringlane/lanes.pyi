@@ -118,8 +118,8 @@ class Queue(Sending, Receiver):
     closed: bool
 
     # With views=True only.
-    view: memoryview | Any  # None before the first peek
-
+    @property
+    def view(self) -> memoryview | Any: ...  # None before the first peek
     def __init__(
         self,
         capacity: Any,

@@ -333,12 +333,13 @@ class _Server(Receiver):
     # What the server's verbs call off the hot path; it keeps what they have checked.
 
     def __init__(self, clock):
-        self._kept = self._kept_reply = None
+        self._kept = [None, None]
+        self._kept_reply = [None]
         self._ticks = clock.ticks
 
     def _check_message(self, data):
         check_message(data)
-        self._kept_reply = data
+        self._kept_reply[0] = data
 
 
 class RequestReplyChannel(Lanes, Receiver):
@@ -379,7 +380,7 @@ class RequestReplyChannel(Lanes, Receiver):
             table[stack + index] = capacity - 1 - index
             _store(table, (_TABLE_BYTES + index * pitch >> 2) + _ISSUED, _OVER)
         self._ticks = self.clock.ticks
-        self._kept = None
+        self._kept = [None]
         self._waiter = None
         self._served = 0
         self._reply = [0, 0, 0]

@@ -169,6 +169,7 @@ def make_claims(block, slow, views):
 def make_peeks(block, slow, views):
     """Return (peek, release) of the receiver whose words begin `block`."""
     result = [0, 0, 0]
+    seen = slow._seen
 
     @micropython.viper
     def peek():
@@ -205,7 +206,7 @@ def make_peeks(block, slow, views):
         result[0] = slot[_META] & 0xFFFF
         result[1] = slot[_META] >> 16 & 0xFF
         result[2] = (now - slot[_TIME]) & part[_MASK]
-        slow.view = views[header[_NUMBER] + index]
+        seen[0] = views[header[_NUMBER] + index]
         return result
 
     @micropython.viper
