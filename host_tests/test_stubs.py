@@ -62,7 +62,7 @@ class machine:
     disable_irq = enable_irq = int
 sys.modules["machine"] = machine
 """
-VIEWS = {"claim", "commit", "abandon", "peek", "release", "view"}  # with views=True only
+VIEWS = {"claim", "commit", "abandon", "peek", "release"}  # with views=True only
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ PROGRAMS = [
     HERE / f"{name}.py"
     for name in ("bench", "contenders", "sections", "patterns", "wakeup", "footprint")
 ]
-HEAP = 256  # KiB of the virtual board, about a Pico's
+HEAP = 448  # KiB of the virtual board: a Pico has 240, of words half as wide
 ROOM = 64 << 10  # bytes, for what channels a section makes
 BOARD = "the board"  # beside the sections
 PATIENCE_S = 1800  # for one program
