@@ -22,7 +22,6 @@ from .lanes import (
     _forget_buffers,
     _load,
     _store,
-    check_message,
     whole,
 )
 
@@ -299,11 +298,6 @@ class FanoutSender(Sender):
     """A sending context's end of a MulticastChannel or AnycastChannel; see Sender."""
 
     _make = staticmethod(make_sender)
-
-    def _vet(self, data, priority):
-        check_message(data)
-        if not 0 <= priority <= 4:
-            self._bad_class(priority)
 
 
 class FanoutReceiver(Receiver):
