@@ -163,7 +163,7 @@ def measure(count):
         if list(waiter.values) != list(range(count + 1)):
             raise WrongResult("%s: received %r" % (kind.name, list(waiter.values)))
         spent = [diff(waiter.had[i], waiter.sent[i]) for i in range(1, count + 1)]
-        if min(spent) <= 0:
+        if min(spent) < 0:  # 0 is possible: the task may spin on the other core
             raise WrongResult("%s: received before it was sent, %r" % (kind.name, spent))
         rows.append((kind.name, spent, (waiter.memory[1] - waiter.memory[0]) / count))
         waiter = on_tick = None
