@@ -74,15 +74,15 @@ def pico(uf2):
 
 @pytest.fixture
 def broken(tmp_path, monkeypatch):
-    """A function that imports ringlane broken by a mutant: broken(kind, name) -> the package."""
+    """A function that imports ringlane broken by a mutant: broken(name) -> the package."""
 
     def ours():
         return [name for name in sys.modules if name.split(".")[0] == "ringlane"]
 
     kept = {name: sys.modules[name] for name in ours()}
 
-    def load(kind, name):
-        mutants.make(kind, name, PACKAGE, tmp_path)
+    def load(name):
+        mutants.make(name, PACKAGE, tmp_path)
         for module in ours():
             del sys.modules[module]
         monkeypatch.syspath_prepend(str(tmp_path))

@@ -782,10 +782,10 @@ def test_two_senders_and_a_receiver_on_three_cores_do_no_harm(channel, stores, s
         assert report.points >= 2, (level, report)
 
 
-@pytest.mark.parametrize("name", mutants.LANES)
+@pytest.mark.parametrize("name", mutants.out_of_order("lanes"))
 def test_a_mutant_is_found_and_its_schedule_repeats_it(broken, name):
-    channel = broken(mutants.LANES, name).PriorityChannel
-    verb = name.split()[0]
+    channel = broken(name).PriorityChannel
+    verb = mutants.ALL[name].where
     partner = "recv" if verb.startswith("send") else "send"
     found = []
     for level in range(CAPACITY + 1):

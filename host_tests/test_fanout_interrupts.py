@@ -59,9 +59,7 @@ def test_a_mutant_is_caught(uf2, tmp_path):
     )
     # A chip of its own: what a broken engine leaves behind is nobody else's.
     with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(
-            mutants.make(mutants.LANES, "recv releases before the copy", PACKAGE, tmp_path)
-        )
+        pico.put_package(mutants.make("lanes.recv: releases before the copy", PACKAGE, tmp_path))
         prepare_fanout(pico)
         with pytest.raises(emulated.DeviceError, match="torn or out of order|lost|doubled"):
             sweep(pico, "multicast", "recv", "2")

