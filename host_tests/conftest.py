@@ -14,6 +14,7 @@ from ringlane_host import virtual_board
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
 PACKAGE = ROOT / "lib" / "ringlane"
+SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
 
 NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
@@ -63,13 +64,39 @@ def uf2():
 
 @pytest.fixture(scope="session")
 def pico(uf2):
-    """A booted RP2040 with ringlane on it."""
+    """A booted RP2040 with ringlane, the modules of device/ and the examples on it."""
+    with emulated_pico(uf2) as pico:
+        yield pico
+
+
+def emulated_pico(uf2, package=PACKAGE):
+    """Return an EmulatedPico, to be entered, with that ringlane and what the tests run on it."""
     emulated = pytest.importorskip(
         "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
     )
-    with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(PACKAGE)
-        yield pico
+    modules = [*DEVICE.glob("*.py"), *(ROOT / "firmware" / "examples").glob("*.py")]
+    return emulated.EmulatedPico(uf2, emulated.compiled(package, *modules))
+
+
+@pytest.fixture(scope="module")
+def chip(pico):
+    """The RP2040 as started anew: nothing that another module's tests have left is in memory."""
+    pico.reset()
+    return pico
+
+
+@pytest.fixture
+def visited(record_property):
+    """A function that notes how much a sweep has visited: visited(schedules=10, points=3).
+
+    soak.py adds up and prints what the tests note, and fails if one of the figures is 0.
+    """
+
+    def note(**figures):
+        for name, figure in figures.items():
+            record_property(name, figure)
+
+    return note
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
     explore("Channel", "a send | r recv", "late")   # a Row; ExplorationError if it did harm
     replay(scenario_of("Channel", "a send | r recv", "full"), "cores: 0*4 1*7 0")
-    table()                                         # every row there is
 
 A pair is written as the contexts that meet, each a role and the verbs that it calls one after the
 other. Who has which role is up to the pattern's world: the class that makes the channel, has the
@@ -14,17 +13,16 @@ import asyncio
 import contextlib
 import functools
 import itertools
-import os
 from array import array
 from typing import NamedTuple
 
 import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
+from conftest import SOAK
 from ringlane.lanes import _HEAD, _ROOM, _RX_BYTES, _RX_META, _TAIL, _load, _store
 from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
 from ringlane_host.simulated import ptr8, ptr32, viper
 
-SOAK = bool(os.environ.get("RINGLANE_SOAK"))
 SEED = 1
 
 _CAPACITY = 2
@@ -1060,16 +1058,3 @@ def explore(pattern, pair, mode, package=ringlane):
                 schedules += report.schedules
                 points += report.points
     return Row(pattern, pair, mode, schedules, points)
-
-
-explored = functools.cache(explore)
-
-
-def table():
-    """Return a Row for every pair in every mode; what has not been explored yet, is now."""
-    return [
-        explored(pattern, pair, mode)
-        for pattern, (_, pairs) in PATTERNS.items()
-        for pair in pairs
-        for mode in MODES
-    ]

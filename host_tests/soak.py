@@ -1,36 +1,176 @@
-"""The soak: what takes too long for every run of the tests.
+"""The soak: what takes too long for every run of the tests. `make soak` runs all of it.
 
-soak.py                        all of it; a table at the end, and build/soak.json
-soak.py mutants lanes.send     the mutants that have "lanes.send" in their names
+soak.py                        every part; a table at the end, and build/soak.json
+soak.py threads                one part: sweeps, threads or mutants
+soak.py mutants lanes.send     only the mutants that have "lanes.send" in their names
+
+sweeps: the tests that have longer ranges under RINGLANE_SOAK: every schedule of two contexts, the
+random programs, and, where RINGLANE_UF2 names the firmware, every cycle on an emulated RP2040.
+threads: messages between threads without a GIL. mutants: which leg of the tests catches which.
 """
 
 import argparse
+import json
+import os
+import re
+import subprocess
 import sys
+import time
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
 
 import mutants
 from mutants import legs
+from ringlane_host import virtual_board
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+# What two_threads.main() passes, and gets beside the number.
+MESSAGES = {
+    "mixed sizes and classes": (40_000_000, ""),
+    "words": (40_000_000, ", True"),
+    "words of two senders": (20_000_000, ", True, 2"),
+}
+OVERTAKES = 1000  # of each side, at the least: else it was no race
 
 
-def catch_mutants(text, only, jobs):
-    """Print which leg catches each mutant; return them all."""
+class SoakError(Exception):
+    """Something went wrong, or was not there to go wrong."""
+
+
+def sweeps():
+    """Run the tests that are longer in a soak; return {test: {what was visited: how much}}."""
+    files = [
+        path for path in (ROOT / "host_tests").glob("test_*.py") if "SOAK" in path.read_text()
+    ]
+    if not files:
+        raise SoakError("no test has a longer range in a soak")
+    report = BUILD / "sweeps.xml"
+    report.unlink(missing_ok=True)
+    # A test each time: a file's sweeps take too long to be left to one core.
+    status = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "load", f"--junitxml={report}"]
+        + ["-o", "junit_family=xunit1", *sorted(map(str, files))],
+        cwd=ROOT,
+        env=dict(os.environ, RINGLANE_SOAK="1"),
+        check=False,
+    ).returncode
+    if status:
+        raise SoakError(f"the sweeps' tests ended with status {status}")
+    return visited(report)
+
+
+def visited(report):
+    """Return {test: {what: how much}} of a JUnit report; raise SoakError where that is 0."""
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        figures = {each.get("name"): int(each.get("value")) for each in case.iter("property")}
+        if figures:
+            name = f"{Path(case.get('file')).stem}: {case.get('name')}"
+            if not all(figures.values()):
+                raise SoakError(f"{name} visited nothing: {figures}")
+            found[name] = figures
+    if not found:
+        raise SoakError("no sweep has noted what it visited")
+    return found
+
+
+def sums(tests):
+    """Return the lines of a table: what the tests of a file have visited together."""
+    files = {}
+    for test, figures in tests.items():
+        total = files.setdefault(test.partition(":")[0], Counter())
+        total["tests"] += 1
+        for what, figure in figures.items():
+            total[what.partition(" of ")[0]] += figure
+    for file, total in sorted(files.items()):
+        yield file, ", ".join(f"{figure:,} {what}" for what, figure in total.items())
+
+
+def threads():
+    """Pass MESSAGES between threads; return {run: {what was counted: how often}}."""
+    found = {}
+    for run, (messages, rest) in MESSAGES.items():
+        done = subprocess.run(
+            [virtual_board.micropython(), "-c"]
+            + [f"import two_threads; two_threads.main({messages}{rest})"],
+            env=dict(
+                os.environ, MICROPYPATH=f"{ROOT / 'lib'}:{ROOT / 'host_tests' / 'device'}:.frozen"
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise SoakError(f"{run}: {done.stdout}{done.stderr}")
+        count, empty, full = map(int, re.findall(r"\d+", done.stdout))
+        found[run] = {"messages": count, "found it empty": empty, "found it full": full}
+        print(run, found[run], flush=True)
+        if count != messages or min(empty, full) < OVERTAKES:
+            raise SoakError(f"{run}: too few pre-emptions were seen: {found[run]}")
+    return found
+
+
+def catch_mutants(text="", only=None, jobs=None):
+    """Print which leg catches each mutant; return a list of legs.Found, of all of them."""
     found = []
-    for each in legs.survey((name for name in mutants.ALL if text in name), only, jobs):
+    names = [name for name in mutants.ALL if text in name]
+    for each in legs.survey(names, only, jobs, legs.known()):
         found.append(each)
         print(f"{each.leg or 'NOT CAUGHT':14} {each.name}   {each.test or ''}", flush=True)
     return found
 
 
+def table(results):
+    """Return what all parts have found as the lines of a table."""
+    lines = []
+    for file, what in sums(results.get("sweeps", {})):
+        lines.append((file, what))
+    for run, figures in results.get("threads", {}).items():
+        lines.append(
+            (f"threads: {run}", ", ".join(f"{n:,} {what}" for what, n in figures.items()))
+        )
+    caught = results.get("mutants", [])
+    for leg, count in Counter(each["leg"] or "NOT CAUGHT" for each in caught).most_common():
+        lines.append((f"mutants: {leg}", f"{count} of {len(caught)}"))
+    for part, seconds in results["seconds"].items():
+        lines.append((f"time: {part}", f"{seconds / 60:.1f} min"))
+    width = max(len(name) for name, _ in lines)
+    return [f"{name:{width}}  {what}" for name, what in lines]
+
+
 def main():
     parser = argparse.ArgumentParser(description="The soak.")
-    parser.add_argument("part", nargs="?", choices=["mutants"])
-    parser.add_argument("text", nargs="?", default="")
-    parser.add_argument("--legs", type=lambda text: text.split(","), help="only these")
-    parser.add_argument("--jobs", type=int, help="at once; as many as there are cores")
+    parser.add_argument("part", nargs="?", choices=["sweeps", "threads", "mutants"])
+    parser.add_argument("text", nargs="?", default="", help="of the mutants' names")
+    parser.add_argument("--legs", type=lambda text: text.split(","), help="mutants: only these")
+    parser.add_argument("--jobs", type=int, help="mutants at once; as many as there are cores")
+    parser.add_argument("--keep", action="store_true", help="note which test caught which mutant")
     options = parser.parse_args()
-    found = catch_mutants(options.text, options.legs, options.jobs)
-    missed = [each for each in found if not each.leg]
-    print(f"{len(found)} mutants, {len(missed)} not caught")
-    sys.exit(bool(missed))
+    BUILD.mkdir(exist_ok=True)
+    results = {"seconds": {}}
+    wrong = []
+    for part in ("sweeps", "threads", "mutants"):
+        if options.part in (None, part):
+            begin = time.monotonic()
+            try:
+                if part == "mutants":
+                    found = catch_mutants(options.text, options.legs, options.jobs)
+                    if options.keep:
+                        legs.keep(found)
+                    results[part] = [each._asdict() for each in found]
+                    wrong += [f"not caught: {each.name}" for each in found if not each.leg]
+                else:
+                    results[part] = {"sweeps": sweeps, "threads": threads}[part]()
+            except (SoakError, legs.LegError, LookupError) as error:
+                wrong.append(f"{part}: {error}")
+            results["seconds"][part] = round(time.monotonic() - begin)
+    results["wrong"] = wrong
+    (BUILD / "soak.json").write_text(json.dumps(results, indent=1) + "\n")
+    print("", *table(results), sep="\n")
+    if wrong:
+        sys.exit("\n".join(["", f"{len(wrong)} went wrong:", *wrong]))
 
 
 if __name__ == "__main__":

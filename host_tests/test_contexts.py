@@ -10,10 +10,10 @@ import sys
 
 import micropython as simulated_micropython
 import pytest
+import sweeps
 from conftest import DEVICE
 from ringlane import NORMAL, Channel
 from ringlane_host.interrupts import InterruptError, sweep
-from test_interrupts import prepare, sweep_level
 
 # What needs threads that run in parallel, and what is one event loop's affair.
 THREADS_KEEP = [
@@ -103,30 +103,14 @@ def test_a_hard_handler_that_shares_the_sender_of_the_task_goes_wrong():
         sweep(of_one_sender(soft=False))
 
 
-@pytest.fixture(scope="module")
-def chip(pico):
-    prepare(pico)
-    pico.put_module(DEVICE / "claim_interrupts.py")
-    pico.reset()
-    return pico
-
-
-def meet(chip, shared, hard):
-    chip.exec(
-        "import claim_interrupts\n"
-        f"m = claim_interrupts.Claims('send', 'send', {shared!r}, hard={hard})"
-    )
-    return sweep_level(chip, "send", 0, 29)
+MEETING = "claim_interrupts.Claims('send', 'send', {!r}, hard={})"
+STEP = 29
 
 
 def test_a_soft_handler_asked_for_at_any_cycle_shares_the_sender_of_the_task(chip):
-    assert meet(chip, "bare", hard=False) > 500
+    assert sweeps.sweep(chip, MEETING.format("bare", False), "0", STEP).cycles > 500
 
 
 def test_a_hard_handler_at_any_cycle_needs_a_sender_of_its_own(chip):
-    emulated = pytest.importorskip(
-        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
-    )
-    assert meet(chip, "", hard=True) > 500
-    with pytest.raises(emulated.DeviceError, match="torn|lost|doubled"):
-        meet(chip, "bare", hard=True)
+    assert sweeps.sweep(chip, MEETING.format("", True), "0", STEP).cycles > 500
+    sweeps.is_caught(chip, MEETING.format("bare", True), "0", STEP, "torn|lost|doubled")

@@ -289,14 +289,6 @@ def test_the_driver_names_the_examples_and_a_missing_board():
     assert text.startswith("example: no board at '/dev/no-such-board': ")
 
 
-@pytest.fixture(scope="module")
-def chip(pico):
-    """The emulated RP2040 with the examples that need one core only."""
-    for name in ("board", "encoder", "blocks", "uart", "sensors", "console"):
-        pico.put_module(EXAMPLES / f"{name}.py")
-    return pico
-
-
 @pytest.mark.parametrize(
     ("name", "amount", "outcome"),
     [

@@ -1,13 +1,13 @@
 """Every pair of verbs that may meet on a channel, under every schedule up to a bound.
 
 The pairs, and what must be true of them, are in interleavings.py. `make soak` allows a switch more
-and fifty times as many random schedules, and prints what was explored.
+and fifty times as many random schedules, and lists what was explored in build/soak.json.
 """
 
 import interleavings
 import mutants
 import pytest
-from interleavings import MODES, PATTERNS, SOAK, STRANGERS, explored, scenario_of, table
+from interleavings import MODES, PATTERNS, STRANGERS, explore, scenario_of
 from ringlane_host.explorer import ExplorationError, cores, interrupts, random_cores, replay
 
 # What a pair must have been explored by, at the least: (schedules, points).
@@ -16,8 +16,8 @@ LEAST = {"interrupts": (4, 1), "cores": (8, 1), "late": (8, 0), "random": (6, 0)
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_what_may_meet_on_a_channel_does_no_harm(pattern, mode):
-    rows = [explored(pattern, pair, mode) for pair in PATTERNS[pattern][1]]
+def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode):
+    rows = [explore(pattern, pair, mode) for pair in PATTERNS[pattern][1]]
     assert rows
     schedules, points = LEAST[mode]
     for row in rows:
@@ -26,18 +26,7 @@ def test_what_may_meet_on_a_channel_does_no_harm(pattern, mode):
     two = [row for row in rows if row.pair.count("|") == 1 or mode == "interrupts"]
     if mode != "random":
         assert sum(row.points for row in two) >= 2 * len(two), rows
-
-
-def test_the_table_tells_what_was_explored():
-    rows = table()
-    assert {row.mode for row in rows} == {*MODES} and {row.pattern for row in rows} == {*PATTERNS}
-    assert len({row[:3] for row in rows}) == len(rows)
-    assert len(rows) == len(MODES) * sum(len(pairs) for _, pairs in PATTERNS.values())
-    if SOAK:
-        print()
-        for pattern, pair, mode, schedules, points in rows:
-            print(f"{pattern:34} {pair:48} {mode:10} {schedules:8} {points:6}")
-    print(sum(row.schedules for row in rows), "schedules")
+    visited(**{f"schedules of {row.pair}": row.schedules for row in rows})
 
 
 @pytest.mark.parametrize("pattern", STRANGERS)
@@ -69,9 +58,9 @@ FORBIDDEN = [
 def test_two_contexts_in_the_place_of_one_are_found_to_break_it(pattern, pair):
     state = {"k ask | k ask": "", "s read | s read": "aa"}.get(pair, "one")
     scenario = scenario_of(pattern, pair, state)
-    for explore in (interrupts, cores):
+    for meet in (interrupts, cores):
         with pytest.raises(ExplorationError) as caught:
-            explore(scenario)
+            meet(scenario)
         with pytest.raises(ExplorationError) as again:
             replay(scenario, caught.value.schedule)
         assert again.value.schedule == caught.value.schedule

@@ -25,5 +25,4 @@ def test_on_micropython_under_a_locked_heap(micropython):
 
 
 def test_on_an_emulated_rp2040_under_a_locked_heap(pico):
-    pico.put_module(SOURCE)
     assert pico.exec("import histogram; histogram.main()").splitlines() == ALL_OK

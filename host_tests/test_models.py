@@ -16,6 +16,7 @@ import hypothesis.strategies as st
 import models
 import pytest
 import ringlane
+from conftest import SOAK
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -27,7 +28,6 @@ from hypothesis.stateful import (
 from hypothesis.strategies._internal.featureflags import FeatureFlags
 from ringlane_host.simulated import SimulationError, memory
 
-SOAK = os.environ.get("RINGLANE_SOAK")
 NORMAL_RUN = settings(
     max_examples=45,
     stateful_step_count=60,
@@ -182,6 +182,8 @@ class Machine(RuleBasedStateMachine):
             self.saw("clock wrapped")
 
     def teardown(self):
+        self.seen["programs"] += 1
+        self.seen["calls"] += self.steps
         memory.misalign = 0
 
     def queued_stamps(self):
@@ -1352,7 +1354,7 @@ MACHINES = (
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_no_program_tells_a_channel_from_its_model(machine):
+def test_no_program_tells_a_channel_from_its_model(visited, machine):
     run = NORMAL_RUN
     if SOAK:
         run = LONG_RUN
@@ -1364,6 +1366,7 @@ def test_no_program_tells_a_channel_from_its_model(machine):
     run_state_machine_as_test(machine, settings=run)
     missed = [what for what in machine.wanted if not machine.seen[what]]
     assert not missed, f"no program came to this: {missed} {machine.seen}"
+    visited(programs=machine.seen["programs"], calls=machine.seen["calls"])
 
 
 @pytest.mark.parametrize("policy", POLICIES)

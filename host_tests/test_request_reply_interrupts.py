@@ -1,13 +1,14 @@
 """A hard interrupt at every cycle of a client's or a server's verb, on an emulated RP2040.
 
-The handler is the other side. `make soak` tries every cycle; `make test` every seventh, and of
-one meeting for each side.
+The handler is the other side. `make soak` tries every meeting, with one number of requests before
+at every cycle; `make test` one meeting for each side, at every seventh.
 """
 
-import mutants
 import pytest
-from conftest import DEVICE, PACKAGE
-from test_interrupts import SOAK, STEP, sweep_level
+from conftest import SOAK
+from sweeps import broken_pico, is_caught, sweep
+
+STEP = 7
 
 # (task's verb, what the handler does, requests before)
 MEETINGS = [
@@ -22,7 +23,7 @@ if SOAK:
         ("recv_response", "answer", "12"),
         ("cancel", "serve", "12"),
         ("cancel", "answer", "12"),
-        ("recv_request", "ask", "012"),
+        ("recv_request", "ask", "102"),
         ("recv_request", "cancel", "12"),
         ("recv_request", "reuse", "12"),
         ("send_response", "ask", "12"),
@@ -38,39 +39,18 @@ MEETING_OF = {
 }
 
 
-def prepare(pico):
-    for name in ("payload", "interrupts", "request_reply_interrupts"):
-        pico.put_module(DEVICE / f"{name}.py")
-    return pico
-
-
-def sweep(pico, task, handler, levels, step):
-    """Land the interrupt at every `step`th cycle, level by level; return how many were tried."""
-    pico.exec(f"import request_reply_interrupts as i\nm = i.Meeting({task!r}, {handler!r})")
-    return sum(sweep_level(pico, task, int(level), step) for level in levels)
-
-
-@pytest.fixture(scope="module")
-def chip(pico):
-    pico.reset()  # earlier tests have left their modules in memory
-    return prepare(pico)
-
-
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
-def test_the_other_side_at_any_cycle_does_no_harm(chip, task, handler, levels):
-    cycles = sweep(chip, task, handler, levels, STEP)
-    assert cycles > 500 * len(levels), "fewer cycles than any verb takes"
+def test_the_other_side_at_any_cycle_does_no_harm(chip, visited, task, handler, levels):
+    meeting = f"request_reply_interrupts.Meeting({task!r}, {handler!r})"
+    landed = sweep(chip, meeting, levels, STEP)
+    assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
+    visited(**landed._asdict())
 
 
 @pytest.mark.skipif(not SOAK, reason="a chip for each mutant takes minutes: make soak")
 @pytest.mark.parametrize("name", MEETING_OF)
 def test_a_mutant_is_caught(uf2, tmp_path, name):
-    emulated = pytest.importorskip(
-        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
-    )
-    # A chip of its own: what a broken engine leaves behind is nobody else's.
-    with emulated.EmulatedPico(uf2) as pico:
-        pico.put_package(mutants.make(name, PACKAGE, tmp_path))
-        prepare(pico)
-        with pytest.raises(emulated.DeviceError, match="torn|lost|wrongly|refused"):
-            sweep(pico, *MEETING_OF[name], 7)
+    task, handler, level = MEETING_OF[name]
+    with broken_pico(uf2, tmp_path, name) as pico:
+        meeting = f"request_reply_interrupts.Meeting({task!r}, {handler!r})"
+        is_caught(pico, meeting, level, STEP, "torn|lost|wrongly|refused")

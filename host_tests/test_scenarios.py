@@ -59,8 +59,6 @@ def on_rp2040(pico):
 
     def run(module):
         if module not in done:
-            for name in ("harness", module):
-                pico.put_module(DEVICE / f"{name}.py")
             pico.reset()  # the set before has left its modules in memory
             program = f"import harness, {module}\nharness.run({module})"
             done[module] = outcomes(pico.exec(program), module)

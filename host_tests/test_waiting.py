@@ -41,8 +41,6 @@ def on_micropython(micropython):
 
 @pytest.fixture(scope="module")
 def on_rp2040(pico):
-    for name in ("harness", "waiting_tasks"):
-        pico.put_module(DEVICE / f"{name}.py")
     pico.reset()
     return outcomes(pico.exec(f"import waiting_tasks\nwaiting_tasks.run({NAMES})"))
 
@@ -75,22 +73,14 @@ def test_on_an_emulated_rp2040(on_rp2040, name):
 # From hard interrupts
 
 MARKER, HANDLER = 2, 3  # as in device/interrupts.py
+IMPORT = "import waiting_interrupts as w\n"
 PATIENCE_S = 250  # a wake-up that is lost for good ends there
 BEFORE_THE_WAIT, BEFORE_THE_SLEEP = 1, 2  # the looks of device/waiting_interrupts.py
 
 
-@pytest.fixture(scope="module")
-def chip(pico):
-    for name in ("payload", "interrupts", "waiting_interrupts"):
-        pico.put_module(DEVICE / f"{name}.py")
-    pico.reset()
-    pico.exec("import waiting_interrupts")
-    return pico
-
-
 @pytest.mark.parametrize("tasks", [1, 2])
 def test_a_hard_timer_wakes_tasks_with_each_message(chip, tasks):
-    printed = chip.exec(f"waiting_interrupts.by_timer(250, 300, {tasks})", PATIENCE_S)
+    printed = chip.exec(IMPORT + f"w.by_timer(250, 300, {tasks})", PATIENCE_S)
     messages, waits = map(int, re.findall(r"\d+", printed))
     assert messages == 300
     assert waits >= 300 * tasks // 2, "the tasks were seldom asleep"
@@ -98,13 +88,17 @@ def test_a_hard_timer_wakes_tasks_with_each_message(chip, tasks):
 
 @pytest.mark.parametrize("tasks", [1, 2])
 def test_an_interrupt_while_a_task_goes_to_sleep_wakes_it(chip, tasks):
-    chip.exec(f"sweep = waiting_interrupts.Sweep({tasks})")
+    chip.exec(IMPORT + f"sweep = w.Sweep({tasks})")
     # From the first look on, until the task has been asleep for a while ...
     awake, asleep = land(chip, BEFORE_THE_WAIT, range(0, 150_000, 1501))
     assert awake > 5 and asleep > 5
     # ... and more closely between the last look and the sleep.
     awake, asleep = land(chip, BEFORE_THE_SLEEP, range(0, 4000, 41))
     assert asleep == 98 and not awake
+
+
+def test_a_wait_ends_when_its_time_is_up(chip):
+    chip.exec(IMPORT + "w.by_time(4, 20)", PATIENCE_S)
 
 
 def land(chip, look, cycles):

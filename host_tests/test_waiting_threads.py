@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from conftest import PACKAGE
+from conftest import PACKAGE, SOAK
 
 # Messages by how they are waited for: arecv has the 200,000, the others take the same path.
 RUNS = {
@@ -33,7 +33,6 @@ def test_no_wake_up_is_lost(micropython, how):
     print(printed)
 
 
-SOAK = os.environ.get("RINGLANE_SOAK")
 # A waiter that asks for a change since the wait began: a message that came while its task went
 # to sleep is no change, and nothing ever wakes the task.
 MUTANT = (

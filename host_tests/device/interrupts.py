@@ -63,8 +63,9 @@ class Meeting:
         self.task = task
         self.handler = handler
         self.words = "word" in task
+        self.sends = task[:4] == "send", handler[:4] == "send"
         # Two sending contexts have a lane each; a receiver meets the sender of the lane it reads.
-        own = ch.add_sender() if handler[:4] == task[:4] else ch
+        own = ch.add_sender() if self.sends[0] == self.sends[1] else ch
         self.verb = getattr(ch, task)
         self.sent = bytearray(SIZE)
         self.received = bytearray(SIZE)
@@ -111,6 +112,7 @@ class Meeting:
         }
         _pin.irq(handlers[handler], Pin.IRQ_RISING, hard=True)
 
+    @micropython.native
     def trial(self, level):
         """Call the task's verb on a lane of `level` messages; return whether it was hit."""
         ch, seen, words, task = self.channel, self.seen, self.words, self.task
@@ -142,24 +144,18 @@ class Meeting:
             if m:
                 self.task_array[0] = m[0]
         ran = seen[0] is not None
-
         # What was queued, in the order of the lane, and what the two received of it.
-        ends = [(task, outcome, mine, self.received, self.task_array)]
-        if ran:
-            ends.append((self.handler, seen[0], its, self.handler_received, self.handler_array))
+        sends = self.sends
         queued = 0
-        for verb, outcome, number, _, _ in ends:
-            if verb[:4] == "send":
-                if outcome:
-                    expected.append(number)
-                    queued += 1
-                else:
-                    assert level == CAPACITY, "dropped at %d queued" % level
-                    self.dropped += 1
-        for verb, outcome, _, buf, array_ in ends:
-            if verb[:4] == "recv":
-                for i in range(int(outcome)):
-                    self._check(expected, verb == "recv", buf, array_[i])
+        if sends[0]:
+            queued += self._add(outcome, mine, expected, level)
+        if ran and sends[1]:
+            queued += self._add(seen[0], its, expected, level)
+        if not sends[0]:
+            self._take(outcome, expected, task == "recv", self.received, self.task_array)
+        if ran and not sends[1]:
+            by_bytes = self.handler == "recv"
+            self._take(seen[0], expected, by_bytes, self.handler_received, self.handler_array)
         while True:
             m = ch.recv_word() if words else ch.recv(self.received)
             if not m:
@@ -172,6 +168,22 @@ class Meeting:
         assert not expected, "lost: %r" % expected
         return ran
 
+    @micropython.native
+    def _add(self, outcome, number, expected, level):
+        # Whether the message `number` was sent.
+        if outcome:
+            expected.append(number)
+            return 1
+        assert level == CAPACITY, "dropped at %d queued" % level
+        self.dropped += 1
+        return 0
+
+    @micropython.native
+    def _take(self, outcome, expected, by_bytes, buf, words):
+        for i in range(int(outcome)):
+            self._check(expected, by_bytes, buf, words[i])
+
+    @micropython.native
     def _check(self, expected, by_bytes, buf, word):
         assert expected, "doubled"
         number = expected.pop(0)

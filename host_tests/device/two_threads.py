@@ -27,7 +27,8 @@ class Sender:
     """Sends the messages first, first + step, ... below `end` in a thread of its own."""
 
     def __init__(self, channel_end, first, step, end, words):
-        self.full = 0  # how often a lane was full
+        self.full = 0  # how often it found a lane full
+        self.overtook = 0  # and how often in a row
         self.done = False
         self.stop = False
         send, send_word = channel_end.send, channel_end.send_word
@@ -38,6 +39,7 @@ class Sender:
         def run():
             micropython.heap_lock()
             number = first
+            waits = False
             while number < end and not self.stop:
                 priority = class_of(number)
                 if words:
@@ -48,8 +50,12 @@ class Sender:
                     sent = send(views[size], priority)
                 if sent:
                     number += step
+                    waits = False
                 else:
                     self.full += 1
+                    if not waits:
+                        self.overtook += 1
+                        waits = True
             micropython.heap_unlock()
             self.done = True
 
@@ -57,20 +63,24 @@ class Sender:
 
 
 def receive_all(channel, expected, end, step, words):
-    """Receive until nothing is missing; return (messages, how often the channel was empty)."""
+    """Receive until nothing is missing; return (messages, how often it overtook the senders)."""
     recv, recv_word = channel.recv, channel.recv_word
     buf = bytearray(_SLOT)
-    count = empty = 0
+    count = overtook = 0
+    waits = False
     idle_since = time.ticks_ms()
     micropython.heap_lock()
     try:
         while count < end:
             m = recv_word() if words else recv(buf)
             if m is None:
-                empty += 1
+                if not waits:
+                    overtook += 1
+                    waits = True
                 if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
                     break
                 continue
+            waits = False
             value, priority, _ = m
             lane = expected[value % step if words else 0]
             number = lane[priority]
@@ -91,11 +101,15 @@ def receive_all(channel, expected, end, step, words):
     if count < end:
         what = "lost" if m is None else "torn or out of order"
         raise AssertionError("%s: after %d messages, at %r" % (what, count, expected))
-    return count, empty
+    return count, overtook
 
 
 def main(messages, words=False, senders=1):
-    """Pass so many messages; print what was seen, or raise AssertionError."""
+    """Pass so many messages; raise AssertionError if one went wrong.
+
+    Prints how often the receiver overtook the senders, so that it found nothing, and the senders
+    the receiver, so that a lane was full; the tries one after the other count once.
+    """
     channel = PriorityChannel(_CAPACITY, slot_size=_SLOT, senders=senders)
     ends = [channel] + [channel.add_sender() for _ in range(senders - 1)]
     expected = []
@@ -119,4 +133,5 @@ def main(messages, words=False, senders=1):
     assert (channel.sent, channel.received, len(channel)) == (count, count, 0), channel
     assert channel.dropped == full and channel.refused == 0, channel
     assert 0 < channel.high_water <= _CAPACITY, channel
+    full = sum(thread.overtook for thread in threads)
     print("messages", count, "empty", empty, "full", full)

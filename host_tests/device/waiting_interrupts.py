@@ -5,8 +5,10 @@ own interrupt, gets its message late, and that is an error.
 """
 
 import asyncio
+import time
 
 import interrupts
+import ringlane.waiting  # noqa: F401  the first wait imports it, and messages come meanwhile
 from machine import Pin, Timer
 from ringlane import NORMAL, Channel
 
@@ -142,3 +144,17 @@ def by_timer(hz, count, tasks):
         timer.deinit()
     assert (ch.received, ch.dropped, len(ch)) == (count, 0, 0), ch
     print("messages", seen[0], "waits", waits[0])
+
+
+def by_time(rounds, timeout_ms):
+    """Let a task wait so often for nothing: it wakes when its time is up."""
+    ch = Channel(2, slot_size=4)
+
+    async def run():
+        for _ in range(rounds):
+            start = time.ticks_ms()
+            assert await ch.ready(timeout_ms) is False
+            took = time.ticks_diff(time.ticks_ms(), start)
+            assert timeout_ms <= took < timeout_ms + _LATE_US // 1000, "%d ms" % took
+
+    _alone(run())

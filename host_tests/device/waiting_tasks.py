@@ -435,6 +435,91 @@ async def arecv_over_time_keeps_the_message_that_it_has():
     assert ch.received == trials > 0 and not len(ch)
 
 
+def _just_after_nothing_is_found(ch, act):
+    # Let another context act once recv has found nothing, before the wait goes on.
+    take = ch.recv
+    acted = []
+
+    def recv(buf):
+        m = take(buf)
+        if m is None and not acted:
+            acted.append(True)
+            act()
+        return m
+
+    ch.recv = recv
+    return acted
+
+
+async def a_last_message_between_two_looks_is_not_lost():
+    buf = bytearray(_SLOT)
+    for verb in ("arecv", "recv_wait"):
+        ch = Channel(1, _SLOT)
+
+        def finish(ch=ch):
+            ch.send(b"last", NORMAL)
+            ch.close()
+
+        acted = _just_after_nothing_is_found(ch, finish)
+        m = await ch.arecv(buf) if verb == "arecv" else ch.recv_wait(buf)
+        assert acted and m and buf[: m[0]] == b"last", verb
+
+
+async def recv_wait_takes_what_comes_as_its_time_is_up():
+    ch = Channel(1, _SLOT)
+
+    def send():
+        ch.send(b"late", NORMAL)
+        _busy_ms(30)
+
+    acted = _just_after_nothing_is_found(ch, send)
+    buf = bytearray(_SLOT)
+    m = ch.recv_wait(buf, 20)
+    assert acted and m and buf[: m[0]] == b"late"
+
+
+class _Contested(Channel):
+    # Once it has a message that another context takes, after the wait for it is over.
+    looks = 0
+
+    def _poll(self):
+        self.looks += 1
+        return True if self.looks in (2, 3) else Channel._poll(self)
+
+
+async def arecv_waits_again_where_another_context_took_the_message():
+    ch = _Contested(1, _SLOT)
+    task = asyncio.create_task(_arecv(ch))
+    while ch.looks < 4:
+        await asyncio.sleep_ms(1)
+    assert await ch.ready(1) is False  # which has a waiter and a time limit of its own
+    await _settle()
+    assert not task.done()
+    ch.send(b"x", NORMAL)
+    assert await task == (b"x", NORMAL)
+
+
+async def a_task_that_finds_nothing_keeps_its_waiter_and_its_alarm():
+    ch = Channel(1, _SLOT)
+    first = asyncio.create_task(_arecv(ch))
+    await _settle()
+    second = asyncio.create_task(_arecv(ch, _PATIENCE_MS))
+    await _settle()
+    tasks = len(asyncio.all_tasks()) if not MICROPYTHON else 0
+    ch.send(b"x", NORMAL)
+    assert (await first)[0] == b"x"
+    await _settle()
+    assert not second.done()  # it was awake, too, and waits again
+    if not MICROPYTHON:
+        assert len(asyncio.all_tasks()) == tasks - 1
+    # Another wait has a time limit of its own.
+    assert await ch.ready(1) is False
+    await _settle()
+    assert not second.done()
+    ch.send(b"y", NORMAL)
+    assert (await second)[0] == b"y"
+
+
 async def wait_for_ms_round_ready_loses_nothing():
     # asyncio throws away the result of what its own time-out ends, so it is for waits that take
     # nothing.
@@ -554,6 +639,7 @@ async def asend_raises_at_once_even_where_there_is_no_room():
     ch.send(b"x", HIGH)
     for data, priority, kind, text in (
         (7, HIGH, TypeError, "int"),
+        ("text", HIGH, TypeError, "str"),
         (b"y", 5, ValueError, "5"),
         (b"y", -1, ValueError, "-1"),
         (b"y", LOW, ValueError, "class 3 has capacity 0"),
@@ -564,6 +650,46 @@ async def asend_raises_at_once_even_where_there_is_no_room():
         except kind as error:
             assert text in str(error), error
     assert len(ch) == 1 and not ch.dropped and not ch.refused
+
+
+async def asend_to_nobody_is_false_at_once():
+    ch = MulticastChannel(1, None, _SLOT, 1, 1)
+    assert not await ch.asend(b"x", NORMAL)
+    assert not ch.dropped
+
+
+class _Contended:
+    # A guard that another context takes first, once.
+    def __init__(self):
+        self.other = None
+
+    def enter(self):
+        other, self.other = self.other, None
+        if other:
+            other()
+
+    def leave(self, state):
+        pass
+
+
+async def asend_under_a_guard_waits_again_where_another_context_took_the_room():
+    guard = _Contended()
+    ch = Channel(1, _SLOT, guard=guard)
+    guard.other = lambda: ch.send(b"other", NORMAL)
+    task = asyncio.create_task(ch.asend(b"mine", NORMAL))
+    await _settle()
+    assert not task.done() and _recv(ch) == b"other"
+    assert await task is True and _recv(ch) == b"mine"
+
+
+async def asend_under_a_guard_ends_with_the_channel():
+    ch = Channel(1, _SLOT, guard=_Contended())
+    assert await ch.asend(b"x", NORMAL) is True
+    task = asyncio.create_task(ch.asend(b"y", NORMAL))
+    await _settle()
+    ch.close()
+    assert await task is False
+    assert ch.refused == 1 and _recv(ch) == b"x" and not len(ch)
 
 
 async def several_tasks_asend_each_message_once():
@@ -665,6 +791,16 @@ async def select_returns_a_closed_end_and_still_serves_the_other():
     await _settle()
     b.close()
     assert await task is b
+
+
+async def select_looks_again_where_another_context_took_the_message():
+    ch = _Contested(1, _SLOT)
+    task = asyncio.create_task(select(ch))
+    while ch.looks < 4:
+        await asyncio.sleep_ms(1)
+    assert not task.done()
+    ch.send(b"x", NORMAL)
+    assert await task is ch and _recv(ch) == b"x"
 
 
 async def select_gives_none_after_its_time_and_not_before():
@@ -873,6 +1009,27 @@ async def recv_wait_allocates_nothing_from_the_second_on():
         finally:
             micropython.heap_unlock()
         assert size == 5 and buf[:5] == b"again" and late is None and later is None, each.title
+
+
+class _Impatient(Channel):
+    # Sends itself a message at the look number 100 of a wait.
+    looks = 0
+
+    def _poll(self):
+        self.looks += 1
+        if self.looks == 100:
+            self.send(b"hello", NORMAL)
+        return Channel._poll(self)
+
+
+async def recv_wait_sleeps_between_its_looks():
+    buf = bytearray(_SLOT)
+    for timeout in (None, _PATIENCE_MS):
+        ch = _Impatient(1, _SLOT)
+        start = time.ticks_ms()
+        assert ch.recv_wait(buf, timeout)[0] == 5
+        # A millisecond each; without sleep it is much less. On a chip any interrupt ends a sleep.
+        assert time.ticks_diff(time.ticks_ms(), start) >= (50 if ROOMY else 0)
 
 
 # Memory

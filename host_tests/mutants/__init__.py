@@ -29,7 +29,6 @@ class Mutant(NamedTuple):
     where: str  # the function or class
     rule: str  # what is no longer so, in words
     edits: tuple  # of (what is there, what comes there)
-    leg: str | None  # of legs.py, the one to try first
 
     @property
     def name(self):
@@ -40,24 +39,14 @@ class Mutant(NamedTuple):
         return f"{self.module}.py"
 
 
-class By(NamedTuple):
-    """Edits that a leg other than the module's first ones is to find: By("models", [...])."""
-
-    leg: str
-    edits: tuple | list
-
-
 def read(module, tables):
     """Return {name: Mutant} of the table `tables` of one module."""
     found = {}
     for where, rules in tables.items():
         for rule, edits in rules.items():
-            leg = None
-            if isinstance(edits, By):
-                leg, edits = edits
             if isinstance(edits, tuple):
                 edits = [edits]
-            mutant = Mutant(module, where, rule, tuple(edits), leg)
+            mutant = Mutant(module, where, rule, tuple(edits))
             found[mutant.name] = mutant
     return found
 

@@ -5,8 +5,10 @@
 
 A leg is a part of the tests. It runs in a copy of the project, with the mutant in the place of the
 shipped source; before it counts as having caught anything, it must have passed without a mutant.
+CAUGHT_BY says which test caught a mutant the last time: that one is tried before all legs.
 """
 
+import json
 import os
 import re
 import shutil
@@ -21,30 +23,145 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
+from ringlane_host import virtual_board
+
 from . import ALL, apply
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("lib", "host_tests", "firmware", "boards", "pyproject.toml", "README.md", "Makefile")
+CAUGHT_BY = Path(__file__).parent / "caught_by.json"  # soak.py mutants --keep writes it
+LEG_LIMIT = 3600  # seconds
 
-# leg: (files, pytest's -k). In the order in which they are tried, the quick ones first.
+
+class LegError(Exception):
+    """A leg that cannot tell: it fails without a mutant, or runs no test."""
+
+
+def _run(command, folder, limit, **variables):
+    # (status, what it printed); the status is None if it did not end in `limit` seconds.
+    with tempfile.TemporaryFile("w+", errors="replace") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(os.environ, **variables),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its children end with it
+        )
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+        out.seek(0)
+        return status, out.read()
+
+
+class Scenarios:
+    """device/*_scenarios.py on real MicroPython, under a locked heap; without pytest it is quick.
+
+    A test is a set's name, or two with a dot between them: the set and the scenario that failed.
+    """
+
+    def run(self, folder, limit, tests=None):
+        """Run the sets; return the test that failed first, or None, and the slowest's seconds.
+
+        `limit` is in seconds, of one set.
+        """
+        device = folder / "host_tests" / "device"
+        sets = sorted(path.stem for path in device.glob("*_scenarios.py"))
+        if tests:
+            wanted = {test.split(".")[0] for test in tests}
+            sets = [each for each in sets if each in wanted]
+        if not sets:
+            raise LegError(f"leg 'scenarios' has no set {tests}")
+        slowest = 0
+        for each in sets:
+            begin = time.monotonic()
+            status, printed = _run(
+                [
+                    virtual_board.micropython(),
+                    "-c",
+                    f"import harness, {each}; harness.run({each})",
+                ],
+                folder,
+                limit,
+                MICROPYPATH=f"{folder / 'lib'}:{device}:.frozen",
+            )
+            slowest = max(slowest, time.monotonic() - begin)
+            failed = re.search(r"^(\w+) failed$", printed, re.MULTILINE)
+            if failed:
+                return f"{each}.{failed[1]}", slowest
+            if status != 0:  # it crashed, or did not end
+                return each, slowest
+            if not re.search(r"^\w+ ok$", printed, re.MULTILINE):
+                raise LegError(f"leg 'scenarios' ran no scenario of {each}:\n{printed}")
+        return None, slowest
+
+
+class Pytest:
+    """Files of host_tests, of which those tests are run that pytest's -k chooses."""
+
+    def __init__(self, files, only=""):
+        self.files = files
+        self.chosen = f"not mutant and ({only})" if only else "not mutant"
+
+    def run(self, folder, limit, tests=None):
+        """Run all, or these tests; return as Scenarios.run().
+
+        `limit` is in seconds, of one test.
+        """
+        host_tests = folder / "host_tests"
+        if tests:
+            chosen = [str(host_tests / test) for test in tests]
+        else:
+            paths = {path for file in self.files for path in host_tests.glob(file)}
+            chosen = ["-k", self.chosen, *sorted(map(str, paths))]
+        status, printed = _run(
+            [sys.executable, "-m", "pytest", "-x", "-v", "--tb=no", "--durations=1"]
+            + ["-o", f"faulthandler_timeout={limit}", "-o", "faulthandler_exit_on_timeout=true"]
+            + ["-p", "no:cacheprovider", "-p", "no:xdist", *chosen],
+            folder,
+            LEG_LIMIT,
+            PYTHONPATH=str(folder / "lib"),
+        )
+        slowest = re.search(r"^([\d.]+)s (?:call|setup|teardown) ", printed, re.MULTILINE)
+        slowest = float(slowest[1]) if slowest else 0
+        if status == 0 and re.search(r"\d+ passed", printed):
+            return None, slowest
+        # A test that does not end is the last one that began, and has no outcome.
+        began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
+        if status == 0 or not began:
+            raise LegError(f"status {status} of {chosen}:\n{printed}")
+        return re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]), slowest
+
+
+# In the order in which they are tried, the quick ones first.
 LEGS = {
-    "scenarios": (["test_scenarios.py"], "not rp2040"),
-    "units": (["test_latency.py", "test_stubs.py", "test_event_loop.py", "test_packaging.py"], ""),
-    "simulated": (["test_simulated*.py"], ""),
-    "tasks": (["test_waiting.py", "test_request_reply_tasks.py", "test_waiting_threads.py"], ""),
-    "interleavings": (["test_interleavings.py"], "no_harm"),
-    "models": (["test_models.py"], ""),
-    "threads": (
+    "scenarios": Scenarios(),
+    "cpython": Pytest(["test_scenarios.py", "test_latency.py"], "cpython"),
+    "models": Pytest(["test_models.py"]),
+    "units": Pytest(["test_stubs.py", "test_event_loop.py", "test_packaging.py"]),
+    "simulated": Pytest(["test_simulated*.py"]),
+    "tasks": Pytest(["test_waiting.py", "test_request_reply_tasks.py"]),
+    "interleavings": Pytest(["test_interleavings.py"], "no_harm"),
+    "threads": Pytest(
         [
             "test_threads.py",
             "test_fanout_threads.py",
             "test_guard_threads.py",
             "test_request_reply_threads.py",
-        ],
-        "",
+            "test_waiting_threads.py",
+        ]
     ),
-    "programs": (["test_contexts.py", "test_examples.py", "test_demo.py"], ""),
-    "rp2040": (
+    "programs": Pytest(["test_contexts.py", "test_examples.py", "test_demo.py"]),
+    "rp2040": Pytest(
         ["test_scenarios.py", "test_contexts.py", "test_*interrupts.py", "test_waiting.py"],
         "rp2040 or harm",
     ),
@@ -57,10 +174,6 @@ class Found(NamedTuple):
     name: str
     leg: str | None
     test: str | None
-
-
-class LegError(Exception):
-    """A leg that cannot tell: it fails without a mutant, or runs no test."""
 
 
 class Tree:
@@ -88,90 +201,65 @@ class Tree:
         # Its time and size may be those of the text before.
         shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
-    def run(self, leg, limit):
-        """Run the leg; return None if it passes, else the first test that failed, and why."""
-        files, only = LEGS[leg]
-        tests = self.folder / "host_tests"
-        paths = sorted({path for file in files for path in tests.glob(file)})
-        chosen = f"not mutant and ({only})" if only else "not mutant"
-        with tempfile.TemporaryFile("w+") as out:
-            pytest = subprocess.Popen(
-                [sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfEs", "-k", chosen]
-                + ["-p", "no:cacheprovider", *paths],
-                cwd=self.folder,
-                env=dict(os.environ, PYTHONPATH=str(self.folder / "lib")),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that its children end with it
-            )
-            try:
-                status = pytest.wait(limit)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                try:
-                    os.killpg(pytest.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-                pytest.wait()
-            out.seek(0)
-            printed = out.read()
-        if status is None:
-            return "did not end"
-        if status == 0:
-            if not re.search(r"\d+ passed", printed):
-                raise LegError(f"leg {leg!r} ran no test:\n{printed}")
-            return None
-        failed = re.search(r"^(?:FAILED|ERROR) \S*?(\w+\.py.*)$", printed, re.MULTILINE)
-        if not failed:
-            raise LegError(f"leg {leg!r} neither passed nor failed, status {status}:\n{printed}")
-        return failed[1].split(" - ")[0]
+    def run_on(self, mutant, leg, limit, tests=None):
+        """Run the leg on the mutant; return the test that failed, or None."""
+        mend = self.plant(mutant)
+        try:
+            return LEGS[leg].run(self.folder, limit, tests)[0]
+        finally:
+            mend()
 
 
 class Survey:
-    """Legs, each with the time that it took without a mutant."""
+    """Legs, each with what its slowest test took without a mutant."""
 
-    def __init__(self, legs):
+    def __init__(self, legs, caught_by):
         self.legs = legs
+        self.caught_by = {
+            name: (leg, test) for name, (leg, test) in caught_by.items() if leg in legs
+        }
         self._limits = {}
-        self._locks = {leg: threading.Lock() for leg in legs}
+        self._lock = threading.Lock()
 
-    def limit(self, leg, tree):
-        """Return the seconds that the leg may take; raise LegError unless it passes unbroken."""
-        with self._locks[leg]:
-            if leg not in self._limits:
-                begin = time.monotonic()
-                failed = tree.run(leg, 1200)
+    def _limit(self, leg, tree, tests=None):
+        # The seconds that a test may take with a mutant. Without one the leg must pass.
+        key = leg, bool(tests)
+        with self._lock:
+            if key not in self._limits:
+                failed, slowest = LEGS[leg].run(tree.folder, 300, tests)
                 if failed:
                     raise LegError(f"leg {leg!r} fails without a mutant: {failed}")
-                self._limits[leg] = 30 + 4 * (time.monotonic() - begin)
-            return self._limits[leg]
+                self._limits[key] = 5 + 5 * slowest
+            return self._limits[key]
 
     def try_on(self, mutant, tree):
         """Return the Found of the mutant."""
-        first = [mutant.leg] if mutant.leg in self.legs else []
-        order = first + [leg for leg in self.legs if leg not in first]
-        for leg in order:
-            limit = self.limit(leg, tree)
-            mend = tree.plant(mutant)
-            try:
-                test = tree.run(leg, limit)
-            finally:
-                mend()
-            if test:
-                return Found(mutant.name, leg, test)
+        if mutant.name in self.caught_by:
+            leg, test = self.caught_by[mutant.name]
+            known = sorted({test for by, test in self.caught_by.values() if by == leg})
+            failed = tree.run_on(mutant, leg, self._limit(leg, tree, known), [test])
+            if failed:
+                return Found(mutant.name, leg, failed)
+        for leg in self.legs:
+            failed = tree.run_on(mutant, leg, self._limit(leg, tree))
+            if failed:
+                return Found(mutant.name, leg, failed)
         return Found(mutant.name, None, None)
 
 
-def survey(names, legs=None, jobs=None):
-    """Yield the Found of each mutant, as they come. Raises LookupError if there are none."""
+def survey(names, legs=None, jobs=None, caught_by=None):
+    """Yield the Found of each mutant, as they come. Raises LookupError if there are none.
+
+    `legs` are tried in their order: all of LEGS if None. `caught_by` is {name: (leg, test)}, what
+    is tried before them.
+    """
     names = list(names)
     if not names:
         raise LookupError("no mutant of that name")
     if legs is None:
         legs = [leg for leg in LEGS if leg != "rp2040" or os.environ.get("RINGLANE_UF2")]
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(names))
-    survey = Survey(legs)
+    survey = Survey(legs, {name: by for name, by in (caught_by or {}).items() if name in names})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         trees = Queue()
         for job in range(jobs):
@@ -191,3 +279,26 @@ def survey(names, legs=None, jobs=None):
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def known():
+    """Return {name: (leg, test)} as CAUGHT_BY has it."""
+    if not CAUGHT_BY.exists():
+        return {}
+    return {
+        name: (leg, test)
+        for leg, tests in json.loads(CAUGHT_BY.read_text()).items()
+        for test, names in tests.items()
+        for name in names
+    }
+
+
+def keep(found):
+    """Write CAUGHT_BY: what `found` says, and of the mutants that it leaves out what was there."""
+    by = {name: at for name, at in known().items() if name in ALL}
+    by.update({each.name: (each.leg, each.test) for each in found if each.leg})
+    table = {}
+    for name in sorted(by):
+        leg, test = by[name]
+        table.setdefault(leg, {}).setdefault(test, []).append(name)
+    CAUGHT_BY.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")

