@@ -13,6 +13,7 @@ no longer applies, and make() says so. legs.py runs the tests on each, from `mak
 """
 
 import ast
+import functools
 import importlib
 import shutil
 from difflib import SequenceMatcher
@@ -51,8 +52,15 @@ def read(module, tables):
     return found
 
 
-def _span(tree, where):
-    # The lines, from 0, of the function or class whose qualified name ends in `where`.
+_tree = functools.cache(ast.parse)
+
+
+@functools.cache
+def _spans(source, where):
+    # The lines, from 0, of each function or class whose qualified name ends in `where`.
+    if not where:
+        return [(0, source.count("\n"))]
+    wanted = where.split(".")
     spans = []
 
     def visit(node, names):
@@ -60,11 +68,11 @@ def _span(tree, where):
             inner = names
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 inner = [*names, child.name]
-                if inner[-len(where) :] == where:
+                if inner[-len(wanted) :] == wanted:
                     spans.append((child.lineno - 1, child.end_lineno))
             visit(child, inner)
 
-    visit(tree, [])
+    visit(_tree(source), [])
     return spans
 
 
@@ -74,9 +82,7 @@ def apply(mutant, source):
     Raises LookupError, which names the mutant, when what it replaces is not there once.
     """
     lines = source.splitlines(keepends=True)
-    spans = _span(ast.parse(source), mutant.where.split("."))
-    if not mutant.where:
-        spans = [(0, len(lines))]
+    spans = _spans(source, mutant.where)
     if len(spans) != 1:
         raise LookupError(
             f"mutant {mutant.name!r} no longer applies: {len(spans)} of {mutant.where!r} in "

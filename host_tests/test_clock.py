@@ -1,0 +1,91 @@
+"""The clocks of chips that are not here: the registers they read and set, by the datasheets."""
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import ringlane
+from ringlane import clock
+from ringlane_host.simulated import memory
+
+SYSTICK = 0xE000E010  # control, reload, current value: ARMv6-M and ARMv8-M
+DEMCR = 0xE000EDFC
+DWT = 0xE0001000  # control, cycle count
+RP2040 = "Raspberry Pi Pico with RP2040"
+RP2350 = "Raspberry Pi Pico2 with RP2350"
+RISCV = "Raspberry Pi Pico2 with RP2350-RISCV"
+ESP32 = "Generic ESP32 module with ESP32"
+
+
+@pytest.fixture
+def board(monkeypatch):
+    """A function that lets clock.py run on a chip of that description."""
+
+    def be(machine):
+        platform = "rp2" if machine.startswith("Raspberry") else "esp32"
+        monkeypatch.setattr(
+            clock,
+            "sys",
+            SimpleNamespace(platform=platform, implementation=SimpleNamespace(_machine=machine)),
+        )
+        monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(freq=lambda: 150_000_000))
+        monkeypatch.setattr(clock, "_default", None)
+
+    return be
+
+
+def word(registers, offset=0):
+    return int.from_bytes(registers[offset : offset + 4], "little")
+
+
+@pytest.mark.parametrize("machine, register", [(RP2040, 0x40054028), (RP2350, 0x400B0028)])
+def test_an_rp2_reads_its_timer(board, machine, register):
+    board(machine)
+    default = clock.default()
+    assert (default.name, default.hz, default.register) == ("timer", 1_000_000, register)
+    assert clock.default() is default
+
+
+def test_an_esp32_calls_ticks_us(board):
+    board(ESP32)
+    default = clock.default()
+    assert (default.name, default.register, default.ticks) == ("ticks_us", 0, time.ticks_us)
+
+
+def test_an_rp2040_counts_cycles_down_by_systick(board):
+    registers = memory.device(SYSTICK, 12)
+    registers[8:] = b"\x05\0\0\0"  # what was counted before
+    board(RP2040)
+    cycles = ringlane.cycles()
+    assert (word(registers, 0), word(registers, 4), word(registers, 8)) == (5, 0xFFFFFF, 0)
+    assert (cycles.hz, cycles.period, cycles.register) == (150_000_000, 1 << 24, 0)
+    registers[8:] = (0xFFFFFF - 1000).to_bytes(4, "little")
+    assert cycles.ticks() == 1000
+
+
+def test_an_rp2350_counts_cycles_by_its_dwt(board):
+    trace = memory.device(DEMCR, 4)
+    dwt = memory.device(DWT, 8)
+    trace[:] = b"\x10\0\0\0"  # of another's: they stay
+    dwt[:4] = b"\0\0\x40\0"
+    board(RP2350)
+    cycles = ringlane.cycles()
+    assert word(trace) == 1 << 24 | 0x10 and word(dwt) == 0x400001
+    assert (cycles.hz, cycles.period, cycles.register) == (150_000_000, 1 << 30, DWT + 4)
+    dwt[4:] = (0xC0000005).to_bytes(4, "little")
+    assert cycles.ticks() == 5  # of 32 bits the low 30
+
+
+def test_an_esp32_counts_cycles_by_ticks_cpu(board, monkeypatch):
+    ticks_cpu = len  # another than ticks_us
+    monkeypatch.setattr(time, "ticks_cpu", ticks_cpu, raising=False)
+    board(ESP32)
+    cycles = ringlane.cycles()
+    assert (cycles.hz, cycles.ticks) == (150_000_000, ticks_cpu)
+
+
+def test_a_risc_v_core_has_no_counter_that_is_known(board):
+    board(RISCV)
+    with pytest.raises(ValueError, match="no cycle counter known on rp2"):
+        ringlane.cycles()
