@@ -29,6 +29,15 @@ def _make(kind, capacity, slot_size=32, max_receivers=3, senders=1, name=None, c
     return kind(capacity, rule, slot_size, max_receivers, senders, name, clock)
 
 
+def _as_bytes(words):
+    """The memory of an array as a bytearray of as many bytes as it has items; None on CPython."""
+    if not MICROPYTHON:
+        return None
+    import uctypes
+
+    return uctypes.bytearray_at(uctypes.addressof(words), len(words))
+
+
 def _one_each(send, receivers, data, priority):
     """Send so that each of these receivers, all that are open, gets `data` once."""
     left = len(receivers)
@@ -650,3 +659,38 @@ def each_receiver_has_its_own_statistics():
             Locked(ends[i]).recv_word()
             assert ends[i].stats()[:2] == (1, 10 + i), ends[i].stats()
         raises(ValueError, "was made without stats=True", _make(kind, 1).add_receiver().stats)
+
+
+def a_new_receiver_takes_nothing_for_known():
+    for kind in _KINDS:
+        ch = _make(kind, 2, 8, 1)
+        halves, words = array("H", [1, 2, 3]), array("i", [0])
+        bytes_of_halves, bytes_of_words = _as_bytes(halves), _as_bytes(words)
+        buf = bytearray(8) if bytes_of_halves is None else bytes_of_halves
+        first = ch.add_receiver()
+        assert ch.send_word(5, NORMAL) and first.recv_words(words) == 1
+        assert ch.send(b"abc", NORMAL) and first.recv(buf)[0] == 3
+        first.close()
+        second = ch.add_receiver()
+        if MICROPYTHON:
+            # The same memory and length as other kinds.
+            raises(TypeError, "message items must be", second.recv, halves)
+            raises(TypeError, "array of 'i' or 'I'", second.recv_words, bytes_of_words)
+        assert ch.send(b"xyz", NORMAL)
+        assert list(second.recv(buf))[:2] == [3, NORMAL] and bytes(buf[:3]) == b"xyz"
+
+
+def free_is_of_the_lanes_as_they_are_after_receivers_have_changed():
+    for kind in _KINDS:
+        ch = _make(kind, 4, 8, 1)
+        assert ch.slot_size == 8
+        for _ in range(3):
+            end = ch.add_receiver()
+            ch.send_word(1, NORMAL)
+            assert ch.free() == ch.free(NORMAL) == 3 and not ch.is_full()
+            end.close()
+    ch = MulticastChannel(4, 2, max_receivers=3)
+    assert ch.slot_size == 32 == AnycastChannel(4, ROUND_ROBIN).slot_size
+    assert ch.free() == 4  # nobody would miss a message
+    ch.add_receiver()
+    assert ch.free() == 2

@@ -26,15 +26,17 @@ class _Recorder:
         self.entered = 0
         self.held = 0
         self.wrong = 0
+        self.state = 7  # another each time
 
     def enter(self):
         self.entered += 1
         self.held += 1
-        return self.entered
+        self.state += 1
+        return self.state
 
     def leave(self, state):
         self.held -= 1
-        if state != self.entered or self.held:
+        if state != self.state or self.held:
             self.wrong += 1
 
     def took(self, times):
@@ -100,6 +102,8 @@ def what_raises_never_takes_the_guard():
     plain, ch, guard, _ = _guarded(PriorityChannel, (1, 0, 1, 1, 1))
     raises(ValueError, "class 1 has capacity 0", ch.send, b"x", HIGH)
     raises(ValueError, "class 1 has capacity 0", ch.send_word, 1, HIGH)
+    raises(ValueError, "class 1 has capacity 0", ch.send_at, b"x", HIGH, 5)
+    raises(ValueError, "class 1 has capacity 0", ch.send_word_at, 1, HIGH, 5)
     assert guard.took(0)
 
 
@@ -182,6 +186,14 @@ def a_wrong_receive_buffer_never_takes_the_guard():
         assert recv_guard.took(0) and constant == b"constant"
         buf = bytearray(8)
         assert len(plain) == 1 and other.recv(buf)[0] == 4 and buf[:4] == b"kept"
+        # As wrong after a right one.
+        words = array("i", [0])
+        assert other.recv_words(words) == 0
+        plain.send(b"kept", NORMAL)
+        for buf in (constant, None):
+            raises(TypeError, "", other.recv, buf)
+        raises(TypeError, "", other.recv_words, bytearray(4))
+        assert len(plain) == 1
 
 
 def a_message_that_is_no_word_gives_the_guard_back_and_stays():
@@ -233,6 +245,12 @@ def several_receivers_share_what_comes_and_keep_their_results():
         assert results[0] is not results[1] and results[1] is not results[2]
         assert [end.recv_word() for end in ends] == [None] * 3
         assert plain.received == 6 == plain.sent
+        for number in range(3):
+            plain.send_word(number, 4 - number)
+        words = [end.recv_word() for end in ends]
+        expected = [2, 1, 0] if kind is PriorityChannel else [0, 1, 2]
+        assert [tuple(m) for m in words] == [(number, 4 - number, 0) for number in expected]
+        assert words[0] is not words[1] and words[1] is not words[2]
 
 
 def a_receiver_of_the_channel_waits_and_closes_with_it():

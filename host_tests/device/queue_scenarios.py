@@ -269,6 +269,13 @@ def a_channel_is_first_in_first_out_whatever_the_class():
     assert tuple(ch.recv_word()[1] for _ in range(5)) == order
 
 
+def the_classes_have_their_names_and_numbers():
+    names = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
+    for number in range(5):
+        assert getattr(ringlane, names[number]) == number
+        assert getattr(ringlane.PriorityClass, names[number]) == number
+
+
 def a_class_of_capacity_0_is_an_error_that_names_it():
     plain = PriorityChannel((0, 4, 0, 0, 1))
     ch = Locked(plain)
@@ -316,6 +323,18 @@ def several_senders_are_merged_oldest_first():
                 assert ch.recv_words(words) == 3 and list(words) == [1, 2, 3]
 
 
+def a_message_up_to_half_a_period_older_comes_first():
+    ticks = Ticks(1 << 16)
+    ch = Channel(2, senders=2, clock=ticks.clock)
+    second = ch.add_sender()
+    for start in (0, 0x5000, 0xE000):  # the last one's is across the wrap
+        ticks.now = start
+        second.send_word(1, LOW)
+        ticks.now = (start + 0x7000) & 0xFFFF
+        ch.send_word(2, LOW)
+        assert ch.recv_word()[0] == 1 and ch.recv_word()[0] == 2, start
+
+
 def an_urgent_class_of_a_late_sender_comes_before_an_old_message():
     ticks = Ticks()
     plain = PriorityChannel(2, senders=2, clock=ticks.clock)
@@ -337,6 +356,40 @@ def each_sender_counts_its_own():
     assert second.free(LOW) == 0 and second.is_full(LOW) and second.free(HIGH) == 1
     assert second.free() == 4 and not second.is_full()
     assert "sender 1 of PriorityChannel" in str(second)
+    # What the second alone was refused, and the most that its lanes have held.
+    plain = PriorityChannel(3, slot_size=4, senders=2)
+    first, second = plain._senders[0], plain.add_sender()
+    assert not second.send(b"12345", LOW) and not second.send(b"12345", HIGH)
+    for _ in range(3):
+        second.send_word(1, HIGH)
+    first.send_word(1, HIGH)
+    assert (first.refused, first.high_water, first.dropped) == (0, 1, 0)
+    assert (second.refused, second.high_water, second.dropped) == (2, 3, 0)
+    assert (plain.refused, plain.high_water) == (2, 3)
+    assert first.free(HIGH) == 2 and second.free(HIGH) == 0 and plain.free(HIGH) == 2
+
+
+def counters_are_of_a_class_or_of_all():
+    ch = PriorityChannel((3, 1, 2, 0, 1), slot_size=4, senders=2)
+    second = ch.add_sender()
+    for _ in range(2):
+        ch.send_word(1, HIGH)  # the second one is dropped
+    for _ in range(2):
+        second.send_word(2, REALTIME)
+    second.send(b"12345", NORMAL)
+    second.send_word(3, NORMAL)
+    assert ch.recv_word()[0] == 2
+    assert ch.counters(REALTIME) == (1, 2, 1, 0, 0, 2)
+    assert ch.counters(HIGH) == (1, 1, 0, 1, 0, 1)
+    assert ch.counters(NORMAL) == (1, 1, 0, 0, 1, 1)
+    assert ch.counters(BULK) == (0, 0, 0, 0, 0, 0)
+    assert ch.counters() == ch.counters(None) == (3, 4, 1, 1, 1, 2)
+    for priority in (-1, 5):
+        raises(ValueError, "class must be 0 to 4, not %d" % priority, ch.counters, priority)
+    plain = Channel(2)
+    raises(ValueError, "Channel does not count by class", plain.counters, HIGH)
+    plain.send_word(1, HIGH)
+    assert plain.counters() == (1, 1, 0, 0, 0, 1)
 
 
 # Time
@@ -582,7 +635,26 @@ def check_says_the_whole_sentence():
     raises(
         ValueError, "message of 9 bytes is larger than a slot of 8", plain.check, b"123456789", 1
     )
+    raises(TypeError, "class must be an int, not True", plain.check, b"1", True)
+    raises(TypeError, "class must be an int, not 1.0", plain.check, b"1", 1.0)
+    raises(TypeError, "message must be bytes-like, not NoneType", plain.check, None, LOW)
     assert plain.refused == 0 and len(plain) == 0
+
+
+class _HalfAGuard:
+    def leave(self, state):
+        pass
+
+
+def a_channel_keeps_what_it_was_made_of():
+    capacities = (3, 1, 2, 0, 1)
+    ch = PriorityChannel(capacities, slot_size=6, senders=2)
+    assert ch.capacity is capacities and (ch.slot_size, ch.senders, ch.name) == (6, 2, None)
+    assert PriorityChannel([3, 1, 2, 0, 1], slot_size=6).counters(HIGH) == (0,) * 6
+    assert Channel(7, name="seven").capacity == 7
+    assert Channel(1, views=True).view is None
+    raises(TypeError, "guard must have enter and leave, not ", Channel, 1, 8, 1, None, None, 5)
+    raises(TypeError, "enter and leave, not ", Channel, 1, 8, 1, None, None, None, _HalfAGuard())
 
 
 def constructors_name_the_bad_value():
@@ -648,6 +720,7 @@ def memory_is_what_the_block_takes():
 
 
 def too_much_memory_says_what_was_asked_and_what_is_free():
+    raises(MemoryError, "needs 21", PriorityChannel, 65535, 65535)
     if not MICROPYTHON:
         return  # CPython has as much as the host
     raises(MemoryError, "needs %d bytes, " % Channel.memory(60000, 60000), Channel, 60000, 60000)

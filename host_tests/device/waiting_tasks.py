@@ -583,6 +583,14 @@ async def asend_waits_for_room_and_queues_once():
             assert (ch.sent, ch.dropped, ch.refused) == (2, 0, 0)
 
 
+async def asend_of_a_channel_is_its_first_senders():
+    ch = Channel(1, slot_size=_SLOT, senders=2)
+    ch.add_sender()
+    assert await ch.asend(b"x", NORMAL) is True
+    assert await ch.asend(b"y", NORMAL, 3) is False  # the second sender has room
+    assert len(ch) == 1 and ch._senders[0].high_water == 1
+
+
 async def asend_waits_for_its_own_class_only():
     ch = PriorityChannel(1, slot_size=_SLOT)
     assert ch.send(b"high", HIGH)

@@ -147,7 +147,16 @@ LEGS = {
     "scenarios": Scenarios(),
     "cpython": Pytest(["test_scenarios.py", "test_latency.py"], "cpython"),
     "models": Pytest(["test_models.py"]),
-    "units": Pytest(["test_clock.py", "test_stubs.py", "test_event_loop.py", "test_packaging.py"]),
+    "units": Pytest(
+        [
+            "test_clock.py",
+            "test_lanes.py",
+            "test_report.py",
+            "test_stubs.py",
+            "test_event_loop.py",
+            "test_packaging.py",
+        ]
+    ),
     "simulated": Pytest(["test_simulated*.py"]),
     "tasks": Pytest(["test_waiting.py", "test_request_reply_tasks.py"]),
     "interleavings": Pytest(["test_interleavings.py"], "no_harm"),

@@ -1,0 +1,85 @@
+"""What only the host can see of lanes.py: what it keeps alive, and the other core woken."""
+
+import gc
+import importlib.util
+import sys
+from array import array
+from types import SimpleNamespace
+
+import pytest
+import ringlane
+from conftest import PACKAGE
+from ringlane import NORMAL, Channel, lanes
+
+
+class Guard:
+    """One that excludes nobody."""
+
+    def enter(self):
+        return 0
+
+    def leave(self, state):
+        pass
+
+
+CALLS = {
+    "send": lambda ch, buf: ch.send(buf, NORMAL),
+    "recv": lambda ch, buf: ch.recv(buf),
+    "recv_words": lambda ch, buf: ch.recv_words(buf),
+}
+
+
+def keepers(buffers, number):
+    """Return the lists, beside `buffers`, that hold that one of them."""
+    found = gc.get_referrers(buffers[number])
+    return [each for each in found if type(each) is list and each is not buffers]
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("verb", CALLS)
+def test_what_a_verb_takes_for_checked_is_kept_until_another_comes(verb, guarded):
+    # Else another object could come to lie at its address, and would not be checked.
+    guard = Guard() if guarded else None
+    ch = Channel(4, slot_size=4, guard=guard, recv_guard=guard)
+    kept = []
+    for number in range(3):
+        ch.send_word(number, NORMAL)
+        kept.append(array("i", [0]) if verb == "recv_words" else bytearray(4))
+        CALLS[verb](ch, kept[-1])
+        if verb == "recv_words":
+            ch.recv(bytearray(4))  # is kept beside it
+        assert keepers(kept, number)
+    assert not keepers(kept, 0) and not keepers(kept, 1)
+
+
+@pytest.fixture
+def rp2_lanes(monkeypatch):
+    """lanes.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
+    masked = []
+    machine = SimpleNamespace(
+        disable_irq=lambda: len(masked), enable_irq=lambda state: masked.append(state)
+    )
+    monkeypatch.setitem(sys.modules, "machine", machine)
+    monkeypatch.setattr(sys, "platform", "rp2")
+    spec = importlib.util.spec_from_file_location("ringlane.lanes_of_rp2", PACKAGE / "lanes.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module, masked
+
+
+def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_lanes):
+    module, masked = rp2_lanes
+    module._send_event()
+    module._send_event()
+    assert masked == [0, 1]
+
+
+@pytest.mark.parametrize("pattern", ["Channel", "MulticastChannel", "RequestReplyChannel"])
+def test_notify_and_close_wake_the_other_core(monkeypatch, pattern):
+    woken = []
+    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(True))
+    ch = getattr(ringlane, pattern)(2)
+    ch.notify()
+    assert len(woken) == 1
+    ch.close()
+    assert len(woken) == 2
