@@ -10,6 +10,7 @@ import pytest
 import ringlane
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes
+from ringlane.request_reply import FAILED
 
 
 class Guard:
@@ -52,6 +53,18 @@ def test_what_a_verb_takes_for_checked_is_kept_until_another_comes(verb, guarded
     assert not keepers(kept, 0) and not keepers(kept, 1)
 
 
+def test_what_a_server_or_a_client_takes_for_checked_is_kept():
+    ch = ringlane.RequestReplyChannel(1, 8)
+    kept = []
+    for number in range(2):
+        id = ch.send_request(b"x")
+        ch.recv_request(bytearray(8))
+        kept += [bytearray(8), bytearray(8)]
+        assert ch.send_response(id, kept[-2]) and ch.recv_response(id, kept[-1])
+        assert keepers(kept, 2 * number) and keepers(kept, 2 * number + 1)
+    assert not keepers(kept, 0) and not keepers(kept, 1)
+
+
 @pytest.fixture
 def rp2_lanes(monkeypatch):
     """lanes.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
@@ -72,6 +85,23 @@ def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_lanes):
     module._send_event()
     module._send_event()
     assert masked == [0, 1]
+
+
+def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
+    woken = []
+    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(True))
+    ch = ringlane.RequestReplyChannel(1, 8)
+    with pytest.raises(OSError):
+        ch.call_wait(b"x", bytearray(8), 0)
+    assert len(woken) == 1  # with the request
+    ch.recv_request(bytearray(8))
+    for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED)):
+        del woken[:]
+        id = ch.send_request(b"x")
+        requests = [ch.recv_request(bytearray(8)), None]
+        monkeypatch.setattr(ch, "recv_wait", lambda buf, left=requests: left.pop(0), raising=False)
+        ch.serve_wait(lambda request, reply=reply: reply)
+        assert len(woken) == 1 and ch.recv_response(id, bytearray(8))[1] == status
 
 
 @pytest.mark.parametrize("pattern", ["Channel", "MulticastChannel", "RequestReplyChannel"])

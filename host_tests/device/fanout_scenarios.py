@@ -694,3 +694,41 @@ def free_is_of_the_lanes_as_they_are_after_receivers_have_changed():
     assert ch.free() == 4  # nobody would miss a message
     ch.add_receiver()
     assert ch.free() == 2
+
+
+def a_place_whose_receiver_has_closed_misses_nothing():
+    ch = MulticastChannel(2, None, 8, 2, 1)
+    gone, end = ch.add_receiver(), ch.add_receiver()
+    assert "receiver 0 of MulticastChannel" in str(gone) and "None" not in str(gone)
+    assert ch.send_word(1, NORMAL) == 2 == ch.send_word(2, NORMAL)
+    gone.close()
+    assert end.clear() == 2
+    assert ch.send_word(3, NORMAL) == 1 == ch.send(b"x", NORMAL)
+    assert (ch.dropped, ch.unread) == (0, 2)
+    # What was queued for it is not its successor's.
+    again = ch.add_receiver()
+    assert len(again) == 0 and (ch.dropped, ch.unread) == (0, 2)
+
+
+def a_word_that_is_none_leaves_no_stamp_behind():
+    for kind in _KINDS:
+        ticks = Ticks()
+        ch = _make(kind, 2, 8, 1, clock=ticks.clock)
+        end = ch.add_receiver()
+        ticks.now = 70
+        raises(TypeError, "str", ch.send_word_at, "text", NORMAL, 5)
+        ch.send_word(1, NORMAL)
+        assert end.recv_word()[2] == 0
+
+
+def another_kind_at_the_address_of_a_known_message_is_looked_at():
+    if not MICROPYTHON:
+        return
+    import uctypes
+
+    for kind in _KINDS:
+        ch = _make(kind, 4, 8, 1)
+        ch.add_receiver()
+        halves = array("H", [1, 2, 3])
+        assert ch.send(uctypes.bytearray_at(uctypes.addressof(halves), 6), NORMAL)
+        raises(TypeError, "message items must be", ch.send, halves, NORMAL)

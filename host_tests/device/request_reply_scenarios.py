@@ -262,7 +262,8 @@ def generations_start_anew_after_two_million_and_stay_above_zero():
     assert max(ids) >> 8 >= 0x1FFEFF and min(ids) >> 8 < 0x1000, "no wrap"
     _next_generation(plain, 0, 0x1FFFFF)
     last = ch.send_request(b"x")
-    assert 0 < last < 1 << 29 and _served(ch, b"1") == last and ch.recv_response(last, buf)
+    assert last >> 8 == 0x1FF  # its eight bits go on counting, too
+    assert _served(ch, b"1") == last and ch.recv_response(last, buf)
 
 
 def a_generation_comes_again_without_the_reply_it_once_had():
@@ -274,6 +275,7 @@ def a_generation_comes_again_without_the_reply_it_once_had():
         assert _served(ch, b"old") == id and ch.recv_response(id, buf)
         _next_generation(plain, 0, generation)  # all the requests since were cancelled
         new = ch.send_request(b"new")
+        assert new >> 8 & 0xFF == id >> 8 & 0xFF and new != id, generation
         assert ch.recv_response(new, buf) is None, generation
         assert ch.recv_request(buf)[1] == new and ch.send_response(id, b"") is False
         assert ch.send_response(new, b"new") is True
@@ -661,6 +663,40 @@ def an_id_that_is_not_outstanding_names_itself():
         raises(TypeError, type(id).__name__, ch.cancel, id)
     assert plain.late == 0 and plain.pending == 1
     assert ch.send_response(kept, b"good") is True and ch.recv_response(kept, buf)[0] == 4
+
+
+def an_id_of_a_free_entry_or_beyond_the_table_is_of_no_request():
+    for capacity in (1, 2, 3):
+        plain, ch = _pair(capacity, 4)
+        buf = bytearray(4)
+        freed = ch.send_request(b"x")
+        ch.cancel(freed)
+        wrong = [freed | 1 << 29]
+        for index in (capacity, capacity + 1, 255):
+            wrong += [1 << 8 | index, 5 << 8 | index]
+        for id in wrong:
+            raises(ValueError, "request %d is not outstanding" % id, ch.recv_response, id, buf)
+            assert ch.cancel(id) is False and ch.send_response(id, b"x") is False
+        assert plain.late == len(wrong) and plain.pending == 0 and plain.free() == capacity - 1
+
+
+def what_lies_where_a_right_buffer_lay_is_looked_at():
+    # The same memory as another kind: of another length, and so not taken for known.
+    if not MICROPYTHON:
+        return
+    import uctypes
+
+    plain, ch = _pair(2, 8)
+    halves = array("H", [1, 2, 3])
+    right = uctypes.bytearray_at(uctypes.addressof(halves), 6)
+    first, second = ch.send_request(b"x"), ch.send_request(b"y")
+    for _ in range(2):
+        ch.recv_request(bytearray(8))
+    assert ch.send_response(first, right) is True
+    raises(TypeError, "message items must be", ch.send_response, second, halves)
+    assert ch.recv_response(first, right)[0] == 6
+    raises(TypeError, "message items must be", ch.recv_response, second, halves)
+    assert plain.pending == 1 and plain.late == 0
 
 
 def constructors_name_the_bad_value():

@@ -43,9 +43,11 @@ async def a_call_is_answered():
     for text in (b"", b"a", b"sixteen bytes ok"):
         size, status, latency = await ch.call(text, buf, FOREVER_MS)
         assert bytes(buf[:size]) == text.upper() and status == 0 and latency >= 0
-    size, status, _ = await ch.call(b"no limit", buf)
-    assert bytes(buf[:size]) == b"NO LIMIT"
-    assert is_idle(ch) and ch.answered == 4 and ch.stats().count == 4
+    result = await ch.call(b"no limit", buf)
+    assert bytes(buf[: result[0]]) == b"NO LIMIT"
+    await ch.call(b"next", buf)
+    assert result[:2] == (8, 0)  # a call's result is its own
+    assert is_idle(ch) and ch.answered == 5 and ch.stats().count == 5
     ch.close()
     await server  # ends
 
@@ -272,6 +274,45 @@ async def closing_ends_calls_and_the_server():
     assert ch.answered == 0 and len(ch) == 0
 
 
+async def a_reply_that_came_before_close_is_taken():
+    ch = RequestReplyChannel(1, 8)
+    buf = bytearray(8)
+    task = asyncio.create_task(ch.call(b"?", buf, FOREVER_MS))
+    while not len(ch):
+        await asyncio.sleep_ms(1)
+    _, id, _ = ch.recv_request(bytearray(8))
+    ch.send_response(id, b"answer")
+    ch.close()
+    size, _, _ = await task
+    assert buf[:size] == b"answer" and is_idle(ch)
+
+
+async def a_request_cancelled_by_another_ends_its_call():
+    ch = RequestReplyChannel(1, 8)
+    task = asyncio.create_task(ch.call(b"?", bytearray(8), FOREVER_MS))
+    while not len(ch):
+        await asyncio.sleep_ms(1)
+    _, id, _ = ch.recv_request(bytearray(8))
+    assert ch.cancel(id) is True
+    try:
+        await task
+    except ValueError as error:
+        assert "request %d is not outstanding" % id in str(error), error
+    else:
+        raise AssertionError("no error")
+
+
+async def a_call_leaves_no_task_behind():
+    ch = RequestReplyChannel(1, 8)
+    server = asyncio.create_task(ch.serve(upper))
+    await ch.call(b"x", bytearray(8), FOREVER_MS)
+    await asyncio.sleep_ms(1)
+    if sys.implementation.name != "micropython":
+        assert len(asyncio.all_tasks()) == 2  # this one, and the server
+    ch.close()
+    await server
+
+
 async def a_server_answers_what_is_queued_when_the_channel_closes():
     ch = RequestReplyChannel(3, 8)
     ids = [ch.send_request(b"%d" % number) for number in range(3)]
@@ -334,7 +375,7 @@ async def call_wait_and_serve_wait_do_the_same_without_asyncio():
     def handler(request):
         seen.append(bytes(request))
         if request[0] == ord("!"):
-            raise ValueError("told to")
+            raise KeyError("told to")
         return (5, request)
 
     ids = [ch.send_request(b"one"), ch.send_request(b"!")]
@@ -353,6 +394,36 @@ async def call_wait_and_serve_wait_do_the_same_without_asyncio():
         assert error.args[0] == errno.ECONNRESET and "'blocking' is closed" in error.args[1]
     else:
         raise AssertionError("no error")
+
+
+async def an_interrupted_call_frees_its_id():
+    ch = RequestReplyChannel(1, 8)
+    is_over = ch._is_over
+
+    def interrupted(id):
+        raise KeyboardInterrupt
+
+    ch._is_over = interrupted
+    try:
+        ch.call_wait(b"?", bytearray(8))
+    except KeyboardInterrupt:
+        pass
+    else:
+        raise AssertionError("no error")
+    ch._is_over = is_over
+    assert ch.pending == 0
+    # Two calls' results, of a server between them.
+    ids = []
+
+    def answer(id):
+        ids.append(ch.recv_request(bytearray(8))[1])
+        return ch.send_response(ids[-1], b"x" * len(ids))
+
+    ch._is_over = answer
+    ch.recv_request(bytearray(8))
+    first = ch.call_wait(b"?", bytearray(8))
+    second = ch.call_wait(b"?", bytearray(8))
+    assert first[:2] == (1, 0) and second[:2] == (2, 0)
 
 
 async def the_server_can_wait_by_itself():
@@ -428,9 +499,13 @@ SCENARIOS = (
     a_server_that_reads_but_is_too_slow_is_a_timeout_each_time,
     a_call_that_is_cancelled_frees_its_id,
     closing_ends_calls_and_the_server,
+    a_reply_that_came_before_close_is_taken,
+    a_request_cancelled_by_another_ends_its_call,
+    a_call_leaves_no_task_behind,
     a_server_answers_what_is_queued_when_the_channel_closes,
     bad_input_is_an_error_at_once_and_takes_no_id,
     call_wait_and_serve_wait_do_the_same_without_asyncio,
+    an_interrupted_call_frees_its_id,
     the_server_can_wait_by_itself,
     many_calls_all_come_back,
 )

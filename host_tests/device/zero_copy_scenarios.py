@@ -587,3 +587,14 @@ def _random_program(seed, steps):
         assert len(ch) == sum(len(lane) for lane in lanes) and plain.received == taken
         assert (plain.dropped, plain.refused) == (dropped, refused), step
     assert taken > steps // 20 and committed > steps // 50 and dropped + refused
+
+
+def high_water_is_right_where_the_lane_wraps():
+    ch = Channel(2, 8, views=True)
+    for _ in range(3):
+        ch.claim(NORMAL)
+        assert ch.commit(NORMAL, 4) and ch.high_water == 1 and ch.skip()
+    for _ in range(2):
+        ch.claim(NORMAL)
+        assert ch.commit(NORMAL, 4)
+    assert ch.high_water == 2

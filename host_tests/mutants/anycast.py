@@ -13,7 +13,6 @@ MUTANTS = {
         ),
         "every sender is on the first core": ("elif room >> 24 != core:", "elif room >> 24:"),
         "a register's address that is below 0 is a core": ("core < 0 or ", ""),
-        "a register's address that is not is a core": (" or core >= _CORES_MAX", ""),
         "of two equal ones the first is chosen": ("at = part[_TURN]", "at = 0"),
         "one place is not looked at": ("while left:", "while left > 1:"),
         "at the wrap a full receiver has room": (

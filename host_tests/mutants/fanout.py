@@ -13,10 +13,6 @@ _BOTH = {
     ),
     "the time given is not used": ("elif part[_AT_SET]:", "elif 0:"),
     "the time given sticks": ("            part[_AT_SET] = 0\n", ""),
-    "after a time given the clock's register is not read": (
-        "            part[_CLOCK] = part[_REGISTER]\n",
-        "",
-    ),
     "the clock is read after head": [
         ("now = int(slow._ticks())", "now = -1"),
         (

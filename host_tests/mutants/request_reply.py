@@ -9,20 +9,6 @@ _GENERATION = "generation = (before >> 8 & _GENERATIONS) + 1"
 
 MUTANTS = {
     "": {
-        "an id of 0 is cancelled": [
-            _FREE_ENTRY_OF_0,
-            (
-                _ID_0 + "            return False\n",
-                _ID_0.replace("id <= 0 or ", "") + "            return False\n",
-            ),
-        ],
-        "an id of 0 is pending": [
-            _FREE_ENTRY_OF_0,
-            (
-                _ID_0 + "            slow._unknown(id)\n",
-                _ID_0.replace("id <= 0 or ", "") + "            slow._unknown(id)\n",
-            ),
-        ],
         "a reply to the id 0 is taken": [
             _FREE_ENTRY_OF_0,
             ("entry[_ISSUED] != id or entry[_REPLIED] == id", "entry[_ISSUED] != id"),
@@ -273,8 +259,6 @@ MUTANTS = {
         ),
     },
     "RequestReplyChannel.__init__": {
-        "an empty buffer is checked already": ("            (_BUFFER_LENGTH, -1),\n", ""),
-        "an empty reply is checked already": ("            (_REPLY_LENGTH, -1),\n", ""),
         "a reply of slot_size bytes is too large": (
             "(_REPLY_LIMIT, slot_size + 1)",
             "(_REPLY_LIMIT, slot_size)",
