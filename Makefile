@@ -18,8 +18,8 @@ demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS=]
 	$(BIN)/python firmware/heart/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2)) \
 	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
-test: $(READY) ## Every test, in under five minutes
-	RINGLANE_UF2="$(UF2)" $(BIN)/pytest
+test: $(READY) ## Every test, in under five minutes on two cores
+	RINGLANE_UF2="$(UF2)" $(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -43,8 +43,8 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 bench: $(READY) ## Against what you would write instead
 	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))
 
-soak: $(READY) ## The long sweeps
-	RINGLANE_UF2="$(UF2)" RINGLANE_SOAK=1 $(BIN)/pytest
+soak: $(READY) ## Long sweeps, 100 million messages, and mutants: half an hour on two cores
+	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
 board: $(READY) ## Start a virtual board and print its port
 	$(BIN)/python -m ringlane_host.virtual_board

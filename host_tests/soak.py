@@ -32,6 +32,7 @@ MESSAGES = {
     "words": (40_000_000, ", True"),
     "words of two senders": (20_000_000, ", True, 2"),
 }
+NOT_TRIED = "not tried"
 OVERTAKES = 1000  # of each side, at the least: else it was no race
 
 
@@ -113,12 +114,23 @@ def threads():
 
 
 def catch_mutants(text="", only=None, jobs=None):
-    """Print which leg catches each mutant; return a list of legs.Found, of all of them."""
+    """Print which leg catches each mutant; return a list of legs.Found, of all of them.
+
+    What only the emulated chip is known to catch is left out where there is no firmware, and said
+    to be.
+    """
     found = []
+    known = legs.known()
     names = [name for name in mutants.ALL if text in name]
-    for each in legs.survey(names, only, jobs, legs.known()):
+    here = legs.available()
+    tried = [name for name in names if name not in known or known[name][0] in here]
+    for each in legs.survey(tried, only, jobs, known):
         found.append(each)
         print(f"{each.leg or 'NOT CAUGHT':14} {each.name}   {each.test or ''}", flush=True)
+    for name in names:
+        if name not in tried:
+            found.append(legs.Found(name, NOT_TRIED, None))
+            print(f"{NOT_TRIED}: {name}, which takes the leg {known[name][0]!r}")
     return found
 
 

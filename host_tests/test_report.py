@@ -30,9 +30,10 @@ news.add_receiver("gone").close()
 
 rpc = RequestReplyChannel(4, name="rpc")
 RequestReplyChannel(4)
-rpc.send_request(bytes(33))
+last = rpc.send_request(bytes(33))
 for _ in range(6):
-    rpc.send_request(b"x")
+    last = rpc.send_request(b"x") or last
+rpc.send_response(last, bytes(33))
 report()
 """
 PRINTED = """\
@@ -44,7 +45,7 @@ bus      NORMAL           2       0     0         0        0        1           
 bus      BULK             1       0     0         0        0        0           0
 news     screen           2       1     2         1        1        0           2
 news     1                2       2     2         0        1        0           2
-rpc      -                4       4     4         0        2        1           4
+rpc      -                4       4     4         0        2        2           4
 """
 
 

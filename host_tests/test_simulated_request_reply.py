@@ -4,8 +4,10 @@ import importlib
 import itertools
 
 import pytest
+import ringlane
 from ringlane.lanes import _load, _store
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
+from ringlane_host.simulated import memory
 
 CAPACITY = 2
 SLOT = 6  # a word, and a rest of bytes
@@ -237,3 +239,18 @@ def test_a_mutant_is_caught(broken, name, call, handler, before):
     channel = broken(name).RequestReplyChannel
     with pytest.raises(InterruptError, match="interrupted before access"):
         sweep(scenario_of(channel, call, handler, before))
+
+
+def test_latencies_are_by_the_clocks_register():
+    register = memory.device(0x40058000, 4)
+    ch = ringlane.RequestReplyChannel(
+        2, 4, clock=ringlane.Clock("test", 1000, lambda: 7777, register=0x40058000)
+    )
+    buf = bytearray(4)
+    register[:] = (100).to_bytes(4, "little")
+    id = ch.send_request(b"x")
+    register[:] = (130).to_bytes(4, "little")
+    assert ch.recv_request(buf)[2] == 30
+    ch.send_response(id, b"y")
+    register[:] = (145).to_bytes(4, "little")
+    assert ch.recv_response(id, buf)[2] == 45

@@ -450,3 +450,11 @@ def classes_are_labels_with_every_policy():
             assert Locked(plain).send_word(priority, priority) == 1
         got = [list(end.recv_word()[:2]) for _ in range(3)]
         assert got == [[LOW, LOW], [HIGH, HIGH], [NORMAL, NORMAL]], got
+
+
+def a_receiver_is_on_the_first_core_unless_told():
+    ch = AnycastChannel(4, AFFINITY_FIRST, 4, 3)
+    other, first = ch.add_receiver(core=1), ch.add_receiver()
+    for _ in range(3):
+        assert ch.send_word(1, NORMAL) == 1
+    assert (len(first), len(other)) == (3, 0)

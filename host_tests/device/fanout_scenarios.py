@@ -708,6 +708,11 @@ def a_place_whose_receiver_has_closed_misses_nothing():
     # What was queued for it is not its successor's.
     again = ch.add_receiver()
     assert len(again) == 0 and (ch.dropped, ch.unread) == (0, 2)
+    again.close()
+    assert ch.send_word(4, NORMAL) == 0 == ch.send(b"x", NORMAL)  # the other misses them
+    assert end.clear() == 2
+    assert ch.send_word(5, NORMAL) == 1 == ch.send(b"x", NORMAL)
+    assert (ch.dropped, ch.unread) == (2, 2)
 
 
 def a_word_that_is_none_leaves_no_stamp_behind():

@@ -123,6 +123,9 @@ def an_empty_histogram_gives_zeros():
         _add(histogram, (5, 1 << 29))
         assert (histogram.count, histogram.max) == (2, 1 << 29)
         histogram.reset()
+    words = array("i", [9] * 6)
+    histogram.stats_into(words)
+    assert list(words) == [0, 0, 0, 0, 0, 9]
 
 
 def a_value_out_of_range_counts_by_its_low_30_bits():

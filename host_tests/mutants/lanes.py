@@ -690,9 +690,6 @@ MUTANTS = {
             "",
         ),
     },
-    "Receiver._keep": {
-        "a buffer checked may go and another come in its place": ("self._kept[0] = buf", "pass"),
-    },
     "Receiver._check_words": {
         "anything is an array": ("        check_words(words)\n", ""),
         "an array checked may go and another come in its place": (
@@ -1046,10 +1043,6 @@ MUTANTS = {
         "a slot has no stamp": ("_SLOT_BYTES + ", "4 + "),
     },
     "_forget_buffers": {
-        "the size and class of an earlier receiver's stay": (
-            "    _store(block, word + _RX_META, -1)\n",
-            "",
-        ),
         "a new receiver knows a buffer": ("    _store(block, word + _RX_LENGTH, -1)\n", ""),
         "a new receiver knows an array": ("    _store(block, word + _WORDS_LENGTH, -1)\n", ""),
     },

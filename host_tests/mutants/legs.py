@@ -256,17 +256,21 @@ class Survey:
         return Found(mutant.name, None, None)
 
 
+def available():
+    """Return the names of the legs that can run here: without firmware not that of the chip."""
+    return [leg for leg in LEGS if leg != "rp2040" or os.environ.get("RINGLANE_UF2")]
+
+
 def survey(names, legs=None, jobs=None, caught_by=None):
     """Yield the Found of each mutant, as they come. Raises LookupError if there are none.
 
-    `legs` are tried in their order: all of LEGS if None. `caught_by` is {name: (leg, test)}, what
-    is tried before them.
+    `legs` are tried in their order: all that are available if None. `caught_by` is
+    {name: (leg, test)}, what is tried before them.
     """
     names = list(names)
     if not names:
         raise LookupError("no mutant of that name")
-    if legs is None:
-        legs = [leg for leg in LEGS if leg != "rp2040" or os.environ.get("RINGLANE_UF2")]
+    legs = legs or available()
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(names))
     survey = Survey(legs, {name: by for name, by in (caught_by or {}).items() if name in names})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:

@@ -380,7 +380,6 @@ MUTANTS = {
             "            if id:\n                self.cancel(id)\n",
             "",
         ),
-        "a wait goes on after the call": ("            waiter.end()\n", ""),
     },
     "serve": {
         "what is queued at close is not answered": (
