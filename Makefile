@@ -10,7 +10,7 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
-	@echo "board's port as TARGET=/dev/ttyACM0. test takes UF2=firmware.uf2 for the emulated RP2040."
+	@echo "board's port as TARGET=/dev/ttyACM0. test and soak take UF2=firmware.uf2: the emulated RP2040."
 
 setup: $(READY) ## Create .venv with the pinned packages
 

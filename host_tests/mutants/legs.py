@@ -122,6 +122,8 @@ class Pytest:
             chosen = [str(host_tests / test) for test in tests]
         else:
             paths = {path for file in self.files for path in host_tests.glob(file)}
+            if not paths:
+                raise LegError(f"no test file is named {self.files}")
             chosen = ["-k", self.chosen, *sorted(map(str, paths))]
         status, printed = _run(
             [sys.executable, "-m", "pytest", "-x", "-v", "--tb=no", "--durations=1"]
