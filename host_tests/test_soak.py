@@ -1,6 +1,7 @@
 """The soak itself: that it fails where nothing was visited, and where a mutant gets past."""
 
 import json
+import re
 
 import mutants
 import pytest
@@ -17,7 +18,8 @@ REPORT = """<testsuites><testsuite>
 <testcase file="host_tests/test_a.py" name="test_second"><properties>
 <property name="schedules of d" value="{}"/><property name="points" value="7"/>
 </properties></testcase>
-<testcase file="host_tests/test_b.py" name="test_without_a_figure"/>
+<testcase file="host_tests/test_a.py" name="test_without_a_figure"/>
+<testcase file="host_tests/test_b.py" name="test_skipped"><skipped/></testcase>
 </testsuite></testsuites>"""
 
 
@@ -35,6 +37,18 @@ def test_a_sweep_that_visited_nothing_fails(tmp_path):
     (tmp_path / "report.xml").write_text("<testsuites/>")
     with pytest.raises(soak.SoakError, match="no sweep"):
         soak.visited(tmp_path / "report.xml")
+    (tmp_path / "report.xml").write_text(REPORT.format(5).replace("<skipped/>", ""))
+    with pytest.raises(soak.SoakError, match="no sweep has noted what it visited: .'test_b'"):
+        soak.visited(tmp_path / "report.xml")
+
+
+def test_every_test_that_is_longer_in_a_soak_is_in_it():
+    tests = legs.ROOT / "host_tests"
+    imports = re.compile(r"^from conftest import .*\bSOAK\b", re.MULTILINE)
+    longer = {path.name for path in tests.glob("test_*.py") if imports.search(path.read_text())}
+    assert len(longer) > 4 and longer <= {*soak.SWEEPS}
+    assert "test_interleavings.py" in soak.SWEEPS  # by interleavings.py
+    assert all((tests / file).is_file() for file in soak.SWEEPS)
 
 
 def run(monkeypatch, tmp_path, *arguments):

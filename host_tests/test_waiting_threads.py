@@ -23,14 +23,14 @@ def needs_two_cores():
 
 
 @pytest.mark.parametrize("how", RUNS)
-def test_no_wake_up_is_lost(micropython, how):
+def test_no_wake_up_is_lost(micropython, visited, how):
     messages = RUNS[how]
     printed = micropython(f"import waiting_threads; waiting_threads.main({how!r}, {messages})")
     count, sleeps, full = map(int, re.findall(r"\d+", printed))
     assert count == messages
     # The receiver overtook the sender and slept, and the sender the receiver.
     assert sleeps >= messages // 200 and full > 0, printed
-    print(printed)
+    visited(messages=count, sleeps=sleeps)
 
 
 # A waiter that asks for a change since the wait began: a message that came while its task went
