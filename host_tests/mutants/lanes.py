@@ -129,6 +129,24 @@ _COPYING = {
         "while source <= last:\n                ptr32(target)[0]",
         "while source < end:\n                ptr32(target)[0]",
     ),
+    "blocks are copied past the end": ("last = end - 16", "last = end - 12"),
+    "words are copied past the end": ("last = end - 4", "last = end - 1"),
+    "of four words the fourth is the third": ("to[3] = words[3]", "to[3] = words[2]"),
+    "blocks lie on each other": ("                target += 16\n", ""),
+    "words lie on each other": ("                target += 4\n", ""),
+    "no block is copied": (
+        "            while source <= last:\n                words = ptr32(source)\n",
+        "            source = end\n"
+        "            while source <= last:\n                words = ptr32(source)\n",
+    ),
+    "the last word is left out": (
+        "            while source <= last:\n                ptr32(target)[0]",
+        "            end -= 4\n"
+        "            while source <= last:\n                ptr32(target)[0]",
+    ),
+    "one byte too many is copied": ("while source < end:", "while source <= end:"),
+    "the odd bytes are left out": ("while source < end:", "while 0:"),
+    "the odd bytes lie on each other": ("            target += 1\n", ""),
 }
 
 # What those have in common that give a result.
@@ -267,24 +285,6 @@ MUTANTS = {
         "no buffer is checked": ("slow._check_message(data)", "slow._keep(data)"),
         "the size is not written": ("= size | priority << 16", "= 1 | priority << 16"),
         "the payload begins a word early": ("target = int(slot) + 8", "target = int(slot) + 4"),
-        "blocks are copied past the end": ("last = end - 16", "last = end - 12"),
-        "words are copied past the end": ("last = end - 4", "last = end - 1"),
-        "of four words the fourth is the third": ("to[3] = words[3]", "to[3] = words[2]"),
-        "blocks lie on each other": ("                target += 16\n", ""),
-        "words lie on each other": ("                target += 4\n", ""),
-        "no block is copied": (
-            "            while source <= last:\n                words = ptr32(source)\n",
-            "            source = end\n"
-            "            while source <= last:\n                words = ptr32(source)\n",
-        ),
-        "the last word is left out": (
-            "            while source <= last:\n                ptr32(target)[0]",
-            "            end -= 4\n"
-            "            while source <= last:\n                ptr32(target)[0]",
-        ),
-        "one byte too many is copied": ("while source < end:", "while source <= end:"),
-        "the odd bytes are left out": ("while source < end:", "while 0:"),
-        "the odd bytes lie on each other": ("            target += 1\n", ""),
     },
     "send_word": {
         "publishes before the payload": (_WORD_SENT, "        " + _PUBLISH + _WORD_SENT),
@@ -347,24 +347,6 @@ MUTANTS = {
         ),
         "the payload begins a word early": ("source = int(slot) + 8", "source = int(slot) + 4"),
         "an unaligned buffer is written by words": ("if not target & 3:", "if not target & 1:"),
-        "blocks are copied past the end": ("last = end - 16", "last = end - 12"),
-        "words are copied past the end": ("last = end - 4", "last = end - 1"),
-        "of four words the fourth is the third": ("to[3] = words[3]", "to[3] = words[2]"),
-        "blocks lie on each other": ("                target += 16\n", ""),
-        "words lie on each other": ("                target += 4\n", ""),
-        "no block is copied": (
-            "            while source <= last:\n                words = ptr32(source)\n",
-            "            source = end\n"
-            "            while source <= last:\n                words = ptr32(source)\n",
-        ),
-        "the last word is left out": (
-            "            while source <= last:\n                ptr32(target)[0]",
-            "            end -= 4\n"
-            "            while source <= last:\n                ptr32(target)[0]",
-        ),
-        "one byte too many is copied": ("while source < end:", "while source <= end:"),
-        "the odd bytes are left out": ("while source < end:", "while 0:"),
-        "the odd bytes lie on each other": ("            target += 1\n", ""),
         "the size and class of the first message stay": ("if meta != part[_RX_META]:", "if 0:"),
         "the size and class are known before they are given": (
             "            result[0] = size\n",
