@@ -139,6 +139,8 @@ class Pytest:
             return None, slowest
         # A test that does not end is the last one that began, and has no outcome.
         began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
+        # ... and with a file that cannot be imported none begins.
+        began = began or re.findall(r"^ERROR host_tests/(test_\w+\.py)", printed, re.MULTILINE)
         if status == 0 or not began:
             raise LegError(f"status {status} of {chosen}:\n{printed}")
         return re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]), slowest
@@ -248,9 +250,12 @@ class Survey:
         if mutant.name in self.caught_by:
             leg, test = self.caught_by[mutant.name]
             known = sorted({test for by, test in self.caught_by.values() if by == leg})
-            failed = tree.run_on(mutant, leg, self._limit(leg, tree, known), [test])
-            if failed:
-                return Found(mutant.name, leg, failed)
+            try:
+                limit = self._limit(leg, tree, known)
+            except LegError:
+                limit = None  # one of them is no longer there, or fails: the whole leg will tell
+            if limit and tree.run_on(mutant, leg, limit, [test]):
+                return Found(mutant.name, leg, test)
         for leg in self.legs:
             failed = tree.run_on(mutant, leg, self._limit(leg, tree))
             if failed:
