@@ -23,17 +23,17 @@ class Landed(NamedTuple):
     cycles: int  # which the verb took, all levels together
 
 
-def sweep(pico, meeting, levels, step, cycles_max=CYCLES_MAX):
+def sweep(pico, meeting, levels, step, closely=False, cycles_max=CYCLES_MAX):
     """Land the interrupt at every `step`th cycle of a meeting, level by level; return a Landed.
 
-    In a soak it is every cycle of the first level. `meeting` is its module and how it is made:
-    "interrupts.Meeting('send', 'recv')".
+    With `closely`, in a soak, it is every cycle of the first level. `meeting` is its module and
+    how it is made: "interrupts.Meeting('send', 'recv')".
     """
     pico.exec(f"import {meeting.split('.')[0]}\nm = {meeting}")
     interrupts = cycles = 0
     for level in levels:
-        closely = SOAK and level == levels[0]
-        landed = _sweep_level(pico, meeting, level, 1 if closely else step, cycles_max)
+        every = SOAK and closely and level == levels[0]
+        landed = _sweep_level(pico, meeting, level, 1 if every else step, cycles_max)
         interrupts += landed.interrupts
         cycles += landed.cycles
     return Landed(interrupts, cycles)

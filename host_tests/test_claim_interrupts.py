@@ -1,6 +1,7 @@
 """A hard interrupt at every cycle of a claim, a peek and a guarded verb, on an emulated RP2040.
 
-`make soak` tries every meeting, at one fill level every cycle; `make test` some of each.
+`make soak` tries every meeting, and those of EVERY_CYCLE at every cycle of one fill level;
+`make test` some of each.
 """
 
 import pytest
@@ -10,6 +11,8 @@ from sweeps import is_caught, sweep
 STEP = 29
 CYCLES_MAX = 60000  # a guarded recv into a buffer it has not met takes half of that
 
+# (what the task does, what the handler does)
+EVERY_CYCLE = [("claim", "recv"), ("peek", "send")]
 # (what the task does, what the handler does, fill levels of the lane of two)
 CLAIMS = [
     ("claim", "recv", "0"),
@@ -40,7 +43,8 @@ def test_an_interrupt_at_any_cycle_of_a_claim_or_a_peek_does_no_harm(
     chip, visited, task, handler, levels
 ):
     meeting = f"claim_interrupts.Claims({task!r}, {handler!r})"
-    landed = sweep(chip, meeting, levels, STEP, CYCLES_MAX)
+    closely = (task, handler) in EVERY_CYCLE
+    landed = sweep(chip, meeting, levels, STEP, closely, CYCLES_MAX)
     assert landed.cycles > 1000 * len(levels), "fewer than any takes"
     visited(**landed._asdict())
 
@@ -50,7 +54,8 @@ def test_a_handler_and_a_task_share_a_verb_under_an_irq_guard(
     chip, visited, task, handler, levels
 ):
     meeting = f"claim_interrupts.Claims({task!r}, {handler!r}, 'guard')"
-    landed = sweep(chip, meeting, levels, 97 if task == "recv" else STEP, CYCLES_MAX)
+    step = 97 if task == "recv" else STEP
+    landed = sweep(chip, meeting, levels, step, cycles_max=CYCLES_MAX)
     assert landed.cycles > 1000 * len(levels)
     visited(**landed._asdict())
 

@@ -40,7 +40,7 @@ MEETING_OF = {
 
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
 def test_an_interrupt_at_any_cycle_does_no_harm(chip, visited, task, handler, levels):
-    landed = sweep(chip, f"interrupts.Meeting({task!r}, {handler!r})", levels, STEP)
+    landed = sweep(chip, f"interrupts.Meeting({task!r}, {handler!r})", levels, STEP, closely=True)
     assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
     visited(**landed._asdict())
 
