@@ -188,8 +188,8 @@ def test_a_busy_program_is_interrupted(board, program):
 
 
 def test_a_program_that_takes_too_long_is_an_error_with_what_it_printed(board):
-    with pytest.raises(BoardError, match="no end in 2 s\nbusy"):
-        board.mpremote("exec", "print('busy')\nwhile True: pass", timeout=2)
+    with pytest.raises(BoardError, match="no end in 8 s\nbusy"):
+        board.mpremote("exec", "print('busy')\nwhile True: pass", timeout=8)
 
 
 def test_ctrl_c_at_the_prompt_and_in_a_program_leaves_the_state(board):
