@@ -130,20 +130,23 @@ def catch_mutants(text="", only=None, jobs=None):
     """Print which leg catches each mutant; return a list of legs.Found, of all of them.
 
     What only the emulated chip is known to catch is left out where there is no firmware, and said
-    to be.
+    to be. Raises SoakError if that leaves none, LookupError if none has `text` in its name.
     """
     found = []
     known = legs.known()
     names = [name for name in mutants.ALL if text in name]
     here = legs.available()
-    tried = [name for name in names if name not in known or known[name][0] in here]
+    for name in names:
+        if name in known and known[name][0] not in here:
+            found.append(legs.Found(name, NOT_TRIED, None))
+            print(f"{NOT_TRIED}: {name}, which takes the leg {known[name][0]!r}")
+    left_out = {each.name for each in found}
+    tried = [name for name in names if name not in left_out]
+    if names and not tried:
+        raise SoakError("there is no leg here for any of them")
     for each in legs.survey(tried, only, jobs, known):
         found.append(each)
         print(f"{each.leg or 'NOT CAUGHT':14} {each.name}   {each.test or ''}", flush=True)
-    for name in names:
-        if name not in tried:
-            found.append(legs.Found(name, NOT_TRIED, None))
-            print(f"{NOT_TRIED}: {name}, which takes the leg {known[name][0]!r}")
     return found
 
 

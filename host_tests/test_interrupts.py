@@ -24,6 +24,8 @@ if SOAK:
         ("send_word", "send_word", "102"),
         ("recv_word", "send_word", "201"),
         ("recv_words", "send_word", "201"),
+        ("skip", "send", "201"),
+        ("clear", "send", "201"),
         ("send_word", "recv_word", "012"),
         ("send_word", "recv_words", "012"),
     ]
@@ -40,7 +42,7 @@ MEETING_OF = {
 
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
 def test_an_interrupt_at_any_cycle_does_no_harm(chip, visited, task, handler, levels):
-    landed = sweep(chip, f"interrupts.Meeting({task!r}, {handler!r})", levels, STEP, closely=True)
+    landed = sweep(chip, f"interrupts.Lane({task!r}, {handler!r})", levels, STEP, closely=True)
     assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
     visited(**landed._asdict())
 
@@ -49,5 +51,5 @@ def test_an_interrupt_at_any_cycle_does_no_harm(chip, visited, task, handler, le
 def test_a_mutant_is_caught(uf2, tmp_path, name):
     task, handler, level = MEETING_OF[name]
     with broken_pico(uf2, tmp_path, name) as pico:
-        meeting = f"interrupts.Meeting({task!r}, {handler!r})"
+        meeting = f"interrupts.Lane({task!r}, {handler!r})"
         is_caught(pico, meeting, level, STEP, "torn or out of order|lost|doubled")

@@ -14,6 +14,7 @@ STEP = 7
 EVERY_CYCLE = [
     ("send_request", "serve"),
     ("recv_response", "answer"),
+    ("cancel", "answer"),
     ("recv_request", "ask"),
     ("send_response", "take"),
 ]
@@ -48,7 +49,7 @@ MEETING_OF = {
 
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
 def test_the_other_side_at_any_cycle_does_no_harm(chip, visited, task, handler, levels):
-    meeting = f"request_reply_interrupts.Meeting({task!r}, {handler!r})"
+    meeting = f"request_reply_interrupts.Exchange({task!r}, {handler!r})"
     landed = sweep(chip, meeting, levels, STEP, (task, handler) in EVERY_CYCLE)
     assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
     visited(**landed._asdict())
@@ -59,5 +60,5 @@ def test_the_other_side_at_any_cycle_does_no_harm(chip, visited, task, handler, 
 def test_a_mutant_is_caught(uf2, tmp_path, name):
     task, handler, level = MEETING_OF[name]
     with broken_pico(uf2, tmp_path, name) as pico:
-        meeting = f"request_reply_interrupts.Meeting({task!r}, {handler!r})"
+        meeting = f"request_reply_interrupts.Exchange({task!r}, {handler!r})"
         is_caught(pico, meeting, level, STEP, "torn|lost|wrongly|refused")

@@ -84,6 +84,8 @@ def test_what_only_the_chip_catches_is_said_to_be_left_out(monkeypatch, tmp_path
         CAUGHT: soak.NOT_TRIED,
         "lanes.send: class 0 is none": "scenarios",
     }
+    said, _ = run(monkeypatch, tmp_path, "mutants", CAUGHT)
+    assert "mutants: there is no leg here for any of them" in said
 
 
 def test_no_mutant_of_that_name_fails(monkeypatch, tmp_path):
@@ -108,8 +110,39 @@ def test_a_leg_that_runs_nothing_or_fails_unbroken_says_so(tmp_path, monkeypatch
         list(legs.survey([CAUGHT], ["scenarios"], 1))
 
 
+def test_a_known_test_may_take_some_times_what_it_takes_without_a_mutant(monkeypatch, tmp_path):
+    leg = Hangs()
+    monkeypatch.setitem(legs.LEGS, "scenarios", leg)
+    known = {CAUGHT: ("scenarios", "test_quick")}
+    (found,) = legs.survey([CAUGHT], ["scenarios"], 1, known)
+    assert found == (CAUGHT, "scenarios", "test_quick")
+    assert leg.calls == [(300, ["test_quick"]), (10, ["test_quick"])]
+    # What is no longer there, the whole leg stands in for; the slowest of its tests says how long.
+    monkeypatch.setattr(leg, "calls", [])
+    list(legs.survey([CAUGHT], ["scenarios"], 1, {CAUGHT: ("scenarios", "test_gone")}))
+    assert leg.calls == [(300, ["test_gone"]), (300, None), (205, None)]
+
+
+def test_what_tests_take_is_read_from_pytest(interpreter):
+    failed, seconds = legs.Pytest(["test_latency.py"], "cpython").run(legs.ROOT, 60)
+    assert failed is None and len(seconds) > 5
+    assert all(test.startswith("test_latency.py::test_on_cpython") for test in seconds)
+    assert all(0 <= each < 60 for each in seconds.values()) and any(seconds.values())
+
+
+class Hangs:
+    """A leg with a quick test and a slow one; with a mutant the first does not end."""
+
+    def __init__(self):
+        self.calls = []
+
+    def run(self, folder, limit, tests=None):
+        self.calls.append((limit, tests))
+        return None if limit == 300 else "test_quick", {"test_quick": 1, "test_slow": 40}
+
+
 class FailsUnbroken:
     """A leg that always fails."""
 
     def run(self, folder, limit, tests=None):
-        return "test_x", 0
+        return "test_x", {}

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import DEVICE
+from sweeps import HANDLER, MARKER
 
 
 def scenarios():
@@ -72,7 +73,6 @@ def test_on_an_emulated_rp2040(on_rp2040, name):
 
 # From hard interrupts
 
-MARKER, HANDLER = 2, 3  # as in device/interrupts.py
 IMPORT = "import waiting_interrupts as w\n"
 PATIENCE_S = 250  # a wake-up that is lost for good ends there
 BEFORE_THE_WAIT, BEFORE_THE_SLEEP = 1, 2  # the looks of device/waiting_interrupts.py

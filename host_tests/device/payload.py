@@ -1,4 +1,8 @@
-"""Messages that can be checked: every byte follows from a number and its place."""
+"""Messages that can be checked: what is in one follows from its number.
+
+fill() and holds() are for any size: every byte follows from a number and its place, and the reader
+knows which number it must be. A message of stamp() tells its number.
+"""
 
 import micropython
 
@@ -23,3 +27,30 @@ def holds(buf, number: int, size: int) -> bool:
             return False
         value += 7
     return True
+
+
+@micropython.viper
+def stamp(buf, number: int, words: int):
+    """Write message `number` of so many words, from 2 on, into `buf`, which is aligned to them."""
+    data = ptr32(buf)
+    data[0] = number
+    i = 1
+    while i < words:
+        number = number * 69069 + 12345  # each of its bytes is another message's by chance only
+        data[i] = number
+        i += 1
+
+
+@micropython.viper
+def stamped(buf, words: int) -> int:
+    """Return the number of the message of so many words in `buf`, -1 if it is torn."""
+    data = ptr32(buf)
+    first = data[0]
+    number = first
+    i = 1
+    while i < words:
+        number = number * 69069 + 12345
+        if data[i] != number:
+            return -1
+        i += 1
+    return first

@@ -7,7 +7,7 @@ own interrupt, gets its message late, and that is an error.
 import asyncio
 import time
 
-import interrupts
+import meetings
 import ringlane.waiting  # noqa: F401  the first wait imports it, and messages come meanwhile
 from machine import Pin, Timer
 from ringlane import NORMAL, Channel
@@ -30,7 +30,7 @@ class Marked(Channel):
         found = Channel._poll(self)
         self.looks += 1
         if self.looks == self.mark and not found:
-            interrupts._marker.value(1)
+            meetings.marker.value(1)
         return found
 
 
@@ -61,7 +61,7 @@ class Sweep:
             send(sent[0], NORMAL)
 
         handler = on_pin_two if self.other else on_pin_one
-        interrupts._pin.irq(handler, Pin.IRQ_RISING, hard=True)
+        meetings.pin.irq(handler, Pin.IRQ_RISING, hard=True)
 
     async def _trials(self, mark, rounds):
         ch = self.marked
@@ -76,7 +76,7 @@ class Sweep:
             await ch.ready()
             looks = ch.looks
             m = ch.recv_word()
-            interrupts._marker.value(0)
+            meetings.marker.value(0)
             _check(m, self.number)
             if looks > 3:
                 asleep += 1
@@ -98,11 +98,11 @@ class Sweep:
 
 def _alone(coroutine):
     watchdog = Timer(freq=_WATCHDOG_HZ, hard=True, callback=_nothing)
-    interrupts._usb_interrupt(0)
+    meetings.usb_interrupt(0)
     try:
         asyncio.run(coroutine)
     finally:
-        interrupts._usb_interrupt(1)
+        meetings.usb_interrupt(1)
         watchdog.deinit()
         asyncio.new_event_loop()
 

@@ -70,7 +70,7 @@ class Scenarios:
     """
 
     def run(self, folder, limit, tests=None):
-        """Run the sets; return the test that failed first, or None, and the slowest's seconds.
+        """Run the sets; return the test that failed first, or None, and {test: its seconds}.
 
         `limit` is in seconds, of one set.
         """
@@ -81,7 +81,7 @@ class Scenarios:
             sets = [each for each in sets if each in wanted]
         if not sets:
             raise LegError(f"leg 'scenarios' has no set {tests}")
-        slowest = 0
+        seconds = {}
         for each in sets:
             begin = time.monotonic()
             status, printed = _run(
@@ -94,22 +94,28 @@ class Scenarios:
                 limit,
                 MICROPYPATH=f"{folder / 'lib'}:{device}:.frozen",
             )
-            slowest = max(slowest, time.monotonic() - begin)
+            seconds[each] = time.monotonic() - begin
             failed = re.search(r"^(\w+) failed$", printed, re.MULTILINE)
             if failed:
-                return f"{each}.{failed[1]}", slowest
+                return f"{each}.{failed[1]}", seconds
             if status != 0:  # it crashed, or did not end
-                return each, slowest
+                return each, seconds
             if not re.search(r"^\w+ ok$", printed, re.MULTILINE):
                 raise LegError(f"leg 'scenarios' ran no scenario of {each}:\n{printed}")
-        return None, slowest
+        for test in tests or ():
+            seconds[test] = seconds[test.split(".")[0]]
+        return None, seconds
 
 
 class Pytest:
-    """Files of host_tests, of which those tests are run that pytest's -k chooses."""
+    """Files of host_tests, of which those tests are run that pytest's -k chooses.
 
-    def __init__(self, files, only=""):
+    `one_setup`: what takes long is set up once for all of them, not for each function of tests.
+    """
+
+    def __init__(self, files, only="", one_setup=False):
         self.files = files
+        self.one_setup = one_setup
         self.chosen = f"not mutant and ({only})" if only else "not mutant"
 
     def run(self, folder, limit, tests=None):
@@ -126,24 +132,40 @@ class Pytest:
                 raise LegError(f"no test file is named {self.files}")
             chosen = ["-k", self.chosen, *sorted(map(str, paths))]
         status, printed = _run(
-            [sys.executable, "-m", "pytest", "-x", "-v", "--tb=no", "--durations=1"]
+            [sys.executable, "-m", "pytest", "-x", "-vv", "--tb=no", "--durations=0"]
             + ["-o", f"faulthandler_timeout={limit}", "-o", "faulthandler_exit_on_timeout=true"]
             + ["-p", "no:cacheprovider", "-p", "no:xdist", *chosen],
             folder,
             LEG_LIMIT,
             PYTHONPATH=str(folder / "lib"),
         )
-        slowest = re.search(r"^([\d.]+)s (?:call|setup|teardown) ", printed, re.MULTILINE)
-        slowest = float(slowest[1]) if slowest else 0
         if status == 0 and re.search(r"\d+ passed", printed):
-            return None, slowest
+            return None, self._seconds(printed)
         # A test that does not end is the last one that began, and has no outcome.
         began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
         # ... and with a file that cannot be imported none begins.
         began = began or re.findall(r"^ERROR host_tests/(test_\w+\.py)", printed, re.MULTILINE)
         if status == 0 or not began:
             raise LegError(f"status {status} of {chosen}:\n{printed}")
-        return re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]), slowest
+        return re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]), {}
+
+    def _seconds(self, printed):
+        # {test: what it takes by itself}. The first test to need a thing set up is the one that is
+        # charged for it.
+        phases = re.findall(r"^([\d.]+)s (\w+) +host_tests/(.+)$", printed, re.MULTILINE)
+
+        def shares(test):
+            return "" if self.one_setup else test.partition("[")[0]
+
+        setups = {}
+        for seconds, phase, test in phases:
+            if phase == "setup":
+                setups[shares(test)] = max(setups.get(shares(test), 0), float(seconds))
+        return {
+            test: float(seconds) + setups.get(shares(test), 0)
+            for seconds, phase, test in phases
+            if phase == "call"
+        }
 
 
 # In the order in which they are tried, the quick ones first.
@@ -177,6 +199,7 @@ LEGS = {
     "rp2040": Pytest(
         ["test_scenarios.py", "test_contexts.py", "test_*interrupts.py", "test_waiting.py"],
         "rp2040 or harm",
+        one_setup=True,
     ),
 }
 
@@ -224,26 +247,36 @@ class Tree:
 
 
 class Survey:
-    """Legs, each with what its slowest test took without a mutant."""
+    """Legs, each with what its tests take without a mutant."""
 
     def __init__(self, legs, caught_by):
         self.legs = legs
         self.caught_by = {
             name: (leg, test) for name, (leg, test) in caught_by.items() if leg in legs
         }
-        self._limits = {}
+        self._seconds = {}  # of a leg, or of those of its tests that are known: or a LegError
         self._lock = threading.Lock()
 
-    def _limit(self, leg, tree, tests=None):
-        # The seconds that a test may take with a mutant. Without one the leg must pass.
-        key = leg, bool(tests)
+    def _limit(self, leg, tree, known=None, test=None):
+        # The seconds that a test may take with a mutant: that one of the known, or any of the leg.
+        # Without a mutant they must pass.
+        key = leg, test is None
         with self._lock:
-            if key not in self._limits:
-                failed, slowest = LEGS[leg].run(tree.folder, 300, tests)
-                if failed:
-                    raise LegError(f"leg {leg!r} fails without a mutant: {failed}")
-                self._limits[key] = 5 + 5 * slowest
-            return self._limits[key]
+            if key not in self._seconds:
+                try:
+                    failed, self._seconds[key] = LEGS[leg].run(tree.folder, 300, known)
+                    if failed:
+                        raise LegError(f"leg {leg!r} fails without a mutant: {failed}")
+                except LegError as error:
+                    self._seconds[key] = error  # for every mutant to come, too
+        seconds = self._seconds[key]
+        if isinstance(seconds, LegError):
+            raise seconds
+        if test is None:
+            return 5 + 5 * max(seconds.values())
+        if test not in seconds:
+            raise LegError(f"leg {leg!r} has no test {test}")
+        return 5 + 5 * seconds[test]
 
     def try_on(self, mutant, tree):
         """Return the Found of the mutant."""
@@ -251,7 +284,7 @@ class Survey:
             leg, test = self.caught_by[mutant.name]
             known = sorted({test for by, test in self.caught_by.values() if by == leg})
             try:
-                limit = self._limit(leg, tree, known)
+                limit = self._limit(leg, tree, known, test)
             except LegError:
                 limit = None  # one of them is no longer there, or fails: the whole leg will tell
             if limit and tree.run_on(mutant, leg, limit, [test]):
