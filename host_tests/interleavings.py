@@ -1028,7 +1028,7 @@ MODES = {
     "interrupts": lambda scenario, count: interrupts(scenario),
     "cores": lambda scenario, count: _cores(scenario, count, "at once"),
     "late": lambda scenario, count: _cores(scenario, count, "late"),
-    "random": lambda scenario, count: random_cores(scenario, 300 if SOAK else 6, SEED, "late"),
+    "random": lambda scenario, count: random_cores(scenario, 100 if SOAK else 6, SEED, "late"),
 }
 
 
