@@ -56,8 +56,8 @@ def sweeps():
     report.unlink(missing_ok=True)
     # A core without a test takes one from the other: a file takes too long for a core by itself.
     status = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal", f"--junitxml={report}"]
-        + ["-o", "junit_family=xunit1", *sorted(map(str, files))],
+        [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "worksteal"]
+        + [f"--junitxml={report}", "-o", "junit_family=xunit1", *sorted(map(str, files))],
         cwd=ROOT,
         env=dict(os.environ, RINGLANE_SOAK="1"),
         check=False,
