@@ -5,12 +5,11 @@ status is 0 if the example ends well, else 1.
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 import ringlane_host
-from ringlane_host.targets import TARGETS, BoardError, connect
+from ringlane_host.targets import TARGETS, run_program
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
@@ -32,24 +31,16 @@ def main():
     )
     options = parser.parse_args()
     arguments = "wired=True" if options.wired else ""
-    # Ended from outside, it still ends what it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with connect(options.target, options.uf2) as board:
-            print(board.name, flush=True)
-            status, _ = board.run(
-                f"import {options.example}\n{options.example}.main({arguments})",
-                PACKAGE,
-                HERE / "board.py",
-                HERE / f"{options.example}.py",
-                timeout=_TIMEOUT_S,
-            )
-    except (BoardError, OSError) as error:
-        print(f"example: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 1 if status else 0
+    return run_program(
+        "example",
+        options.target,
+        options.uf2,
+        f"import {options.example}\n{options.example}.main({arguments})",
+        PACKAGE,
+        HERE / "board.py",
+        HERE / f"{options.example}.py",
+        timeout=_TIMEOUT_S,
+    )
 
 
 if __name__ == "__main__":

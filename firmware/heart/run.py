@@ -4,12 +4,11 @@ Runs on the host: `make demo`. The exit status is 0 if the demo ends with its ve
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 import ringlane_host
-from ringlane_host.targets import TARGETS, BoardError, connect
+from ringlane_host.targets import TARGETS, run_program
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
@@ -47,23 +46,15 @@ def main():
     options = parser.parse_args()
     speed = options.speed or (8 if options.target == "virtual" else 1)
     seconds = options.seconds or (_EMULATED_SECONDS if options.target == "rp2040" else 60)
-    # Ended from outside, it still ends what it started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with connect(options.target, options.uf2) as board:
-            print(board.name, flush=True)
-            status, _ = board.run(
-                f"import heart\nheart.main(seconds={seconds}, speed={speed})",
-                PACKAGE,
-                *(HERE / name for name in FILES),
-                timeout=_SET_UP_S + seconds * _SLOWEST,
-            )
-    except (BoardError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 1 if status else 0
+    return run_program(
+        "demo",
+        options.target,
+        options.uf2,
+        f"import heart\nheart.main(seconds={seconds}, speed={speed})",
+        PACKAGE,
+        *(HERE / name for name in FILES),
+        timeout=_SET_UP_S + seconds * _SLOWEST,
+    )
 
 
 if __name__ == "__main__":

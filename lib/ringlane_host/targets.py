@@ -18,6 +18,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,26 @@ def connect(target="virtual", uf2=None):
         yield Target(target, f"board at {target}")
 
 
+def run_program(title, target, uf2, code, *sources, timeout=None):
+    """Run a program on a board, as a command line's main(); return the exit status.
+
+    Prints the board's name and what the program prints. 0: it ended; 1: it raised, or there is no
+    such board, which stderr says after `title`; 130: interrupted. What was started for the board
+    ends with it, also if this process is told to end.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with connect(target, uf2) as board:
+            print(board.name, flush=True)
+            status, _ = board.run(code, *sources, timeout=timeout)
+    except (BoardError, OSError) as error:
+        print(f"{title}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 1 if status else 0
+
+
 @contextmanager
 def _emulated(uf2):
     """Run the firmware `uf2` on rp2040py, in a process of its own; give its console's port."""
@@ -281,4 +302,4 @@ def _what(args):
     return "mpremote " + (words if len(words) <= 70 else words[:67] + "...").replace("\n", "; ")
 
 
-__all__ = ["TARGETS", "BoardError", "Target", "connect"]
+__all__ = ["TARGETS", "BoardError", "Target", "connect", "run_program"]
