@@ -62,9 +62,13 @@ def uf2():
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pico(uf2):
-    """A booted RP2040 with ringlane, the modules of device/ and the examples on it."""
+    """A booted RP2040 with ringlane, the modules of device/ and the examples on it.
+
+    Each file of tests has its own: nothing that another one has left is in memory, and no chip
+    that nobody needs runs beside the tests.
+    """
     with emulated_pico(uf2) as pico:
         yield pico
 
@@ -76,13 +80,6 @@ def emulated_pico(uf2, package=PACKAGE):
     )
     modules = [*DEVICE.glob("*.py"), *(ROOT / "firmware" / "examples").glob("*.py")]
     return emulated.EmulatedPico(uf2, emulated.compiled(package, *modules))
-
-
-@pytest.fixture(scope="module")
-def chip(pico):
-    """The RP2040 as started anew: nothing that another module's tests have left is in memory."""
-    pico.reset()
-    return pico
 
 
 @pytest.fixture

@@ -40,28 +40,28 @@ if SOAK:
 
 @pytest.mark.parametrize("task, handler, levels", CLAIMS)
 def test_an_interrupt_at_any_cycle_of_a_claim_or_a_peek_does_no_harm(
-    chip, visited, task, handler, levels
+    pico, visited, task, handler, levels
 ):
     meeting = f"claim_interrupts.Claims({task!r}, {handler!r})"
     closely = (task, handler) in EVERY_CYCLE
-    landed = sweep(chip, meeting, levels, STEP, closely, CYCLES_MAX)
+    landed = sweep(pico, meeting, levels, STEP, closely, CYCLES_MAX)
     assert landed.cycles > 1000 * len(levels), "fewer than any takes"
     visited(**landed._asdict())
 
 
 @pytest.mark.parametrize("task, handler, levels", GUARDED)
 def test_a_handler_and_a_task_share_a_verb_under_an_irq_guard(
-    chip, visited, task, handler, levels
+    pico, visited, task, handler, levels
 ):
     meeting = f"claim_interrupts.Claims({task!r}, {handler!r}, 'guard')"
     step = 97 if task == "recv" else STEP
-    landed = sweep(chip, meeting, levels, step, cycles_max=CYCLES_MAX)
+    landed = sweep(pico, meeting, levels, step, cycles_max=CYCLES_MAX)
     assert landed.cycles > 1000 * len(levels)
     visited(**landed._asdict())
 
 
 @pytest.mark.parametrize("task, handler, levels", [each for each in GUARDED if each[0] == each[1]])
-def test_the_same_without_the_guard_goes_wrong(chip, task, handler, levels):
+def test_the_same_without_the_guard_goes_wrong(pico, task, handler, levels):
     meeting = f"claim_interrupts.Claims({task!r}, {handler!r}, 'bare')"
     step = 7 if task == "send" else 97
-    is_caught(chip, meeting, levels, step, "torn|lost|doubled|dropped at", cycles_max=CYCLES_MAX)
+    is_caught(pico, meeting, levels, step, "torn|lost|doubled|dropped at", cycles_max=CYCLES_MAX)

@@ -107,10 +107,10 @@ MEETING = "claim_interrupts.Claims('send', 'send', {!r}, hard={})"
 STEP = 29
 
 
-def test_a_soft_handler_asked_for_at_any_cycle_shares_the_sender_of_the_task(chip):
-    assert sweeps.sweep(chip, MEETING.format("bare", False), "0", STEP).cycles > 500
+def test_a_soft_handler_asked_for_at_any_cycle_shares_the_sender_of_the_task(pico):
+    assert sweeps.sweep(pico, MEETING.format("bare", False), "0", STEP).cycles > 500
 
 
-def test_a_hard_handler_at_any_cycle_needs_a_sender_of_its_own(chip):
-    assert sweeps.sweep(chip, MEETING.format("", True), "0", STEP).cycles > 500
-    sweeps.is_caught(chip, MEETING.format("bare", True), "0", STEP, "torn|lost|doubled")
+def test_a_hard_handler_at_any_cycle_needs_a_sender_of_its_own(pico):
+    assert sweeps.sweep(pico, MEETING.format("", True), "0", STEP).cycles > 500
+    sweeps.is_caught(pico, MEETING.format("bare", True), "0", STEP, "torn|lost|doubled")

@@ -299,8 +299,8 @@ def test_the_driver_names_the_examples_and_a_missing_board():
         ("console", 5, r"5 presses, [1-9]\d* telemetry \(\d+ dropped\), [1-9]\d* commands"),
     ],
 )
-def test_an_example_runs_on_an_emulated_rp2040_by_hard_interrupts(chip, name, amount, outcome):
-    printed = chip.exec(f"import {name}\n{name}.main({amount})")
+def test_an_example_runs_on_an_emulated_rp2040_by_hard_interrupts(pico, name, amount, outcome):
+    printed = pico.exec(f"import {name}\n{name}.main({amount})")
     assert re.search(outcome, printed, re.DOTALL), printed
 
 
@@ -314,11 +314,11 @@ hand.stop()
 """
 
 
-def test_the_encoder_follows_pins_on_an_emulated_rp2040(chip):
+def test_the_encoder_follows_pins_on_an_emulated_rp2040(pico):
     # GP10 wired to GP2 and GP11 to GP3: 80 steps on come first, of which it sees 60.
     from rp2040py.gpio_pin import GPIOPinState
 
-    mcu = chip._device.mcu
+    mcu = pico._device.mcu
     loose = []
 
     async def wire():
@@ -333,11 +333,11 @@ def test_the_encoder_follows_pins_on_an_emulated_rp2040(chip):
         for detach in loose:
             detach()
 
-    chip._device.simulator.call(wire())
+    pico._device.simulator.call(wire())
     try:
-        printed = chip.exec(TURN)
+        printed = pico.exec(TURN)
     finally:
-        chip._device.simulator.call(unwire())
+        pico._device.simulator.call(unwire())
     assert printed.endswith("60 steps: at 60, highest 60; 0 dropped, 0 too fast\n"), printed
 
 

@@ -38,7 +38,7 @@ NORMAL_RUN = settings(
     print_blob=True,
     phases=[Phase.generate, Phase.shrink],
 )
-LONG_RUN = settings(NORMAL_RUN, max_examples=300, stateful_step_count=120, derandomize=False)
+LONG_RUN = settings(NORMAL_RUN, max_examples=150, stateful_step_count=120, derandomize=False)
 # What fails on purpose is not worth shrinking.
 HUNT = settings(NORMAL_RUN, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False)
 

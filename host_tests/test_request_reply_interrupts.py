@@ -1,14 +1,14 @@
 """A hard interrupt at every cycle of a client's or a server's verb, on an emulated RP2040.
 
-The handler is the other side. `make soak` tries every meeting at every seventh cycle, and those of
-EVERY_CYCLE at every one; `make test` one meeting for each side.
+The handler is the other side. `make soak` tries every meeting, and those of EVERY_CYCLE at every
+cycle of one fill level; `make test` one meeting for each side.
 """
 
 import pytest
 from conftest import SOAK
 from sweeps import broken_pico, is_caught, sweep
 
-STEP = 7
+STEP = 13
 
 # (task's verb, what the handler does)
 EVERY_CYCLE = [
@@ -48,9 +48,9 @@ MEETING_OF = {
 
 
 @pytest.mark.parametrize("task, handler, levels", MEETINGS)
-def test_the_other_side_at_any_cycle_does_no_harm(chip, visited, task, handler, levels):
+def test_the_other_side_at_any_cycle_does_no_harm(pico, visited, task, handler, levels):
     meeting = f"request_reply_interrupts.Exchange({task!r}, {handler!r})"
-    landed = sweep(chip, meeting, levels, STEP, (task, handler) in EVERY_CYCLE)
+    landed = sweep(pico, meeting, levels, STEP, (task, handler) in EVERY_CYCLE)
     assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
     visited(**landed._asdict())
 

