@@ -574,12 +574,13 @@ async def asend_waits_for_room_and_queues_once():
             ch = kind(1, slot_size=_SLOT, senders=2)
             sender = ch.add_sender() if added else ch
             assert await sender.asend(b"first", HIGH) is True
-            task = asyncio.create_task(sender.asend(b"second", HIGH))
+            second = pattern(_SLOT)  # as large as a message may be
+            task = asyncio.create_task(sender.asend(second, HIGH))
             await asyncio.sleep_ms(2)
             assert not task.done() and len(ch) == 1
             assert _recv(ch) == b"first"
             assert await task is True
-            assert _recv(ch) == b"second" and _recv(ch) is None
+            assert _recv(ch) == second and _recv(ch) is None
             assert (ch.sent, ch.dropped, ch.refused) == (2, 0, 0)
 
 

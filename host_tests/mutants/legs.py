@@ -184,7 +184,9 @@ LEGS = {
         ]
     ),
     "simulated": Pytest(["test_simulated*.py"]),
-    "tasks": Pytest(["test_waiting.py", "test_request_reply_tasks.py"]),
+    "tasks": Pytest(
+        ["test_waiting.py", "test_request_reply_tasks.py"], "cpython or on_micropython"
+    ),
     "interleavings": Pytest(["test_interleavings.py"], "no_harm"),
     "threads": Pytest(
         [
