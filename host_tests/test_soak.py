@@ -116,11 +116,11 @@ def test_a_known_test_may_take_some_times_what_it_takes_without_a_mutant(monkeyp
     known = {CAUGHT: ("scenarios", "test_quick")}
     (found,) = legs.survey([CAUGHT], ["scenarios"], 1, known)
     assert found == (CAUGHT, "scenarios", "test_quick")
-    assert leg.calls == [(300, ["test_quick"]), (10, ["test_quick"])]
+    assert leg.calls == [(300, ["test_quick"]), (7, ["test_quick"])]
     # What is no longer there, the whole leg stands in for; the slowest of its tests says how long.
     monkeypatch.setattr(leg, "calls", [])
     list(legs.survey([CAUGHT], ["scenarios"], 1, {CAUGHT: ("scenarios", "test_gone")}))
-    assert leg.calls == [(300, ["test_gone"]), (300, None), (205, None)]
+    assert leg.calls == [(300, ["test_gone"]), (300, None), (124, None)]
 
 
 def test_what_tests_take_is_read_from_pytest(interpreter):

@@ -86,16 +86,18 @@ class Ticks:
         return self.now
 
 
-def run(module):
+def run(module, only=None):
     """Run every scenario of the module, by its name: a line each, the name, then ok or the error.
 
-    A scenario is a function without arguments whose name does not begin with "_".
+    A scenario is a function without arguments whose name does not begin with "_". `only`: the
+    names of those to run, None for all.
     """
     names = []
     for name in sorted(dir(module)):
         function = getattr(module, name)
         if name[0] != "_" and type(function) is type(run) and name not in globals():
-            names.append(name)
+            if only is None or name in only:
+                names.append(name)
     for name in names:
         gc.collect()
         try:

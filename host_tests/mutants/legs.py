@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("lib", "host_tests", "firmware", "boards", "pyproject.toml", "README.md", "Makefile")
 CAUGHT_BY = Path(__file__).parent / "caught_by.json"  # soak.py mutants --keep writes it
 LEG_LIMIT = 3600  # seconds
+# What a test may take with a mutant: so many times what it takes without, and a few seconds more.
+_TIMES = 3
+_SPARE = 4
 
 
 class LegError(Exception):
@@ -88,7 +91,7 @@ class Scenarios:
                 [
                     virtual_board.micropython(),
                     "-c",
-                    f"import harness, {each}; harness.run({each})",
+                    f"import harness, {each}; harness.run({each}, {_only(each, tests)!r})",
                 ],
                 folder,
                 limit,
@@ -105,6 +108,12 @@ class Scenarios:
         for test in tests or ():
             seconds[test] = seconds[test.split(".")[0]]
         return None, seconds
+
+
+def _only(each, tests):
+    # The scenarios of a set that `tests` name, None for all of them.
+    named = [test.partition(".")[2] for test in tests or () if test.partition(".")[0] == each]
+    return named if named and all(named) else None
 
 
 class Pytest:
@@ -275,10 +284,10 @@ class Survey:
         if isinstance(seconds, LegError):
             raise seconds
         if test is None:
-            return 5 + 5 * max(seconds.values())
+            return _SPARE + _TIMES * max(seconds.values())
         if test not in seconds:
             raise LegError(f"leg {leg!r} has no test {test}")
-        return 5 + 5 * seconds[test]
+        return _SPARE + _TIMES * seconds[test]
 
     def try_on(self, mutant, tree):
         """Return the Found of the mutant."""
