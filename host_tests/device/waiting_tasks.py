@@ -691,6 +691,26 @@ async def asend_under_a_guard_waits_again_where_another_context_took_the_room():
     assert await task is True and _recv(ch) == b"mine"
 
 
+async def asend_under_a_guard_gives_up_in_time_however_often_it_was_woken():
+    guard = _Contended()
+    ch = Channel(1, _SLOT, guard=guard)
+    taken = []
+
+    def take():
+        taken.append(ch.send(b"other", NORMAL))
+
+    assert await ch.asend(b"first", NORMAL) is True
+    task = asyncio.create_task(ch.asend(b"mine", NORMAL, 200))
+    turns = 0
+    while not task.done():
+        turns += 1
+        assert turns < 60, "its time started anew"
+        await asyncio.sleep_ms(15)
+        guard.other = take
+        _recv(ch)
+    assert await task is False and len(taken) > 1
+
+
 async def asend_under_a_guard_ends_with_the_channel():
     ch = Channel(1, _SLOT, guard=_Contended())
     assert await ch.asend(b"x", NORMAL) is True
