@@ -96,7 +96,7 @@ def test_ringlane_takes_the_clock_of_the_file(micropython, name):
 
 def test_the_tests_use_the_pins_of_the_file():
     """The program on the chip has its own copy."""
-    source = (DEVICE / "interrupts.py").read_text()
+    source = (DEVICE / "meetings.py").read_text()
     values = {name: int(value) for name, value in re.findall(r"^([A-Z]+) = (\d+)$", source, re.M)}
     pins = boards.load("rpi_pico").pins
     assert (values["MARKER"], values["HANDLER"]) == (pins["marker"], pins["handler"])
