@@ -123,6 +123,14 @@ def test_a_known_test_may_take_some_times_what_it_takes_without_a_mutant(monkeyp
     assert leg.calls == [(300, ["test_gone"]), (300, None), (124, None)]
 
 
+def test_a_scenario_that_is_no_longer_there_is_no_error(interpreter):
+    other = "lanes.send: class 0 is none"
+    leg, test = legs.known()[CAUGHT]
+    known = {CAUGHT: (leg, test), other: (leg, test.partition(".")[0] + ".gone")}
+    found = list(legs.survey([CAUGHT, other], ["scenarios"], 1, known))
+    assert [each.leg for each in found] == [leg, "scenarios"] and found[0].test == test
+
+
 def test_what_tests_take_is_read_from_pytest(interpreter):
     failed, seconds = legs.Pytest(["test_latency.py"], "cpython").run(legs.ROOT, 60)
     assert failed is None and len(seconds) > 5

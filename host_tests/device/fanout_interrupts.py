@@ -52,7 +52,6 @@ class Fanout(Meeting):
             ch = AnycastChannel(CAPACITY, getattr(ringlane, rule), SIZE, 2, 2)
             ends = [ch.add_receiver(None, 1), ch.add_receiver(None, 0)]
         self.channel = ch
-        self.ends = ends
         self.words = words = "word" in task
         self.sends = task[:4] == "send"
         self.verb = getattr(ch if self.sends else ends[1], task)

@@ -17,7 +17,6 @@ class Lane(Meeting):
     def __init__(self, task, handler):
         self.channel = ch = PriorityChannel(CAPACITY, slot_size=SIZE, senders=2)
         self.task = task
-        self.handler = handler
         self.words = "word" in task
         self.unseen = task in ("skip", "clear")
         self.task_sends, self.handler_sends = task[:4] == "send", handler[:4] == "send"

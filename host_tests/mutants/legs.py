@@ -296,10 +296,10 @@ class Survey:
             known = sorted({test for by, test in self.caught_by.values() if by == leg})
             try:
                 limit = self._limit(leg, tree, known, test)
+                if tree.run_on(mutant, leg, limit, [test]):
+                    return Found(mutant.name, leg, test)
             except LegError:
-                limit = None  # one of them is no longer there, or fails: the whole leg will tell
-            if limit and tree.run_on(mutant, leg, limit, [test]):
-                return Found(mutant.name, leg, test)
+                pass  # it is no longer there, or one of them fails: the whole leg will tell
         for leg in self.legs:
             failed = tree.run_on(mutant, leg, self._limit(leg, tree))
             if failed:
