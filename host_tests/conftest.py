@@ -22,6 +22,12 @@ NO_UF2 = (
 )
 
 
+@pytest.fixture
+def device(monkeypatch):
+    """The modules of device/ can be imported by CPython."""
+    monkeypatch.syspath_prepend(str(DEVICE))
+
+
 @pytest.fixture(scope="session")
 def interpreter():
     """The path of a real MicroPython."""

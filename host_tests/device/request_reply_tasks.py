@@ -1,25 +1,22 @@
 """RequestReplyChannel's waiting sides, call and serve, in tasks of one event loop.
 
-CPython and MicroPython both run it: main() runs every scenario, or those named, and prints them.
+tasks.py runs it.
 """
 
 import asyncio
 import errno
-import gc
-import sys
 
+from harness import MICROPYTHON, ROOMY
 from ringlane import RequestReplyChannel
 from ringlane.request_reply import FAILED
-
-ROOMY = gc.mem_free() > 1000000  # a host; a chip makes fewer calls
-FOREVER_MS = 60000  # nothing here takes so long; a test that would hang fails
+from tasks import PATIENCE_MS
 
 
 def upper(request):
     return bytes(request).upper()
 
 
-async def fails(number, words, awaitable):
+async def _fails(number, words, awaitable):
     """Await it; it must raise the OSError of that number with the words in its text."""
     try:
         got = await awaitable
@@ -41,7 +38,7 @@ async def a_call_is_answered():
     server = asyncio.create_task(ch.serve(upper))
     buf = bytearray(16)
     for text in (b"", b"a", b"sixteen bytes ok"):
-        size, status, latency = await ch.call(text, buf, FOREVER_MS)
+        size, status, latency = await ch.call(text, buf, PATIENCE_MS)
         assert bytes(buf[:size]) == text.upper() and status == 0 and latency >= 0
     result = await ch.call(b"no limit", buf)
     assert bytes(buf[: result[0]]) == b"NO LIMIT"
@@ -62,7 +59,7 @@ async def many_tasks_call_at_once_and_each_gets_its_own_answer():
         buf = bytearray(16)
         for number in range(rounds):
             text = b"task%d-%d" % (name, number)
-            size, status, _ = await ch.call(text, buf, FOREVER_MS)
+            size, status, _ = await ch.call(text, buf, PATIENCE_MS)
             assert bytes(buf[:size]) == text.upper() and status == 0, (text, bytes(buf))
             done.append(text)
 
@@ -149,7 +146,7 @@ async def a_handler_may_reply_in_many_ways():
     printed = _Silence()
     try:
         for text, status, reply in expected:
-            size, got, _ = await ch.call(text, buf, FOREVER_MS)
+            size, got, _ = await ch.call(text, buf, PATIENCE_MS)
             assert (got, bytes(buf[:size])) == (status, reply), (text, got, bytes(buf[:size]))
     finally:
         printed.end()
@@ -188,9 +185,9 @@ async def a_dead_server_is_a_timeout_that_names_the_channel():
     for i in range(3 * ch.capacity):
         # Requests that nobody reads fill the lane; from then on there is no room for another.
         said = "no reply in 3 ms" if i < ch.capacity else "no room for a request in 3 ms"
-        await fails(errno.ETIMEDOUT, ("RequestReplyChannel 'motor'", said), ch.call(b"?", buf, 3))
+        await _fails(errno.ETIMEDOUT, ("RequestReplyChannel 'motor'", said), ch.call(b"?", buf, 3))
         assert ch.pending == 0, "the id is not free"
-    await fails(errno.ETIMEDOUT, ("motor", "0 ms"), ch.call(b"?", buf, 0))
+    await _fails(errno.ETIMEDOUT, ("motor", "0 ms"), ch.call(b"?", buf, 0))
     assert ch.answered == 0 and ch.stats().count == 0
     # A server that comes back passes over what was given up.
     seen = []
@@ -200,7 +197,7 @@ async def a_dead_server_is_a_timeout_that_names_the_channel():
         return b"back"
 
     server = asyncio.create_task(ch.serve(handler))
-    size, _, _ = await ch.call(b"!", buf, FOREVER_MS)
+    size, _, _ = await ch.call(b"!", buf, PATIENCE_MS)
     assert bytes(buf[:size]) == b"back" and seen == [b"!"] and is_idle(ch)
     ch.close()
     await server
@@ -211,7 +208,7 @@ async def a_server_that_reads_but_is_too_slow_is_a_timeout_each_time():
     buf = bytearray(8)
     late = 3 * ch.capacity
     while ch.late < late:
-        call = asyncio.create_task(fails(errno.ETIMEDOUT, ("slow",), ch.call(b"?", buf, 3)))
+        call = asyncio.create_task(_fails(errno.ETIMEDOUT, ("slow",), ch.call(b"?", buf, 3)))
         m = await ch.arecv(bytearray(8), 100)
         await call
         assert is_idle(ch), ch
@@ -220,7 +217,7 @@ async def a_server_that_reads_but_is_too_slow_is_a_timeout_each_time():
         before = ch.late
         assert ch.send_response(m[1], b"late") is False and ch.late == before + 1
     server = asyncio.create_task(ch.serve(upper))
-    size, _, _ = await ch.call(b"now", buf, FOREVER_MS)
+    size, _, _ = await ch.call(b"now", buf, PATIENCE_MS)
     assert bytes(buf[:size]) == b"NOW" and ch.late == late
     ch.close()
     await server
@@ -230,9 +227,9 @@ async def a_call_that_is_cancelled_frees_its_id():
     ch = RequestReplyChannel(1, 8)
     buf = bytearray(8)
     for i in range(3):
-        call = asyncio.create_task(ch.call(b"gone", buf, FOREVER_MS if i else None))
+        call = asyncio.create_task(ch.call(b"gone", buf, PATIENCE_MS if i else None))
         # One that waits for room beside it.
-        other = asyncio.create_task(ch.call(b"gone", buf, FOREVER_MS if i else None))
+        other = asyncio.create_task(ch.call(b"gone", buf, PATIENCE_MS if i else None))
         while not ch.pending:
             await asyncio.sleep_ms(1)
         for task in (other, call):
@@ -252,7 +249,7 @@ async def a_call_that_is_cancelled_frees_its_id():
         raise AssertionError("no timeout")
     assert ch.pending == 0 and ch.recv_request(buf) is None and is_idle(ch)
     server = asyncio.create_task(ch.serve(upper))
-    size, _, _ = await ch.call(b"here", buf, FOREVER_MS)
+    size, _, _ = await ch.call(b"here", buf, PATIENCE_MS)
     assert bytes(buf[:size]) == b"HERE" and ch.answered == 1
     ch.close()
     await server
@@ -264,15 +261,15 @@ async def closing_ends_calls_and_the_server():
     reset = (errno.ECONNRESET, ("RequestReplyChannel 'closing' is closed",))
     # Two wait for a reply, a third for room.
     calls = []
-    for limit in (None, FOREVER_MS, None):
-        calls.append(asyncio.create_task(fails(*reset, ch.call(b"?", bytearray(8), limit))))
+    for limit in (None, PATIENCE_MS, None):
+        calls.append(asyncio.create_task(_fails(*reset, ch.call(b"?", bytearray(8), limit))))
     while ch.pending < 2:
         await asyncio.sleep_ms(1)
     ch.close()
     await asyncio.gather(*calls)
     assert ch.pending == 0
-    await fails(*reset, ch.call(b"?", buf))
-    await fails(*reset, ch.call(b"?", buf, 5))
+    await _fails(*reset, ch.call(b"?", buf))
+    await _fails(*reset, ch.call(b"?", buf, 5))
     await ch.serve(upper)  # nothing to do, so it ends
     assert ch.answered == 0 and len(ch) == 0
 
@@ -280,7 +277,7 @@ async def closing_ends_calls_and_the_server():
 async def a_reply_that_came_before_close_is_taken():
     ch = RequestReplyChannel(1, 8)
     buf = bytearray(8)
-    task = asyncio.create_task(ch.call(b"?", buf, FOREVER_MS))
+    task = asyncio.create_task(ch.call(b"?", buf, PATIENCE_MS))
     while not len(ch):
         await asyncio.sleep_ms(1)
     _, id, _ = ch.recv_request(bytearray(8))
@@ -292,7 +289,7 @@ async def a_reply_that_came_before_close_is_taken():
 
 async def a_request_cancelled_by_another_ends_its_call():
     ch = RequestReplyChannel(1, 8)
-    task = asyncio.create_task(ch.call(b"?", bytearray(8), FOREVER_MS))
+    task = asyncio.create_task(ch.call(b"?", bytearray(8), PATIENCE_MS))
     while not len(ch):
         await asyncio.sleep_ms(1)
     _, id, _ = ch.recv_request(bytearray(8))
@@ -307,11 +304,12 @@ async def a_request_cancelled_by_another_ends_its_call():
 
 async def a_call_leaves_no_task_behind():
     ch = RequestReplyChannel(1, 8)
+    before = () if MICROPYTHON else asyncio.all_tasks()
     server = asyncio.create_task(ch.serve(upper))
-    await ch.call(b"x", bytearray(8), FOREVER_MS)
+    await ch.call(b"x", bytearray(8), PATIENCE_MS)
     await asyncio.sleep_ms(1)
-    if sys.implementation.name != "micropython":
-        assert len(asyncio.all_tasks()) == 2  # this one, and the server
+    if not MICROPYTHON:
+        assert asyncio.all_tasks() - before == {server}
     ch.close()
     await server
 
@@ -441,12 +439,12 @@ async def the_server_can_wait_by_itself():
         ids.append(ch.send_request(b"abc"))
 
     task = asyncio.create_task(client())
-    assert await ch.ready(FOREVER_MS) is True
-    size, id, _ = await ch.arecv(buf, FOREVER_MS)
+    assert await ch.ready(PATIENCE_MS) is True
+    size, id, _ = await ch.arecv(buf, PATIENCE_MS)
     await task
     assert [id] == ids and bytes(buf[:size]) == b"abc"
     ch.send_request(b"de")
-    assert ch.recv_wait(buf, FOREVER_MS)[0] == 2
+    assert ch.recv_wait(buf, PATIENCE_MS)[0] == 2
     # A request that is given up wakes nobody for good.
     ch.cancel(id)
     waiting = asyncio.create_task(ch.arecv(buf, 20))
@@ -492,36 +490,3 @@ async def many_calls_all_come_back():
     assert is_idle(ch) and ch.answered == count, ch
     ch.close()
     await serving
-
-
-SCENARIOS = (
-    a_call_is_answered,
-    many_tasks_call_at_once_and_each_gets_its_own_answer,
-    a_handler_may_reply_in_many_ways,
-    a_dead_server_is_a_timeout_that_names_the_channel,
-    a_server_that_reads_but_is_too_slow_is_a_timeout_each_time,
-    a_call_that_is_cancelled_frees_its_id,
-    closing_ends_calls_and_the_server,
-    a_reply_that_came_before_close_is_taken,
-    a_request_cancelled_by_another_ends_its_call,
-    a_call_leaves_no_task_behind,
-    a_server_answers_what_is_queued_when_the_channel_closes,
-    bad_input_is_an_error_at_once_and_takes_no_id,
-    call_wait_and_serve_wait_do_the_same_without_asyncio,
-    an_interrupted_call_frees_its_id,
-    the_server_can_wait_by_itself,
-    many_calls_all_come_back,
-)
-
-
-def main():
-    """Run every scenario: a line each, its name, then ok or the error."""
-    for scenario in SCENARIOS:
-        gc.collect()
-        try:
-            asyncio.run(scenario())
-        except Exception as error:
-            print(scenario.__name__, "failed")
-            sys.print_exception(error)
-        else:
-            print(scenario.__name__, "ok")

@@ -1,8 +1,6 @@
-"""What waiting promises: tasks that CPython and MicroPython both run as they are.
+"""What waiting promises; tasks.py runs it.
 
-A scenario is an async function without arguments whose name does not begin with "_";
-test_waiting.py runs them all, on each kind of machine. On MicroPython a recv_wait runs under a
-locked heap from the second on.
+On MicroPython a recv_wait runs under a locked heap from the second on.
 """
 
 import asyncio
@@ -27,9 +25,9 @@ from ringlane import (
     RequestReplyChannel,
     select,
 )
+from tasks import PATIENCE_MS
 
 _SLOT = 8
-_PATIENCE_MS = 60000  # a wait that has not ended by then never will
 
 
 class _End:
@@ -149,7 +147,7 @@ async def ready_is_false_after_its_time_and_not_before():
 
 async def ready_with_a_time_out_is_true_when_a_message_comes_first():
     for each in _ends():
-        task = asyncio.create_task(each.end.ready(_PATIENCE_MS))
+        task = asyncio.create_task(each.end.ready(PATIENCE_MS))
         await _settle()
         each.send(b"x")
         assert await task is True, each.title
@@ -503,7 +501,7 @@ async def a_task_that_finds_nothing_keeps_its_waiter_and_its_alarm():
     ch = Channel(1, _SLOT)
     first = asyncio.create_task(_arecv(ch))
     await _settle()
-    second = asyncio.create_task(_arecv(ch, _PATIENCE_MS))
+    second = asyncio.create_task(_arecv(ch, PATIENCE_MS))
     await _settle()
     tasks = len(asyncio.all_tasks()) if not MICROPYTHON else 0
     ch.send(b"x", NORMAL)
@@ -562,7 +560,7 @@ def _races():
     # (time-out, when the message is sent), in ms: long before, about then, long after.
     middle = 12 if ROOMY else 4
     races = [(middle, delay) for delay in range(middle - 3, middle + 4)]
-    return [(_PATIENCE_MS, 0)] + races + [(0, 8)]
+    return [(PATIENCE_MS, 0)] + races + [(0, 8)]
 
 
 # asend
@@ -940,7 +938,7 @@ async def close_ends_every_wait():
         tasks = [asyncio.create_task(each.end.ready()) for _ in range(2)]
         tasks += [asyncio.create_task(_arecv(each.end)) for _ in range(2)]
         tasks += [asyncio.create_task(select(Channel(1), each.end)) for _ in range(2)]
-        tasks.append(asyncio.create_task(_arecv(each.end, _PATIENCE_MS)))
+        tasks.append(asyncio.create_task(_arecv(each.end, PATIENCE_MS)))
         await _settle()
         assert not [task for task in tasks if task.done()], each.title
         each.close()
@@ -1053,7 +1051,7 @@ class _Impatient(Channel):
 
 async def recv_wait_sleeps_between_its_looks():
     buf = bytearray(_SLOT)
-    for timeout in (None, _PATIENCE_MS):
+    for timeout in (None, PATIENCE_MS):
         ch = _Impatient(1, _SLOT)
         start = time.ticks_ms()
         assert ch.recv_wait(buf, timeout)[0] == 5
@@ -1157,10 +1155,10 @@ async def memory_does_not_grow_with_the_waits():
         gone = [
             asyncio.create_task(wait)
             for wait in (
-                end.ready(_PATIENCE_MS),
-                end.arecv(buf, _PATIENCE_MS),
+                end.ready(PATIENCE_MS),
+                end.arecv(buf, PATIENCE_MS),
                 select(end),
-                asyncio.wait_for_ms(end.ready(), _PATIENCE_MS),
+                asyncio.wait_for_ms(end.ready(), PATIENCE_MS),
             )
         ]
         await asyncio.sleep_ms(0)
@@ -1174,9 +1172,9 @@ async def memory_does_not_grow_with_the_waits():
             asyncio.create_task(wait)
             for wait in (
                 end.ready(),
-                end.ready(_PATIENCE_MS),
-                end.ready(_PATIENCE_MS),
-                select(end, timeout_ms=_PATIENCE_MS),
+                end.ready(PATIENCE_MS),
+                end.ready(PATIENCE_MS),
+                select(end, timeout_ms=PATIENCE_MS),
             )
         ]
         await asyncio.sleep_ms(0)
@@ -1194,22 +1192,3 @@ async def memory_does_not_grow_with_the_waits():
         grown = sizes[-1] - sizes[min(4, len(sizes) // 2)]
         assert grown < 4096, sizes
         return "%d waits, %d bytes more" % (waits, grown)
-
-
-def run(names):
-    """Run the scenarios of these names: a line each, the name, then ok and a note, or failed."""
-    for name in names:
-        gc.collect()
-        if MICROPYTHON:
-            asyncio.new_event_loop()  # nothing of the scenario before is left
-        try:
-            note = asyncio.run(_within_patience(globals()[name]()))
-        except Exception as error:
-            print(name, "failed")
-            sys.print_exception(error)
-        else:
-            print(name, "ok", note or "")
-
-
-async def _within_patience(scenario):
-    return await asyncio.wait_for_ms(scenario, _PATIENCE_MS)

