@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
 PACKAGE = ROOT / "lib" / "ringlane"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
+MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
 
 NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "

@@ -16,7 +16,7 @@ import hypothesis.strategies as st
 import models
 import pytest
 import ringlane
-from conftest import SOAK
+from conftest import MUTANT, SOAK
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -28,6 +28,8 @@ from hypothesis.stateful import (
 from hypothesis.strategies._internal.featureflags import FeatureFlags
 from ringlane_host.simulated import SimulationError, memory
 
+# What fails on purpose is not worth shrinking.
+HUNT_PHASES = [Phase.generate]
 NORMAL_RUN = settings(
     max_examples=45,
     stateful_step_count=60,
@@ -36,11 +38,10 @@ NORMAL_RUN = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
-    phases=[Phase.generate, Phase.shrink],
+    phases=HUNT_PHASES if MUTANT else [Phase.generate, Phase.shrink],
 )
 LONG_RUN = settings(NORMAL_RUN, max_examples=150, stateful_step_count=120, derandomize=False)
-# What fails on purpose is not worth shrinking.
-HUNT = settings(NORMAL_RUN, max_examples=400, phases=[Phase.generate], report_multiple_bugs=False)
+HUNT = settings(NORMAL_RUN, max_examples=400, phases=HUNT_PHASES, report_multiple_bugs=False)
 
 REGISTER = 0x40058000  # of the simulated clock
 FILL = 0xA5  # what a receive buffer holds where nothing was written

@@ -838,6 +838,17 @@ async def select_gives_none_after_its_time_and_not_before():
         assert time.ticks_diff(time.ticks_ms(), start) >= timeout
 
 
+async def a_wait_that_is_looked_at_long_after_its_time_ends():
+    ends = [each.end for each in _ends()]
+    waits = [wait for end in ends for wait in (end.ready(2), _arecv(end, 2))]
+    waits.append(select(*ends, timeout_ms=2))
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await _settle()
+    _busy_ms(20)
+    for task in tasks:
+        assert not await asyncio.wait_for_ms(task, 1000)
+
+
 async def two_tasks_that_select_the_same_channels_both_get_messages():
     count = 40 if ROOMY else 12
     ends = [Channel(1), PriorityChannel(1), Channel(1)]

@@ -147,6 +147,7 @@ class Pytest:
             folder,
             LEG_LIMIT,
             PYTHONPATH=str(folder / "lib"),
+            RINGLANE_MUTANT="1",
         )
         if status == 0 and re.search(r"\d+ passed", printed):
             return None, self._seconds(printed)
@@ -264,13 +265,13 @@ class Survey:
             name: (leg, test) for name, (leg, test) in caught_by.items() if leg in legs
         }
         self._seconds = {}  # of a leg, or of those of its tests that are known: or a LegError
-        self._lock = threading.Lock()
+        self._locks = {leg: threading.Lock() for leg in LEGS}
 
     def _limit(self, leg, tree, known=None, test=None):
         # The seconds that a test may take with a mutant: that one of the known, or any of the leg.
         # Without a mutant they must pass.
         key = leg, test is None
-        with self._lock:
+        with self._locks[leg]:
             if key not in self._seconds:
                 try:
                     failed, self._seconds[key] = LEGS[leg].run(tree.folder, 300, known)
