@@ -12,9 +12,11 @@ from sweeps import broken_pico, is_caught, sweep
 STEP = {"multicast": 13, "ROUND_ROBIN": 37, "LEAST_LOADED": 41, "RANDOM": 43, "AFFINITY_FIRST": 47}
 POLICIES = ("ROUND_ROBIN", "LEAST_LOADED", "RANDOM", "AFFINITY_FIRST")
 
+TASKS = ("send", "send_word", "recv", "recv_word")
+
 # (rule, what the task does); all policies receive as ROUND_ROBIN does, and words as bytes
 EVERY_CYCLE = [
-    *[("multicast", task) for task in ("send", "send_word", "recv", "recv_word")],
+    *[("multicast", task) for task in (*TASKS, "send_at", "send_word_at")],
     *[(policy, "send") for policy in POLICIES],
     ("ROUND_ROBIN", "recv"),
 ]
@@ -29,8 +31,9 @@ if SOAK:
     MEETINGS = [
         (rule, task, "102" if task[:4] == "send" else "20" if rule == "RANDOM" else "201")
         for rule in ("multicast", *POLICIES)
-        for task in ("send", "send_word", "recv", "recv_word")
+        for task in TASKS
     ]
+    MEETINGS += [("multicast", task, "102") for task in ("send_at", "send_word_at")]
 
 
 @pytest.mark.parametrize("rule, task, levels", MEETINGS)
@@ -38,6 +41,15 @@ def test_a_handler_that_sends_at_any_cycle_does_no_harm(pico, visited, rule, tas
     meeting = f"fanout_interrupts.Fanout({rule!r}, {task!r})"
     landed = sweep(pico, meeting, levels, STEP[rule], (rule, task) in EVERY_CYCLE)
     assert landed.cycles > 500 * len(levels), "fewer cycles than any verb takes"
+    visited(**landed._asdict())
+
+
+@pytest.mark.skipif(not SOAK, reason="bytecode takes long: make soak")
+def test_a_handler_that_sends_while_a_receiver_skips_does_no_harm(pico, visited):
+    # The verb is bytecode: the handler comes within it and within what it calls.
+    meeting = "fanout_interrupts.Fanout('multicast', 'skip_to_latest')"
+    landed = sweep(pico, meeting, "21", 89, cycles_max=60000)
+    assert landed.cycles > 10000
     visited(**landed._asdict())
 
 

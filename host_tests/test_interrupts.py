@@ -28,6 +28,8 @@ if SOAK:
         ("clear", "send", "201"),
         ("send_word", "recv_word", "012"),
         ("send_word", "recv_words", "012"),
+        ("send_at", "recv", "012"),
+        ("send_word_at", "recv_word", "012"),
     ]
 
 # The meeting that shows each mutant.

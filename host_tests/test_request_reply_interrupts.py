@@ -17,6 +17,7 @@ EVERY_CYCLE = [
     ("cancel", "answer"),
     ("recv_request", "ask"),
     ("send_response", "take"),
+    ("send_status", "take"),
 ]
 # (task's verb, what the handler does, requests before)
 MEETINGS = [
@@ -38,6 +39,7 @@ if SOAK:
         ("send_response", "take", "12"),
         ("send_response", "cancel", "12"),
         ("send_response", "reuse", "12"),
+        ("send_status", "take", "12"),
     ]
 
 # The meeting that shows each mutant.

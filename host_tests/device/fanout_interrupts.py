@@ -5,7 +5,7 @@ See meetings.py; there are two receivers.
 
 import micropython
 import ringlane
-from meetings import CAPACITY, SIZE, WORDS, Meeting, call_0, call_1, call_2
+from meetings import CAPACITY, SIZE, WORDS, Meeting, call_0, call_1, call_2, call_3
 from micropython import const
 from payload import stamp, stamped
 from ringlane import NORMAL, AnycastChannel, MulticastChannel
@@ -53,6 +53,8 @@ class Fanout(Meeting):
             ends = [ch.add_receiver(None, 1), ch.add_receiver(None, 0)]
         self.channel = ch
         self.words = words = "word" in task
+        self.at = task[-3:] == "_at"
+        self.skips = task == "skip_to_latest"
         self.sends = task[:4] == "send"
         self.verb = getattr(ch if self.sends else ends[1], task)
         self.fill = ch.send_word if words else ch.send
@@ -108,8 +110,14 @@ class Fanout(Meeting):
         _forget(marks)
         # How many receivers got the task's message and the handler's, as the two senders say, ...
         told = 0
-        if self.sends:
+        if self.at:
+            told = call_3(self.verb, number if words else sent, NORMAL, number)
+        elif self.sends:
             told = call_2(self.verb, number if words else sent, NORMAL)
+        elif self.skips:
+            for i in range(call_0(self.verb)):
+                if not _note(marks, 1, i, queued):
+                    self._wrong(first + i, first)
         else:
             m = call_0(self.verb) if words else call_1(self.verb, received)
             if m:

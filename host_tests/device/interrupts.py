@@ -6,7 +6,7 @@ Nothing is lost, torn, doubled or out of order, whatever the handler interrupted
 from array import array
 
 import micropython
-from meetings import CAPACITY, SIZE, WORDS, Meeting, call_0, call_1, call_2
+from meetings import CAPACITY, SIZE, WORDS, Meeting, call_0, call_1, call_2, call_3
 from payload import stamp, stamped
 from ringlane import NORMAL, PriorityChannel
 
@@ -18,6 +18,7 @@ class Lane(Meeting):
         self.channel = ch = PriorityChannel(CAPACITY, slot_size=SIZE, senders=2)
         self.task = task
         self.words = "word" in task
+        self.at = task[-3:] == "_at"  # the task's message is stamped with its number
         self.unseen = task in ("skip", "clear")
         self.task_sends, self.handler_sends = task[:4] == "send", handler[:4] == "send"
         # Two sending contexts have a lane each; a receiver meets the sender of the lane it reads.
@@ -92,6 +93,8 @@ class Lane(Meeting):
             outcome = call_2(self.verb, sent, NORMAL)
         elif task == "send_word":
             outcome = call_2(self.verb, mine, NORMAL)
+        elif self.at:
+            outcome = call_3(self.verb, mine if words else sent, NORMAL, mine)
         elif task == "recv":
             outcome = call_1(self.verb, received) is not None
         elif task == "recv_words":
@@ -122,6 +125,9 @@ class Lane(Meeting):
             if got == its and expected == [mine, its]:
                 expected.reverse()  # two senders: their lanes are merged by age
             self._check(got, expected)
+            if self.at:
+                timestamp = self.channel.timestamp()
+                assert (timestamp == mine) == (got == mine), "another's stamp: %d" % timestamp
         assert not expected, "lost: %r" % expected
         return ran
 

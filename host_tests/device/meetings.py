@@ -25,6 +25,14 @@ pin = Pin(HANDLER, Pin.IN)
 
 
 @micropython.viper
+def call_3(verb, first, second, third):
+    ptr32(int(0xD0000014))[0] = 4
+    outcome = verb(first, second, third)
+    ptr32(int(0xD0000018))[0] = 4
+    return outcome
+
+
+@micropython.viper
 def call_2(verb, first, second):
     ptr32(int(0xD0000014))[0] = 4
     outcome = verb(first, second)

@@ -1,7 +1,7 @@
 """A hard handler as the server or as the client meets the other side's verb: see meetings.py."""
 
 import micropython
-from meetings import CAPACITY, SIZE, WORDS, Meeting, call_1, call_2
+from meetings import CAPACITY, SIZE, WORDS, Meeting, call_1, call_2, call_3
 from payload import stamp, stamped
 from ringlane import RequestReplyChannel
 
@@ -9,9 +9,9 @@ from ringlane import RequestReplyChannel
 class Exchange(Meeting):
     """`task`, a verb of a task, interrupted by `handler`, what a hard handler does.
 
-    Tasks: send_request, recv_response, cancel; recv_request, send_response. Handlers: serve
-    (recv_request and send_response), answer (send_response to what was read before); ask
-    (send_request), take (recv_response), cancel, reuse (cancel and send_request).
+    Tasks: send_request, recv_response, cancel; recv_request, send_response, send_status.
+    Handlers: serve (recv_request and send_response), answer (send_response to what was read
+    before); ask (send_request), take (recv_response), cancel, reuse (cancel and send_request).
 
     A reply is its request, sent back from the buffer that it was read into.
     """
@@ -25,8 +25,9 @@ class Exchange(Meeting):
         self.request = request = bytearray(SIZE)
         self.taken = taken = bytearray(SIZE)
         self.read = read = bytearray(SIZE)
-        # The handler's outcomes: whether it ran, the id it got or was given, and what came.
-        self.seen = seen = [0, 0, 0]
+        self.status = 7 if task == "send_status" else 0  # of the task's reply
+        # The handler's: whether it ran, the id it got or was given, what came of it, its status.
+        self.seen = seen = [0, 0, 0, 0]
         send_request, recv_response, cancel = ch.send_request, ch.recv_response, ch.cancel
         recv_request, send_response = ch.recv_request, ch.send_response
 
@@ -50,6 +51,7 @@ class Exchange(Meeting):
             seen[0] = 1
             m = recv_response(seen[1], taken)
             seen[2] = m[0] if m else -1
+            seen[3] = m[1] if m else 0
 
         def give_up(pin):
             seen[0] = 1
@@ -88,10 +90,11 @@ class Exchange(Meeting):
         assert right, "torn or of another request: %d is not %d" % (found, number)
 
     @micropython.native
-    def _take(self, outstanding, id):
-        # The reply is there.
+    def _take(self, outstanding, id, status=0):
+        # The reply is there, with that status.
         m = self.channel.recv_response(id, self.taken)
         assert m is not None, "lost: a reply"
+        assert m[1] == status, "torn: status %d is not %d" % (m[1], status)
         self._check(self.taken, m[0], outstanding.pop(id))
         self.answered += 1
 
@@ -223,7 +226,10 @@ class Exchange(Meeting):
             target = got
             if handler != "ask":
                 seen[1] = got
-            sent = call_2(ch.send_response, got, self.read)
+            if self.status:
+                sent = call_3(ch.send_status, got, self.read, self.status)
+            else:
+                sent = call_2(ch.send_response, got, self.read)
         ran = seen[0]
         if ran:
             new = 0
@@ -256,9 +262,10 @@ class Exchange(Meeting):
             if ran and handler == "take" and seen[2] >= 0:
                 assert sent, "taken, and never sent"
                 self._check(self.taken, seen[2], outstanding.pop(got))
+                assert seen[3] == self.status, "torn: status %d" % seen[3]
                 self.answered += 1
             if got in outstanding:
-                self._take(outstanding, got)
+                self._take(outstanding, got, self.status)
         self._finish(outstanding, held, given_up)
         return ran
 
