@@ -43,3 +43,30 @@ def outcomes(printed, module):
     """Return what a board printed, by scenario."""
     parts = re.split(rf"^({'|'.join(names(module))}) ", printed, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def once(execute, request, program):
+    """Return a function that gives the outcomes of a set, which it runs at the first call.
+
+    `execute(source)` runs a program and returns what it printed; `program(module, names)` is its
+    source; `request` as for chosen().
+    """
+    done = {}
+
+    def run(module):
+        if module not in done:
+            printed = execute(program(module, chosen(request, module)))
+            done[module] = outcomes(printed, module)
+        return done[module]
+
+    return run
+
+
+def anew(pico):
+    """Return pico.exec, of a chip with nothing in memory: the set before has left its modules."""
+
+    def execute(source):
+        pico.reset()
+        return pico.exec(source)
+
+    return execute

@@ -4,7 +4,7 @@ import importlib
 import re
 
 import pytest
-from scenarios import chosen, names, outcomes, sets
+from scenarios import anew, names, once, sets
 
 SETS = sets("tasks")
 EACH = [(module, name) for module in SETS for name in names(module)]
@@ -22,16 +22,7 @@ def check(printed):
 
 @pytest.fixture(scope="module")
 def on_rp2040(pico, request):
-    done = {}
-
-    def run(module):
-        if module not in done:
-            pico.reset()  # the set before has left its modules in memory
-            printed = pico.exec(program(module, chosen(request, module)))
-            done[module] = outcomes(printed, module)
-        return done[module]
-
-    return run
+    return once(anew(pico), request, program)
 
 
 def test_the_scenarios_are_found():
