@@ -11,6 +11,7 @@ import ringlane
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes
 from ringlane.request_reply import FAILED
+from ringlane_host.source import Loader
 
 
 class Guard:
@@ -74,7 +75,8 @@ def rp2_lanes(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "platform", "rp2")
-    spec = importlib.util.spec_from_file_location("ringlane.lanes_of_rp2", PACKAGE / "lanes.py")
+    name, path = "ringlane.lanes_of_rp2", str(PACKAGE / "lanes.py")
+    spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module, masked

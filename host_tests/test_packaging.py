@@ -131,7 +131,7 @@ FILES_USED = (
 
 def test_compiled_modules_pass_a_message(micropython, compiled):
     printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
-    used = ("__init__", "clock", "lanes", "priority")
+    used = ("__init__", "clock", "constants", "lanes", "priority")
     files = [f"{compiled}/ringlane/{name}.mpy" for name in used]
     assert printed == MESSAGE_PASSED + f"{files}\n"
 
@@ -154,12 +154,14 @@ def test_copies_of_a_constant_are_equal():
     assert not different
 
 
-def test_the_root_imports_nothing_until_a_name_is_used(micropython):
+def test_the_root_imports_constants_only_until_a_name_is_used(micropython):
     loaded = "print(sorted(name for name in sys.modules if name.startswith('ringlane')))\n"
     printed = micropython(
         "import sys, ringlane\n" + loaded + "from ringlane import Clock\n" + loaded
     )
-    assert printed == "['ringlane']\n['ringlane', 'ringlane.clock']\n"
+    root = "'ringlane', "
+    constants = "'ringlane.constants'"
+    assert printed == f"[{root}{constants}]\n[{root}'ringlane.clock', {constants}]\n"
 
 
 def test_every_name_of_the_root_is_there(micropython):

@@ -1,6 +1,6 @@
 """What the demo has to show at its end: a table by class, and a verdict that can be wrong."""
 
-from ringlane.priority import BULK, CLASS_NAMES, REALTIME
+from ringlane.constants import BULK, CLASS_NAMES, REALTIME
 
 MINUTE_S = 60
 # Published detectors find 104 to 109 beats in this minute; this one may find one more.

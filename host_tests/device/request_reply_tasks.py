@@ -338,7 +338,7 @@ async def bad_input_is_an_error_at_once_and_takes_no_id():
     buf = bytearray(8)
     for kind, text, data, room, limit in (
         (ValueError, "message of 9 bytes is larger than a slot of 8", b"123456789", buf, 5),
-        (TypeError, "message must be bytes-like, not str", "text", buf, 5),
+        (TypeError, "or array, not str", "text", buf, 5),
         (TypeError, "NoneType", None, buf, 5),
         (ValueError, "receive buffer of 7 bytes, slot_size=8", b"x", bytearray(7), 5),
         (TypeError, "receive buffer must be writable, not bytes", b"x", bytes(8), 5),

@@ -201,7 +201,7 @@ MUTANTS = {
             'return str("message items must be',
         ),
         "what is no buffer is taken": (
-            'raise _error(TypeError, "message must be bytes-like, not %s", kind.__name__)',
+            'raise _error(TypeError, "or array, not %s", kind.__name__)',
             "return",
         ),
     },

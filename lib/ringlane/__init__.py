@@ -1,42 +1,61 @@
 """ringlane: allocation-free message channels from interrupt handlers to tasks.
 
-A name is imported when it is first used, so a program pays for what it uses only.
+The classes and policies are there at once, for handlers. What else has a name here is imported
+when it is first used, so a program pays for what it uses only.
 """
 
 import sys
 
 __version__ = "0.1.0"
 
-if sys.implementation.name != "micropython":
+if sys.implementation.name == "cpython":
     import ringlane_host.event_loop  # MicroPython's asyncio
     import ringlane_host.simulated  # noqa: F401  viper's names, on a simulated memory
+elif sys.implementation.name != "micropython":
+    raise ImportError("ringlane needs MicroPython: %s has no viper" % sys.implementation.name)
+
+from .constants import (
+    AFFINITY_FIRST,
+    BULK,
+    HIGH,
+    LEAST_LOADED,
+    LOW,
+    NORMAL,
+    RANDOM,
+    REALTIME,
+    ROUND_ROBIN,
+    AnycastPolicy,
+    PriorityClass,
+)
 
 _MODULES = {
     "PriorityChannel": "priority",
-    "PriorityClass": "priority",
-    "REALTIME": "priority",
-    "HIGH": "priority",
-    "NORMAL": "priority",
-    "LOW": "priority",
-    "BULK": "priority",
     "Channel": "channel",
     "Clock": "clock",
     "cycles": "clock",
     "MulticastChannel": "multicast",
     "AnycastChannel": "anycast",
-    "AnycastPolicy": "anycast",
-    "ROUND_ROBIN": "anycast",
-    "LEAST_LOADED": "anycast",
-    "RANDOM": "anycast",
-    "AFFINITY_FIRST": "anycast",
     "RequestReplyChannel": "request_reply",
     "select": "waiting",
     "IrqGuard": "guard",
     "LockGuard": "guard",
+    "SoftGuard": "guard",
     "LatencyHistogram": "latency",
     "report": "report",
 }
-__all__ = tuple(_MODULES)
+__all__ = (
+    "AFFINITY_FIRST",
+    "AnycastPolicy",
+    "BULK",
+    "HIGH",
+    "LEAST_LOADED",
+    "LOW",
+    "NORMAL",
+    "PriorityClass",
+    "RANDOM",
+    "REALTIME",
+    "ROUND_ROBIN",
+) + tuple(_MODULES)
 
 
 def __getattr__(name):

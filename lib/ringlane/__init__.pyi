@@ -1,50 +1,52 @@
-from .anycast import AFFINITY_FIRST as AFFINITY_FIRST
-from .anycast import LEAST_LOADED as LEAST_LOADED
-from .anycast import RANDOM as RANDOM
-from .anycast import ROUND_ROBIN as ROUND_ROBIN
 from .anycast import AnycastChannel as AnycastChannel
-from .anycast import AnycastPolicy as AnycastPolicy
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import cycles as cycles
+from .constants import AFFINITY_FIRST as AFFINITY_FIRST
+from .constants import BULK as BULK
+from .constants import HIGH as HIGH
+from .constants import LEAST_LOADED as LEAST_LOADED
+from .constants import LOW as LOW
+from .constants import NORMAL as NORMAL
+from .constants import RANDOM as RANDOM
+from .constants import REALTIME as REALTIME
+from .constants import ROUND_ROBIN as ROUND_ROBIN
+from .constants import AnycastPolicy as AnycastPolicy
+from .constants import PriorityClass as PriorityClass
 from .guard import IrqGuard as IrqGuard
 from .guard import LockGuard as LockGuard
+from .guard import SoftGuard as SoftGuard
 from .latency import LatencyHistogram as LatencyHistogram
 from .multicast import MulticastChannel as MulticastChannel
-from .priority import BULK as BULK
-from .priority import HIGH as HIGH
-from .priority import LOW as LOW
-from .priority import NORMAL as NORMAL
-from .priority import REALTIME as REALTIME
 from .priority import PriorityChannel as PriorityChannel
-from .priority import PriorityClass as PriorityClass
 from .report import report as report
 from .request_reply import RequestReplyChannel as RequestReplyChannel
 from .waiting import select as select
 
 __version__: str
 __all__ = (
-    "PriorityChannel",
-    "PriorityClass",
-    "REALTIME",
-    "HIGH",
-    "NORMAL",
-    "LOW",
+    "AFFINITY_FIRST",
+    "AnycastPolicy",
     "BULK",
+    "HIGH",
+    "LEAST_LOADED",
+    "LOW",
+    "NORMAL",
+    "PriorityClass",
+    "RANDOM",
+    "REALTIME",
+    "ROUND_ROBIN",
+    "PriorityChannel",
     "Channel",
     "Clock",
     "cycles",
     "MulticastChannel",
     "AnycastChannel",
-    "AnycastPolicy",
-    "ROUND_ROBIN",
-    "LEAST_LOADED",
-    "RANDOM",
-    "AFFINITY_FIRST",
     "RequestReplyChannel",
     "select",
     "IrqGuard",
     "LockGuard",
+    "SoftGuard",
     "LatencyHistogram",
     "report",
 )

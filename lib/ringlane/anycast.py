@@ -31,27 +31,21 @@ import sys
 import micropython
 from micropython import const
 
+from .constants import AFFINITY_FIRST, ROUND_ROBIN
 from .fanout import Fanout, FanoutReceiver, FanoutSender
-from .lanes import _store, whole
+from .lanes import _room, _store, whole
 
-_ROUND_ROBIN = const(1)
-_LEAST_LOADED = const(2)
+_LEAST_LOADED = const(2)  # as in constants.py
 _RANDOM = const(3)
-_AFFINITY_FIRST = const(4)
-
-ROUND_ROBIN = _ROUND_ROBIN
-LEAST_LOADED = _LEAST_LOADED
-RANDOM = _RANDOM
-AFFINITY_FIRST = _AFFINITY_FIRST
 
 # As in lanes.py, where they are explained; const folds within a file only.
 _OWN_LANES = const(2)
 _PLACE_STEP = const(3)
-_PLACES = const(11)
-_POLICY = const(12)
-_TURN = const(13)
-_SEED = const(14)
-_CORE = const(15)
+_PLACES = const(10)
+_POLICY = const(11)
+_TURN = const(12)
+_SEED = const(13)
+_CORE = const(14)
 _HEAD = const(0)
 _TAIL = const(1)
 _ROOM = const(2)
@@ -62,15 +56,6 @@ _STALE = const(1)
 
 _CORES_MAX = const(64)
 _CPUID = 0xD0000000  # SIO CPUID of the datasheets, RP2040 2.3.1, RP2350 3.1: the core that reads
-
-
-class AnycastPolicy:
-    """How a receiver is chosen; plain ints."""
-
-    ROUND_ROBIN = ROUND_ROBIN
-    LEAST_LOADED = LEAST_LOADED
-    RANDOM = RANDOM
-    AFFINITY_FIRST = AFFINITY_FIRST
 
 
 def make_choose(block):
@@ -193,10 +178,14 @@ class AnycastChannel(Fanout):
             _store(self._block, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
 
     def _free(self, number, priority):
-        # What the open receivers have room for together, of any class.
+        # What the open receivers have room for together; the class is a label.
         if priority is not None:
             self._lane(number, priority)  # raises if there is no such class
-        return Fanout._free(self, number, None)
+        free = 0
+        if not self.closed:
+            for place in range(self.max_receivers):
+                free += _room(self._block, self._header(number, place))
+        return free
 
     def add_sender(self, core=None):
         """Return the Sender of a further context, as Sending.add_sender.
@@ -219,4 +208,4 @@ class AnycastChannel(Fanout):
 
         Context: a task | alloc: the receiver | time: O(senders) | blocks: never
         """
-        return self._add(name, self.capacity, whole("core", core, 0, _CORES_MAX - 1))
+        return self._open(name, self.capacity, whole("core", core, 0, _CORES_MAX - 1))

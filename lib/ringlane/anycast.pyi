@@ -1,21 +1,10 @@
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from .clock import Clock
 from .fanout import Fanout, FanoutReceiver, FanoutSender
 
 # Not int: a slot_size where other channels have theirs is an error.
 _Policy: TypeAlias = Literal[1, 2, 3, 4]
-
-ROUND_ROBIN: Final = 1
-LEAST_LOADED: Final = 2
-RANDOM: Final = 3
-AFFINITY_FIRST: Final = 4
-
-class AnycastPolicy:
-    ROUND_ROBIN: Final = 1
-    LEAST_LOADED: Final = 2
-    RANDOM: Final = 3
-    AFFINITY_FIRST: Final = 4
 
 class AnycastSender(FanoutSender):
     def __init__(self, channel: AnycastChannel, number: int) -> None: ...

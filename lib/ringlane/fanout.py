@@ -18,10 +18,16 @@ from .lanes import (
     Receiver,
     Sender,
     Sending,
+    _add_to,
+    _claim,
     _error,
     _forget_buffers,
     _load,
+    _plus,
+    _queued,
     _store,
+    _total,
+    check_name,
     whole,
 )
 
@@ -30,10 +36,10 @@ _LANES = const(0)
 _LANES_END = const(1)
 _STAMP = const(5)
 _PITCH = const(2)
-_EPOCH = const(11)
-_PEEKED = const(12)
-_STRAYS = const(14)
-_RX_BYTES = const(60)
+_EPOCH = const(9)
+_PEEKED = const(10)
+_STRAYS = const(12)
+_RX_BYTES = const(52)
 _CLOCK = const(0)
 _LIMIT = const(1)
 _OWN_LANES = const(2)
@@ -42,12 +48,11 @@ _OWN_PITCH = const(4)
 _REGISTER = const(5)
 _AT_SET = const(6)
 _AT = const(7)
-_TX_ADDRESS = const(8)
-_TX_LENGTH = const(9)
-_CLASSES = const(10)
-_PLACES = const(11)
-_POLICY = const(12)
-_TURN = const(13)
+_TX_KNOWN = const(8)
+_CLASSES = const(9)
+_PLACES = const(10)
+_POLICY = const(11)
+_TURN = const(12)
 _HEAD = const(0)
 _TAIL = const(1)
 _ROOM = const(2)
@@ -96,12 +101,13 @@ def make_sender(block, slow):
             part[_CLOCK] = part[_REGISTER]
         else:
             now = int(slow._ticks())
+        known = data if 1 else 0  # as in lanes.py
+        if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
+            if slow._check_message(data):
+                slow._kept[0] = data
+                part[_TX_KNOWN] = known
         size = int(size_of(data))
         source = int(ptr8(data))
-        if size != part[_TX_LENGTH] or (source - part[_TX_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_message(data)
-            part[_TX_LENGTH] = size
-            part[_TX_ADDRESS] = source
         if priority < 0 or priority >= part[_CLASSES]:
             slow._bad_class(priority)
         own = int(part) + part[_OWN_LANES]
@@ -163,10 +169,10 @@ def make_sender(block, slow):
                 head += 1
                 if head == capacity + capacity:
                     head = 0
-                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
                 used += 1
                 if used > lane[_HIGH_WATER]:
-                    lane[_HIGH_WATER] = used
+                    lane[_HIGH_WATER] = used  # Order: before head, as in lanes.py.
+                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
                 took += 1
                 if took == wanted:
                     break
@@ -238,10 +244,10 @@ def make_sender(block, slow):
                 head += 1
                 if head == capacity + capacity:
                     head = 0
-                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
                 used += 1
                 if used > lane[_HIGH_WATER]:
-                    lane[_HIGH_WATER] = used
+                    lane[_HIGH_WATER] = used  # Order: before head, as in lanes.py.
+                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
                 took += 1
                 if took == wanted:
                     break
@@ -256,12 +262,13 @@ def make_sender(block, slow):
         return took
 
     @micropython.viper
-    def send_at(data, priority: int, ticks: int):
+    def send_at(data, priority, ticks: int):
         """As send, stamped `ticks` of the channel's clock: when the event was, not this call.
 
         Context: any handler or task, one per sender | alloc: none | time: O(receivers, bytes) |
         blocks: never
         """
+        int(priority)  # raises if it is none, before the stamp is set, and stays the object it is
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -269,13 +276,14 @@ def make_sender(block, slow):
         return send(data, priority)
 
     @micropython.viper
-    def send_word_at(value, priority: int, ticks: int):
+    def send_word_at(value, priority, ticks: int):
         """As send_word, stamped `ticks` of the channel's clock.
 
         Context: any handler or task, one per sender | alloc: none | time: O(receivers) |
         blocks: never
         """
-        int(value)  # raises if it is none, before anything changes
+        int(value)  # as in send_at
+        int(priority)
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -294,6 +302,18 @@ _store(_nobody, (_RX_BYTES >> 2) + _HEAD, 1)
 _store(_nobody, (_RX_BYTES >> 2) + _REST, _LANE_BYTES)
 
 
+@micropython.viper
+def _empty(block, header: int) -> int:
+    # Empty a lane; return how many it held. One that comes meanwhile stays, as a stray.
+    lane = ptr32(int(ptr32(block)) + (header << 2))
+    head = lane[_HEAD]
+    count = head - lane[_TAIL]
+    if count < 0:
+        count += lane[_CAPACITY] + lane[_CAPACITY]
+    lane[_TAIL] = head
+    return count
+
+
 class FanoutSender(Sender):
     """A sending context's end of a MulticastChannel or AnycastChannel; see Sender."""
 
@@ -310,11 +330,13 @@ class FanoutReceiver(Receiver):
     def __init__(self, channel, place, epoch, name, limit, core):
         self.id = place
         self.name = name
-        self._open = True
+        self._closing = bytearray(1)  # 1 once it is
         self._channel = channel
         self._headers = [channel._header(number, place) for number in range(channel.senders)]
+        # What the place's lanes had counted before; once it is closed what they counted for it.
         self._dropped_before = self._sum(_DROPPED)
         self._received_before = self._sum(_RECEIVED)
+        self._counted = None
         block = channel._block
         start = place * _RX_BYTES
         _store(block, (start >> 2) + _EPOCH, epoch)
@@ -322,7 +344,8 @@ class FanoutReceiver(Receiver):
         _store(block, (start >> 2) + _PEEKED, 0)
         _forget_buffers(block, start >> 2)
         for header in self._headers:
-            channel._unread += self._abandon(header)  # it was for an earlier receiver
+            # It was for an earlier receiver.
+            _add_to(block, (start >> 2) + _STRAYS, _empty(block, header))
             if epoch:
                 _store(block, header + _REST, _load(block, header + _REST) | _STALE)
         self._attach(memoryview(block)[start:], channel.clock)
@@ -338,12 +361,14 @@ class FanoutReceiver(Receiver):
     @property
     def closed(self):
         """Whether this receiver or its channel is closed."""
-        return not self._open or self._channel.closed
+        return self._closing[0] == 1 or self._channel.closed
 
     @property
     def received(self):
         """Messages that this receiver has taken, also by skip and clear."""
-        return self._sum(_RECEIVED) - self._received_before
+        if self._counted is not None:
+            return self._counted[1]
+        return _plus(self._sum(_RECEIVED), -self._received_before)
 
     def close(self):
         """Take no more messages; return how many are left unread and so lost to this receiver.
@@ -352,7 +377,7 @@ class FanoutReceiver(Receiver):
 
         Context: a task of the receiving context | alloc: a few objects | blocks: never
         """
-        if not self._open:
+        if _claim(self._closing):
             return 0
         channel = self._channel
         block = channel._block
@@ -361,50 +386,26 @@ class FanoutReceiver(Receiver):
             _store(block, header + _ROOM, self._told)  # room for none
         self._next_lane()  # what an earlier receiver was sent is not unread here
         for header in self._headers:
-            unread += self._abandon(header)
+            unread += _empty(block, header)
+        _add_to(block, (self.id * _RX_BYTES >> 2) + _STRAYS, unread)
         # The lanes go to the next receiver of the place, what they counted for this one stays.
-        self._dropped_before -= self._sum(_DROPPED)
-        self._received_before -= self._sum(_RECEIVED)
+        self._counted = (
+            _plus(self._sum(_DROPPED), -self._dropped_before),
+            _plus(self._sum(_RECEIVED), -self._received_before),
+        )
         self._headers = ()
         self._was = self._title()
-        self._open = False
         self._next_lane = self._refuse
         self._point_at(_nobody)
-        channel._leave(self, unread)
+        channel._ends[self.id] = None
+        channel._taken[self.id] = 0
         return unread
-
-    def _abandon(self, header):
-        # Empty the lane; return how many it held. One that comes meanwhile stays, as a stray.
-        block = self._channel._block
-        head = _load(block, header + _HEAD)
-        count = head - _load(block, header + _TAIL)
-        if count < 0:
-            count += 2 * _load(block, header + _CAPACITY)
-        _store(block, header + _TAIL, head)
-        return count
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
         queued = 0
         for header in self._headers:
-            queued += self._channel._used(header)
-        return queued
-
-    def _own(self):
-        # As len, less what was on its way to an earlier receiver of the place and came since: of
-        # each sender one message at most, the first of its lane.
-        block = self._channel._block
-        epoch = self._told >> 16 & 0xFF
-        queued = len(self)
-        for header in self._headers:
-            capacity = _load(block, header + _CAPACITY)
-            index = _load(block, header + _TAIL)
-            if index != _load(block, header + _HEAD):
-                if index >= capacity:
-                    index -= capacity
-                pitch = _load(block, (self.id * _RX_BYTES >> 2) + _PITCH)
-                slot = (header << 2) + _load(block, header + _FIRST) + index * pitch
-                queued -= block[slot + 3] != epoch  # the top byte of _META
+            queued += _queued(self._channel._block, header)
         return queued
 
     def __bool__(self):
@@ -423,10 +424,9 @@ class FanoutReceiver(Receiver):
         return "receiver %d%s of %s" % (self.id, name, self._channel._title())
 
     def _sum(self, field):
-        total = 0
-        for header in self._headers:
-            total += _load(self._channel._block, header + field)
-        return total
+        channel = self._channel
+        at = channel._header(0, self.id) + field
+        return _total(channel._block, at, _LANE_BYTES >> 2, channel.senders)
 
     def _refuse(self):
         raise _error(ValueError, "%s is closed", self._was)
@@ -449,15 +449,16 @@ class Fanout(Sending):
         self.max_receivers = max_receivers
         self._with_stats = stats
         self._ends = [None] * max_receivers
+        self._taken = bytearray(max_receivers)  # 1: by a receiver that is open
+        self._used = bytearray(max_receivers)  # 1: by some receiver before
         self._epochs = bytearray(max_receivers)
-        self._places_used = 0
-        self._unread = 0
         for number in range(senders):
             word = self._sender_at(number) >> 2
             _store(self._block, word + _PLACES, max_receivers)
             _store(self._block, word + _POLICY, policy)
-        for header in self._each():
-            _store(self._block, header + _ROOM, 0)
+        for place in range(max_receivers):
+            for number in range(senders):
+                _store(self._block, self._header(number, place) + _ROOM, 0)
         self._begin()
 
     @classmethod
@@ -474,48 +475,44 @@ class Fanout(Sending):
     @property
     def sent(self):
         """Messages queued since the start, once for each receiver that got them."""
-        return self.received + len(self) + self.unread
+        return _plus(_plus(self.received, len(self)), self.unread)
 
     @property
     def unread(self):
         """Messages that receivers left unread when they closed, or that came too late for them."""
-        strays = 0
-        for place in range(self.max_receivers):
-            strays += _load(self._block, (place * _RX_BYTES >> 2) + _STRAYS)
-        return self._unread + strays
+        return _total(self._block, _STRAYS, _RX_BYTES >> 2, self.max_receivers)
 
     @property
     def receivers(self):
         """The open receivers, a list in the order of their ids. It allocates."""
         return [end for end in self._ends if end is not None]
 
-    def _free(self, number, priority):
-        # The class is a label: all that this sender can queue, with whomever.
-        return Lanes._free(self, number, None)
-
     def _rows(self):
-        return [(end.name or str(end.id), self.capacity, end.id) for end in self.receivers]
+        # What only the channel counts, and a receiver does not, is in the first row.
+        rows = [("-", self.capacity, self._counters())]
+        for end in self.receivers:
+            queued = len(end)
+            dropped = getattr(end, "dropped", None)
+            counters = queued, _plus(queued, end.received), end.received, dropped, None, None
+            rows.append((end.name or str(end.id), self.capacity, counters))
+        return rows
 
-    def _add(self, name, limit, core):
-        if name is not None and not isinstance(name, str):
-            raise TypeError("name must be a str, not %r" % (name,))
+    def __repr__(self):
+        unread = self.unread
+        return Sending.__repr__(self) + (", %d left unread" % unread if unread else "")
+
+    def _open(self, name, limit, core):
+        check_name(name)
         if self.closed:
             raise ValueError("%s is closed" % self._title())
-        for place in range(self.max_receivers):
-            if self._ends[place] is None:
-                break
-        else:
+        place = _claim(self._taken)  # at once, as a soft handler may add one, too
+        if place == self.max_receivers:
             raise ValueError(
                 "%s has room for max_receivers=%d, all open" % (self._title(), self.max_receivers)
             )
-        if place == self._places_used:
-            self._places_used += 1
-        else:
+        if self._used[place]:
             self._epochs[place] = self._epochs[place] % 255 + 1  # 0 is that of the first only
+        self._used[place] = 1
         end = self._receiver(self, place, self._epochs[place], name, limit, core)
         self._ends[place] = end
         return end
-
-    def _leave(self, end, unread):
-        self._ends[end.id] = None
-        self._unread += unread

@@ -19,11 +19,17 @@ before the guard is taken, or gives it back.
     LockGuard()  other threads                                      threads; never a handler, hard
                                                                     or soft: it would wait for
                                                                     the task that it interrupts
+    SoftGuard()  nobody: recv_guard= for contexts that cannot       tasks and soft handlers of one
+                 interrupt a verb, but need results of their own    core, threads under a GIL
+
+    ch = Channel(8, recv_guard=SoftGuard())
+    of_handler = ch.add_receiver()  # a soft handler's; the tasks receive with ch.recv
 
 A guarded send takes 6,000 to 7,500 cycles (emulated RP2040, MicroPython 1.28), a plain one 1,800.
 
 A guard is any object with enter(), which returns a state, and leave(state); neither may allocate
-or raise.
+or raise. They should be builtin or viper functions: in Python code a Ctrl-C can come before the
+guard is given back.
 """
 
 import sys
@@ -34,9 +40,10 @@ from micropython import const
 from .lanes import Receiver, _error, check_buffer, check_message, check_words
 
 # As in lanes.py, where they are explained; const folds within a file only.
+_LIMIT = const(1)
 _OWN_LANES = const(2)
 _PLACE_STEP = const(3)
-_CLASSES = const(10)
+_CLASSES = const(9)
 _CAPACITY = const(3)
 
 
@@ -65,23 +72,52 @@ class LockGuard:
 
         lock = allocate_lock()
         self.enter = lock.acquire
-        self._release = lock.release
+        self.leave = _make_release(lock.release)
 
-    def leave(self, state):
-        """Give the lock back."""
-        self._release()
+
+class SoftGuard:
+    """SoftGuard(): excludes nobody. For contexts that take turns between verbs, never in one."""
+
+    def __init__(self):
+        self.enter = _enter_nothing
+        self.leave = _leave_nothing
+
+
+def _make_release(release):
+    @micropython.viper
+    def leave(state):
+        release()
+
+    return leave
+
+
+@micropython.viper
+def _enter_nothing():
+    pass
+
+
+@micropython.viper
+def _leave_nothing(state):
+    pass
 
 
 def guard_sender(slow, guard, verbs, block):
     """Return the sender's verbs (send, send_word, send_at, send_word_at), each under `guard`.
 
-    `block` begins with the sender's words. What could raise under the guard is tried before.
+    `block` begins with the sender's words. What could raise under the guard is tried before, and
+    no Python code runs under it, in which a Ctrl-C or a soft handler could come.
     """
     put, put_word, slow._put_at, slow._put_word_at = verbs
+    slow._put = put
     slow._enter, slow._leave = guard.enter, guard.leave
+    size_of = len
+
+    @micropython.viper
+    def is_kept(data) -> bool:
+        return int(size_of(data)) < ptr32(block)[_LIMIT]
+
     slow._check = check_message
-    slow._check_message = slow._keep  # the verb itself only remembers
-    slow._kept[0] = slow  # no message
+    slow._check_message = is_kept  # the verb itself only remembers
 
     # As in lanes.py a call may have five arguments and cells.
 
@@ -144,6 +180,19 @@ def guard_sender(slow, guard, verbs, block):
     return send, send_word, send_at, send_word_at
 
 
+def guard_attempt(slow, attempt):
+    """Return the sender's attempt, made of its unguarded put, under its guard."""
+
+    @micropython.viper
+    def guarded(data, priority):
+        state = slow._enter()
+        sent = attempt(data, priority)
+        slow._leave(state)
+        return sent
+
+    return guarded
+
+
 class GuardedReceiver(Receiver):
     """One of several receiving contexts of a channel with recv_guard: Queue.add_receiver().
 
@@ -172,6 +221,16 @@ class GuardedReceiver(Receiver):
     def _stats(self):
         return self._channel._stats
 
+    def __len__(self):
+        """Messages queued: exact for a receiver or too small, else a guess."""
+        return len(self._channel)
+
+    def __bool__(self):
+        return True  # else __len__ would make an empty receiver false
+
+    def __repr__(self):
+        return "receiver of %s" % self._channel
+
     def _title(self):
         return self._channel._title()
 
@@ -197,6 +256,11 @@ class GuardedReceiver(Receiver):
             )
 
 
+@micropython.viper
+def _is_checked(buf):
+    pass
+
+
 def share_receiver(channel):
     """Put the receiving verbs of `channel` under its recv_guard."""
     channel._unguarded = (
@@ -207,7 +271,8 @@ def share_receiver(channel):
         channel.clear,
         channel.timestamp,
     )
-    channel._check_buffer = channel._keep
+    # The guarded verbs check, before the guard is taken.
+    channel._check_buffer = channel._check_words = _is_checked
     first = GuardedReceiver(channel)
     channel.recv, channel.recv_word, channel.recv_words = (
         first.recv,
@@ -225,14 +290,16 @@ def _guarded(slow, verbs):
     def recv(buf):
         slow._vet(buf)
         state = slow._enter()
-        m = take(buf)
-        if m:
-            result[0] = m[0]
-            result[1] = m[1]
-            result[2] = m[2]
-            slow._stamp[0] = stamp_of()
-            m = result
-        slow._leave(state)
+        try:
+            m = take(buf)
+            if m:
+                result[0] = m[0]
+                result[1] = m[1]
+                result[2] = m[2]
+                slow._stamp[0] = stamp_of()
+                m = result
+        finally:  # should the buffer have shrunk since
+            slow._leave(state)
         return m
 
     # These raise for a message that is no word, which only the next message itself tells.

@@ -33,6 +33,18 @@ Indices run over [0, 2 * capacity) and wrap by comparison, so that full (capacit
 Loads are signed on 32-bit chips and unsigned on 64-bit hosts, so a word that may have its top bit
 set is only ever compared after a mask.
 
+Objects as words
+    `x if 1 else 0` is, in viper, the word that stands for the object x: its address, or what a
+    small int is coded as. It only tells whether a buffer is the very object that was checked last.
+    That one is kept, so that its word cannot come to mean another, and an object never changes its
+    type. Its length and address may change, and are read at each call. MicroPython documents none
+    of this, so it is tried at import.
+
+The scheduler
+    Viper functions are not interrupted by the scheduler, or by another thread under a GIL. Python
+    code is, also where a verb calls it. So from its first load to its last store of a word that
+    others write, a verb calls viper and builtin functions only.
+
 The verbs are viper functions nested in a plain factory, closing over the block: no look-up in
 self, and `channel.send` as a value allocates nothing. Viper verbs take positional arguments only;
 a keyword gives "function doesn't take keyword arguments", a wrong count "function takes N
@@ -42,6 +54,7 @@ positional arguments but M were given", where both numbers count what the verb c
 import gc
 import struct
 import sys
+from array import array
 
 import micropython
 from micropython import const
@@ -59,16 +72,14 @@ _PITCH = const(2)  # bytes of a slot
 _RX_CLOCK = const(3)  # address of the clock's register, 0: call the clock's ticks()
 _MASK = const(4)  # the clock's period - 1
 _STAMP = const(5)  # timestamp of the message last received. Owner: receiver
-_RX_ADDRESS = const(6)  # the receive buffer last checked. Owner: receiver
-_RX_LENGTH = const(7)
-_RX_META = const(8)  # size and class that stand in the result. Owner: receiver
-_WORDS_ADDRESS = const(9)  # the array last checked by recv_words. Owner: receiver
-_WORDS_LENGTH = const(10)
-_EPOCH = const(11)  # messages of another one were for an earlier receiver of the place
-_PEEKED = const(12)  # from here to the lane that peek chose, 0: none. Owner: receiver
-_PEEK_COUNT = const(13)  # what that lane had _RECEIVED then
-_STRAYS = const(14)  # messages of another epoch, dropped unseen. Owner: receiver
-_RX_BYTES = const(60)
+_RX_KNOWN = const(6)  # the receive buffer last checked, as a word. Owner: receiver
+_RX_META = const(7)  # size and class that stand in the result. Owner: receiver
+_WORDS_KNOWN = const(8)  # the array last checked by recv_words, as a word. Owner: receiver
+_EPOCH = const(9)  # messages of another one were for an earlier receiver of the place
+_PEEKED = const(10)  # from here to the lane that peek chose, 0: none. Owner: receiver
+_PEEK_COUNT = const(11)  # what that lane had _RECEIVED then
+_STRAYS = const(12)  # messages of another epoch, dropped unseen. Owner: receiver
+_RX_BYTES = const(52)
 
 # A sender's words.
 _CLOCK = const(0)  # as _RX_CLOCK, but 0 while _AT_SET. Owner: sender
@@ -79,15 +90,14 @@ _OWN_PITCH = const(4)  # bytes of a slot
 _REGISTER = const(5)  # as _RX_CLOCK
 _AT_SET = const(6)  # 1: the next message is stamped _AT. Owner: sender
 _AT = const(7)
-_TX_ADDRESS = const(8)  # the message buffer last checked. Owner: sender
-_TX_LENGTH = const(9)
-_CLASSES = const(10)  # classes are 0 up to this less 1
-_PLACES = const(11)  # how many receivers there may be; this and the next for fanout.py
-_POLICY = const(12)  # 0: all receivers, else one, chosen by the policy
-_TURN = const(13)  # the place to look at first. Owner: sender
-_SEED = const(14)  # of the policy RANDOM. Owner: sender
-_CORE = const(15)  # the sender's core, or the address of the register that tells it
-_TX_BYTES = const(64)
+_TX_KNOWN = const(8)  # the message object last checked, as a word. Owner: sender
+_CLASSES = const(9)  # classes are 0 up to this less 1
+_PLACES = const(10)  # how many receivers there may be; this and the next for fanout.py
+_POLICY = const(11)  # 0: all receivers, else one, chosen by the policy
+_TURN = const(12)  # the place to look at first. Owner: sender
+_SEED = const(13)  # of the policy RANDOM. Owner: sender
+_CORE = const(14)  # the sender's core, or the address of the register that tells it
+_TX_BYTES = const(60)
 
 # A lane's header.
 _HEAD = const(0)  # Owner: producer; the consumer reads it.
@@ -110,7 +120,21 @@ _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)
 _SLOT_BYTES = const(8)
 
-named = {}  # name -> channel, for report()
+_NOTHING = const(2)  # as a word, no object
+
+named = {}  # name -> channel that is open, for report()
+
+
+@micropython.viper
+def _same(a, b) -> bool:
+    one = a if 1 else 0
+    other = b if 1 else 0
+    return one == other
+
+
+_first, _second = bytearray(1), bytearray(1)
+if not _same(_first, _first) or _same(_first, _second):
+    raise ImportError("ringlane: this MicroPython's viper does not tell objects apart")
 
 
 @micropython.viper
@@ -123,6 +147,74 @@ def _store(block, word: int, value: int):
     ptr32(block)[word] = value
 
 
+# Neither the scheduler nor a GIL comes between the parts of a viper function, so what has to be
+# done at once is one. Counts are added modulo 2**30, as an int beyond is an object to allocate.
+
+
+@micropython.viper
+def _plus(a: int, b: int) -> int:
+    return (a + b) & 0x3FFFFFFF
+
+
+@micropython.viper
+def _add_to(block, word: int, count: int):
+    ptr32(block)[word] += count
+
+
+@micropython.viper
+def _total(block, word: int, step: int, count: int) -> int:
+    # The sum of `count` words, every `step`-th from `word` on.
+    words = ptr32(block)
+    total = 0
+    while count:
+        total += words[word]
+        word += step
+        count -= 1
+    return total & 0x3FFFFFFF
+
+
+@micropython.viper
+def _queued(block, header: int) -> int:
+    # Bound: tail first, so to its producer no fewer than there are; to others it is a guess.
+    lane = ptr32(int(ptr32(block)) + (header << 2))
+    tail = lane[_TAIL]
+    used = lane[_HEAD] - tail
+    if used < 0:
+        used += lane[_CAPACITY] + lane[_CAPACITY]
+    return used if used < lane[_CAPACITY] else lane[_CAPACITY]
+
+
+@micropython.viper
+def _room(block, header: int) -> int:
+    room = (ptr32(block)[header + _ROOM] & 0xFFFF) - int(_queued(block, header))
+    return room if room > 0 else 0
+
+
+@micropython.viper
+def _claim(flags) -> int:
+    # Set the first byte that is 0 and return its number; the number of bytes if there is none.
+    size = int(len(flags))
+    byte = ptr8(flags)
+    at = 0
+    while at < size and byte[at]:
+        at += 1
+    if at < size:
+        byte[at] = 1
+    return at
+
+
+@micropython.viper
+def _as_class(priority: int) -> int:
+    # As the verbs take it: a bool too, and the low 32 bits on a 32-bit board.
+    return priority
+
+
+def check_name(name):
+    """Raise TypeError unless `name` is a str or None."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError("name must be a str, not %r" % (name,))
+
+
 def whole(what, value, low, high):
     """Return `value` if it is an int in low..high, else raise an error that names it."""
     if not isinstance(value, int) or isinstance(value, bool):
@@ -132,47 +224,68 @@ def whole(what, value, low, high):
     return value
 
 
+# What is checked once is known by its identity from then on, so these take only types whose items
+# stay what they are: no subclass, whose len() may be anything.
+
+
 def check_message(data):
     """Raise TypeError unless len(data) is its size in bytes. Allocates nothing if it is."""
     kind = type(data)
     if kind is bytearray or kind is bytes:
         return
-    if kind is not str:
-        try:
-            # Nothing is read; it fails where the offset is beyond the last byte.
-            struct.unpack_from("", data, len(data) + 1)
-        except TypeError:
-            pass
-        except Exception:
-            return
-        else:
-            raise _error(TypeError, "message items must be bytes, not those of %s", kind.__name__)
-    raise _error(TypeError, "message must be bytes-like, not %s", kind.__name__)
+    if kind is not memoryview and kind is not array:
+        raise _error(
+            TypeError,
+            "message must be bytes, bytearray, memoryview or array, not %s",
+            kind.__name__,
+        )
+    try:
+        # Nothing is read; it fails where the offset is beyond the last byte.
+        struct.unpack_from("", data, len(data) + 1)
+    except Exception:
+        return
+    raise _error(TypeError, "message items must be bytes, not those of %s", kind.__name__)
 
 
 def check_buffer(buf):
     """Raise TypeError unless `buf` is byte-wide and writable. Allocates nothing if it is."""
-    if type(buf) is not bytearray:
-        check_message(buf)
-        try:
-            struct.pack_into("", buf, 0)  # writes nothing, but asks for a writable buffer
-        except TypeError:
-            raise _error(TypeError, "receive buffer must be writable, not %s", type(buf).__name__)
+    if type(buf) is bytearray:
+        return
+    check_message(buf)
+    try:
+        struct.pack_into("", buf, 0)  # writes nothing, but asks for a writable buffer
+    except TypeError:
+        raise _error(TypeError, "receive buffer must be writable, not %s", type(buf).__name__)
 
 
 def check_words(words):
-    """Raise TypeError unless `words` is an array of 4-byte items. Allocates nothing if it is."""
-    try:
-        struct.pack_into("", words, 0)
-        # Fails where the offset is beyond the last byte: so not here, ...
-        struct.unpack_from("", words, len(words) * 4)
+    """Raise TypeError unless `words` is an array of 4-byte ints. Allocates nothing if it is."""
+    kind = type(words)
+    if kind is array or kind is memoryview:
         try:
-            struct.unpack_from("", words, len(words) * 4 + 1)
+            struct.pack_into("", words, 0)
+            # It fails where the offset is beyond the last byte: so not here, ...
+            struct.unpack_from("", words, len(words) * 4)
+            try:
+                struct.unpack_from("", words, len(words) * 4 + 1)
+            except Exception:
+                if not len(words) or not _takes_float(words):
+                    return  # ... but here
         except Exception:
-            return  # ... but here.
-    except Exception:
-        pass
-    raise _error(TypeError, "words must be an array of 'i' or 'I', not %s", type(words).__name__)
+            pass
+    raise _error(TypeError, "words must be an array of 'i' or 'I', not %s", kind.__name__)
+
+
+@micropython.viper
+def _takes_float(words) -> bool:
+    # An array does not tell its type, but only one of floats or of objects takes a float.
+    before = ptr32(words)[0]
+    try:
+        words[0] = 0.5
+    except TypeError:
+        return False
+    ptr32(words)[0] = before
+    return True
 
 
 def _error(kind, text, value, second=None):
@@ -213,13 +326,13 @@ def make_sender(block, slow):
             part[_CLOCK] = part[_REGISTER]
         else:
             now = int(slow._ticks())
+        known = data if 1 else 0  # the object as a word: see `Objects as words`
+        if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
+            if slow._check_message(data):
+                slow._kept[0] = data
+                part[_TX_KNOWN] = known
         size = int(size_of(data))
         source = int(ptr8(data))
-        # Addresses are compared in 30 bits: enough for a chip, and a 64-bit host has 64 of them.
-        if size != part[_TX_LENGTH] or (source - part[_TX_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_message(data)
-            part[_TX_LENGTH] = size
-            part[_TX_ADDRESS] = source
         if priority < 0 or priority >= part[_CLASSES]:
             slow._bad_class(priority)
         lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
@@ -267,12 +380,11 @@ def make_sender(block, slow):
         head += 1
         if head == capacity + capacity:
             head = 0
-        lane[_HEAD] = (
-            head  # Order: slot before head, so the consumer sees no half-written message.
-        )
         used += 1
         if used > lane[_HIGH_WATER]:
-            lane[_HIGH_WATER] = used
+            lane[_HIGH_WATER] = used  # Order: before head, so nobody sees more queued than this.
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head
         return True
 
     @micropython.viper
@@ -319,20 +431,20 @@ def make_sender(block, slow):
         head += 1
         if head == capacity + capacity:
             head = 0
-        lane[_HEAD] = (
-            head  # Order: slot before head, so the consumer sees no half-written message.
-        )
         used += 1
         if used > lane[_HIGH_WATER]:
-            lane[_HIGH_WATER] = used
+            lane[_HIGH_WATER] = used  # Order: before head, so nobody sees more queued than this.
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head
         return True
 
     @micropython.viper
-    def send_at(data, priority: int, ticks: int):
+    def send_at(data, priority, ticks: int):
         """As send, stamped `ticks` of the channel's clock: when the event was, not this call.
 
         Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
         """
+        int(priority)  # raises if it is none, before the stamp is set, and stays the object it is
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -340,12 +452,13 @@ def make_sender(block, slow):
         return send(data, priority)
 
     @micropython.viper
-    def send_word_at(value, priority: int, ticks: int):
+    def send_word_at(value, priority, ticks: int):
         """As send_word, stamped `ticks` of the channel's clock.
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        int(value)  # raises if it is none, before anything changes
+        int(value)  # as in send_at
+        int(priority)
         part = ptr32(block)
         part[_AT] = ticks
         part[_AT_SET] = 1
@@ -376,13 +489,14 @@ def make_receiver(block, slow):
 
         Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
         """
+        part = ptr32(block)
+        known = buf if 1 else 0
+        if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
+            slow._check_buffer(buf)
+            slow._kept[0] = buf
+            part[_RX_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
-        part = ptr32(block)
-        if room != part[_RX_LENGTH] or (target - part[_RX_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_buffer(buf)
-            part[_RX_LENGTH] = room
-            part[_RX_ADDRESS] = target
         lane = int(part) + part[_LANES]
         end = int(part) + part[_LANES_END]
         header = ptr32(lane)
@@ -442,9 +556,8 @@ def make_receiver(block, slow):
         if tail == header[_CAPACITY] + header[_CAPACITY]:
             tail = 0
         header[_RECEIVED] += 1
-        header[_TAIL] = (
-            tail  # Order: copy before tail, so the producer cannot reuse the slot early.
-        )
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        header[_TAIL] = tail
         return result
 
     @micropython.viper
@@ -509,13 +622,14 @@ def make_receiver(block, slow):
 
         Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
         """
+        part = ptr32(block)
+        known = words if 1 else 0
+        if (known - part[_WORDS_KNOWN]) & 0x3FFFFFFF:
+            slow._check_words(words)
+            slow._kept[1] = words
+            part[_WORDS_KNOWN] = known
         room = int(size_of(words))
         target = ptr32(words)
-        part = ptr32(block)
-        if room != part[_WORDS_LENGTH] or (int(target) - part[_WORDS_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_words(words)
-            part[_WORDS_LENGTH] = room
-            part[_WORDS_ADDRESS] = int(target)
         end = int(part) + part[_LANES_END]
         count = 0
         while count < room:
@@ -559,7 +673,6 @@ def make_receiver(block, slow):
         part = ptr32(block)
         lane = int(part) + part[_LANES]
         end = int(part) + part[_LANES_END]
-        half = part[_MASK] >> 1
         first = 0
         stamp = 0
         while lane < end:
@@ -582,10 +695,15 @@ def make_receiver(block, slow):
                         stamp = slot[_TIME]
                         end = lane + (header[_REST] & ~_STALE) + _LANE_BYTES
                     else:
-                        age = (stamp - slot[_TIME]) & part[_MASK]
-                        if age != 0 and age <= half:
+                        other = slot[_TIME]
+                        # Order: the stamps before the clock, so that neither is in its future.
+                        if part[_RX_CLOCK]:
+                            now = ptr32(part[_RX_CLOCK])[0]
+                        else:
+                            now = int(slow._ticks())
+                        if ((now - other) & part[_MASK]) > ((now - stamp) & part[_MASK]):
                             first = lane
-                            stamp = slot[_TIME]
+                            stamp = other
                     break
             lane += _LANE_BYTES
         if first:
@@ -669,9 +787,10 @@ class Sender:
     def __init__(self, channel, number):
         self._channel = channel
         self._number = number
-        self._kept = [None]
+        self._kept = [b""]  # a message that has been checked
         self._ticks = channel.clock.ticks
-        block = memoryview(channel._block)[channel._sender_at(number) :]
+        self._attempt = None
+        self._block = block = memoryview(channel._block)[channel._sender_at(number) :]
         verbs = self._make(block, self)
         if channel._guard is not None:
             from .guard import guard_sender
@@ -689,8 +808,6 @@ class Sender:
         For set-up, where send itself must stay silent in a handler. A full lane is no error.
         """
         channel = self._channel
-        if isinstance(priority, bool) or not isinstance(priority, int):
-            raise TypeError("class must be an int, not %r" % (priority,))
         self._vet(data, priority)
         if channel.closed:
             raise ValueError("%s is closed" % channel._title())
@@ -700,17 +817,18 @@ class Sender:
             )
 
     def free(self, priority=None):
-        """Return how many messages of class `priority` this sender can queue now; None: of any.
+        """Return how many messages of class `priority` this sender can queue now.
 
-        Exact or too small for the sender itself, as the receiver may take one meanwhile; a guess
-        for any other context.
+        None: of any class in use, so 0 if one of them is full. 0 once the channel is closed. Exact
+        or too small for the sender itself, as the receiver may take one meanwhile; a guess for
+        any other context.
 
         Context: any handler or task | alloc: none | time: O(1) | blocks: never
         """
         return self._channel._free(self._number, priority)
 
     def is_full(self, priority=None):
-        """Return whether this sender has no room for class `priority`; None: for any class."""
+        """Return whether this sender has no room for class `priority`; None: for some class."""
         return not self._channel._free(self._number, priority)
 
     def asend(self, data, priority, timeout_ms=None):
@@ -741,21 +859,24 @@ class Sender:
     def __repr__(self):
         return "sender %d of %s" % (self._number, self._channel)
 
-    # What the verbs call off the hot path. The buffer is kept, so that its address cannot come to
+    # What the verbs call off the hot path. The buffer is kept, so that its word cannot come to
     # mean another object; in a list, since to store an attribute where a class has properties
     # costs a search of its bases, thousands of cycles.
 
     def _check_message(self, data):
+        # Whether to keep it: not what is refused.
         check_message(data)
-        self._kept[0] = data
-
-    def _keep(self, data):
-        self._kept[0] = data
+        return len(data) <= self._channel.slot_size and not self._channel.closed
 
     def _vet(self, data, priority):
-        if data is None or data is not self._kept[0]:  # what is kept has been checked
-            check_message(data)
+        check_message(data)
         self._channel._lane(self._number, priority)
+
+    def _try(self, data, priority):
+        # As send, after _vet; but None, and nothing counted, if the lane is full now.
+        if self._attempt is None:
+            self._attempt = waiting().make_attempt(self)
+        return self._attempt(data, priority)
 
     def _bad_class(self, priority):
         raise _error(ValueError, "class must be 0 to 4, not %d", priority)
@@ -778,6 +899,8 @@ class Receiver:
         self._waiter = None
         self._served = 0  # when select() last chose it
         self._stats = None
+        self._check_buffer = check_buffer
+        self._check_words = check_words
         verbs = make_receiver(block, self)
         self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs[:5]
         self.timestamp, self._point_at = verbs[5:]
@@ -839,17 +962,6 @@ class Receiver:
 
     # What the verbs call off the hot path, as Sender's.
 
-    def _check_buffer(self, buf):
-        check_buffer(buf)
-        self._kept[0] = buf
-
-    def _keep(self, buf):
-        self._kept[0] = buf
-
-    def _check_words(self, words):
-        check_words(words)
-        self._kept[1] = words
-
     def _small_buffer(self, size, room):
         raise _error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
 
@@ -868,6 +980,7 @@ class Lanes:
     _by_class = False  # whether a place is a class's
     _guard = None
     _views = None
+    _senders = ()
 
     def __init__(self, capacities, slot_size, senders, name, clock):
         size = self._bytes(capacities, slot_size, senders, self._receivers)
@@ -875,8 +988,7 @@ class Lanes:
             clock = default()
         elif not isinstance(clock, Clock):
             raise TypeError("clock must be a Clock, not %r" % (clock,))
-        if name is not None and not isinstance(name, str):
-            raise TypeError("name must be a str, not %r" % (name,))
+        check_name(name)
         self.name = name
         self.clock = clock
         self.slot_size = slot_size
@@ -896,13 +1008,24 @@ class Lanes:
     def close(self):
         """End the channel: sends are refused, receivers drain what is queued, waits end.
 
-        Closing twice is harmless.
+        A send that is under way in another context meanwhile is refused too, or its message is
+        queued and a later recv finds it. A closed channel leaves report(). Closing twice is
+        harmless.
 
         Context: any handler or task | alloc: none | time: O(senders) | blocks: never
         """
         for number in range(self.senders):
             _store(self._block, (self._sender_at(number) >> 2) + _LIMIT, 0)
+        # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
+        for sender in self._senders:
+            sender._kept[0] = b""  # they read no message any more
+        if self.name is not None:
+            try:
+                # Not here, as a hard handler may interrupt whoever else uses the dictionary.
+                micropython.schedule(_forget, self)
+            except RuntimeError:
+                pass  # the scheduler's queue is full: the next channel with a name forgets it
         _send_event()
 
     def notify(self):
@@ -920,11 +1043,13 @@ class Lanes:
         queued = 0
         for number in range(self.senders):
             for place in range(len(self._places)):
-                queued += self._used(self._header(number, place))
+                queued += _queued(self._block, self._header(number, place))
         return queued
 
     def __bool__(self):
         return True  # else __len__ would make an empty channel false
+
+    # Counters are modulo 2**30, so that none is ever an object to allocate.
 
     @property
     def dropped(self):
@@ -944,7 +1069,7 @@ class Lanes:
     @property
     def sent(self):
         """Messages queued since the start: received and still queued."""
-        return self._sum(_RECEIVED) + len(self)
+        return _plus(self._sum(_RECEIVED), len(self))
 
     @property
     def high_water(self):
@@ -952,11 +1077,15 @@ class Lanes:
         return self._most()
 
     def _counters(self, place=None):
-        queued = sum(self._used(at) for at in self._each(None, place))
+        queued = 0
+        for number in range(self.senders):
+            for row in range(len(self._places)):
+                if place is None or row == place:
+                    queued += _queued(self._block, self._header(number, row))
         received = self._sum(_RECEIVED, None, place)
         return (
             queued,
-            queued + received,
+            self.sent if place is None else _plus(queued, received),
             received,
             self.dropped if place is None else self._sum(_DROPPED, None, place),
             self.refused if place is None else self._sum(_REFUSED, None, place),
@@ -964,8 +1093,8 @@ class Lanes:
         )
 
     def _rows(self):
-        # For report(): (label, capacity, place) of each line.
-        return [("-", self._places[0], None)]
+        # For report(): a label, the capacity and the counters of each line.
+        return [("-", self._places[0], self._counters())]
 
     def __repr__(self):
         return "%s: %d queued, %d sent, %d received, %d dropped, %d refused%s" % (
@@ -1016,7 +1145,7 @@ class Lanes:
             _store(block, word + _OWN_LANES, lanes + number * _LANE_BYTES - part)
             _store(block, word + _PLACE_STEP, step)
             _store(block, word + _OWN_PITCH, pitch)
-            _store(block, word + _TX_LENGTH, -1)
+            _store(block, word + _TX_KNOWN, _NOTHING)
             _store(block, word + _CLASSES, self._classes)
         count = 0
         for place in range(len(capacities)):
@@ -1040,6 +1169,9 @@ class Lanes:
 
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
+        if not (isinstance(priority, int) or isinstance(priority, bool)):  # as viper takes it
+            raise TypeError("class must be an int, not %r" % (priority,))
+        priority = _as_class(priority)
         if not 0 <= priority < self._classes:
             raise _error(ValueError, "class must be 0 to 4, not %d", priority)
         place = priority if self._by_class else 0
@@ -1047,34 +1179,39 @@ class Lanes:
             raise _error(ValueError, "class %d has capacity 0", priority)
         return self._header(number, place)
 
-    def _used(self, header):
-        capacity = _load(self._block, header + _CAPACITY)
-        used = _load(self._block, header + _HEAD) - _load(self._block, header + _TAIL)
-        return used if used >= 0 else used + 2 * capacity
-
-    def _room(self, header):
-        # Clamped: head and tail read at different instants may be more than full apart.
-        return max(0, (_load(self._block, header + _ROOM) & 0xFFFF) - self._used(header))
-
     def _free(self, number, priority):
-        if priority is not None:
-            return self._room(self._lane(number, priority))
-        free = 0
+        # Room for a message of that class; None: of any class in use.
+        lane = -1 if priority is None else self._lane(number, priority)
+        if self.closed:
+            return 0
+        if lane >= 0:
+            return _room(self._block, lane)
+        free = 65535
         for place in range(len(self._places)):
-            free += self._room(self._header(number, place))
+            if self._places[place]:
+                free = min(free, _room(self._block, self._header(number, place)))
         return free
 
-    def _each(self, number=None, place=None):
-        # The headers of one sender's lanes or all, of one place or all.
-        for sender in range(self.senders) if number is None else (number,):
-            for row in range(len(self._places)) if place is None else (place,):
-                yield self._header(sender, row)
-
     def _sum(self, field, number=None, place=None):
-        return sum(_load(self._block, at + field) for at in self._each(number, place))
+        # Of one sender's lanes or all, of one place or all.
+        rows = len(self._places)
+        at = self._header(number or 0, place or 0) + field
+        if number is None:
+            count = self.senders if place is not None else self.senders * rows
+            return _total(self._block, at, _LANE_BYTES >> 2, count)
+        return _total(
+            self._block, at, self.senders * _LANE_BYTES >> 2, rows if place is None else 1
+        )
 
     def _most(self, number=None, place=None):
-        return max(_load(self._block, at + _HIGH_WATER) for at in self._each(number, place))
+        most = 0
+        for sender in range(self.senders):
+            if number is None or sender == number:
+                for row in range(len(self._places)):
+                    if place is None or row == place:
+                        header = self._header(sender, row)
+                        most = max(most, _load(self._block, header + _HIGH_WATER))
+        return most
 
 
 class Sending(Lanes):
@@ -1094,8 +1231,7 @@ class Sending(Lanes):
         self.send_word = first.send_word
         self.send_at = first.send_at
         self.send_word_at = first.send_word_at
-        if self.name is not None:
-            named[self.name] = self
+        register(self)
 
     def add_sender(self):
         """Return the Sender of a further context: its own lanes, so it may send at any instant.
@@ -1224,6 +1360,20 @@ class Queue(Sending, Receiver):
         return self._counters(priority)
 
 
+def register(channel):
+    """Name the channel in report(), and forget those that are closed."""
+    for name in list(named):
+        if named[name].closed:
+            del named[name]
+    if channel.name is not None:
+        named[channel.name] = channel
+
+
+def _forget(channel):
+    if named.get(channel.name) is channel:
+        del named[channel.name]
+
+
 def _pitch(slot_size):
     return _SLOT_BYTES + (slot_size + 3 & ~3)
 
@@ -1231,8 +1381,8 @@ def _pitch(slot_size):
 def _forget_buffers(block, word):
     # So that the receiver whose words begin there checks the next buffer and writes its result.
     _store(block, word + _RX_META, -1)
-    _store(block, word + _RX_LENGTH, -1)
-    _store(block, word + _WORDS_LENGTH, -1)
+    _store(block, word + _RX_KNOWN, _NOTHING)
+    _store(block, word + _WORDS_KNOWN, _NOTHING)
 
 
 if sys.platform == "rp2":

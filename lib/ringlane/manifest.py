@@ -12,6 +12,7 @@ package(
         "anycast.py",
         "channel.py",
         "clock.py",
+        "constants.py",
         "fanout.py",
         "guard.py",
         "lanes.py",

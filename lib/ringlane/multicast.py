@@ -23,16 +23,72 @@ Cost of a send of 16 bytes: 1,960 cycles for the first receiver, 540 for each fu
 the capacity (emulated RP2040, MicroPython 1.28).
 """
 
+import micropython
 from micropython import const
 
 from .fanout import Fanout, FanoutReceiver
-from .lanes import whole
+from .lanes import _plus, _room, whole
 
+# As in lanes.py, where they are explained; const folds within a file only.
+_LANES = const(0)
+_LANES_END = const(1)
+_PITCH = const(2)
+_EPOCH = const(9)
+_HEAD = const(0)
+_TAIL = const(1)
+_CAPACITY = const(3)
+_FIRST = const(4)
+_REST = const(5)
 _DROPPED = const(7)
+_LANE_BYTES = const(44)
+_STALE = const(1)
+_META = const(0)
+
+
+def make_skip_to_latest(block, slow, skip):
+    """Return the skip_to_latest of the receiver whose words begin `block`."""
+
+    @micropython.viper
+    def skip_to_latest() -> int:
+        """Drop what is queued but for the newest; return how many. They count as received.
+
+        Context: the receiving context | alloc: none | time: O(lag) | blocks: never
+        """
+        count = 0
+        if not int(slow._next_lane()):  # drops what an earlier receiver was sent
+            return count
+        part = ptr32(block)
+        lane = int(part) + part[_LANES]
+        end = int(part) + part[_LANES_END]
+        queued = 0
+        while lane < end:
+            header = ptr32(lane)
+            index = header[_TAIL]
+            used = header[_HEAD] - index
+            if used < 0:
+                used += header[_CAPACITY] + header[_CAPACITY]
+            if used and header[_REST] & _STALE:
+                # What was on its way to that one may have come since: one message a sender.
+                if index >= header[_CAPACITY]:
+                    index -= header[_CAPACITY]
+                slot = ptr32(lane + header[_FIRST] + index * part[_PITCH])
+                if (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
+                    used -= 1
+            queued += used
+            lane += _LANE_BYTES
+        while count < queued - 1:
+            skip()
+            count += 1
+        return count
+
+    return skip_to_latest
 
 
 class MulticastReceiver(FanoutReceiver):
-    """What MulticastChannel.add_receiver() returns; see FanoutReceiver."""
+    """What MulticastChannel.add_receiver() returns; see FanoutReceiver.
+
+    Its further verb is `skip_to_latest` (viper).
+    """
 
     @property
     def lag(self):
@@ -46,18 +102,13 @@ class MulticastReceiver(FanoutReceiver):
         Where another core sends, one that an earlier receiver with this id missed may be among
         them.
         """
-        return self._sum(_DROPPED) - self._dropped_before
+        if self._counted is not None:
+            return self._counted[0]
+        return _plus(self._sum(_DROPPED), -self._dropped_before)
 
-    def skip_to_latest(self):
-        """Drop what is queued but for the newest; return how many. They count as received.
-
-        Context: the receiving context | alloc: none | time: O(lag) | blocks: never
-        """
-        self._next_lane()  # drops what an earlier receiver was sent; once closed it raises
-        count = 0
-        for _ in range(self._own() - 1):
-            count += self.skip()
-        return count
+    def _attach(self, block, clock):
+        FanoutReceiver._attach(self, block, clock)
+        self.skip_to_latest = make_skip_to_latest(block, self, self.skip)
 
 
 class MulticastChannel(Fanout):
@@ -87,13 +138,13 @@ class MulticastChannel(Fanout):
         Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
 
     def _free(self, number, priority):
-        # What no open receiver would miss, of any class.
+        # What no open receiver would miss; the class is a label.
         if priority is not None:
             self._lane(number, priority)  # raises if there is no such class
-        free = self.capacity
-        for end in self._ends:
-            if end is not None:
-                free = min(free, self._room(self._header(number, end.id)))
+        free = 0 if self.closed else self.capacity
+        for place in range(self.max_receivers):
+            if self._taken[place]:
+                free = min(free, _room(self._block, self._header(number, place)))
         return free
 
     def add_receiver(self, name=None, max_lag=None):
@@ -105,4 +156,4 @@ class MulticastChannel(Fanout):
         Context: a task | alloc: the receiver | time: O(senders) | blocks: never
         """
         limit = self.max_lag if max_lag is None else whole("max_lag", max_lag, 1, self.capacity)
-        return self._add(name, limit, 0)
+        return self._open(name, limit, 0)

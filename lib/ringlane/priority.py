@@ -18,28 +18,13 @@ one; a full class drops its own messages and never another's.
             handle(buf, size, priority)
 
 Who may call what: a sender's verbs belong to one context, `ch.send` to the first and that of
-`ch.add_sender()` to each further one; the receiver's verbs belong to one context. All tasks and
-soft handlers of a core are one context; a hard handler is another.
+`ch.add_sender()` to each further one; a hard handler is a context, and all tasks and soft handlers
+of a core together are one. The receiver's verbs belong to the tasks of one event loop, or to one
+handler: its result is reused.
 """
 
+from .constants import CLASS_NAMES
 from .lanes import Queue, whole
-
-REALTIME = 0
-HIGH = 1
-NORMAL = 2
-LOW = 3
-BULK = 4
-CLASS_NAMES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
-
-
-class PriorityClass:
-    """The five classes, most urgent first; plain ints."""
-
-    REALTIME = REALTIME
-    HIGH = HIGH
-    NORMAL = NORMAL
-    LOW = LOW
-    BULK = BULK
 
 
 class PriorityChannel(Queue):
@@ -58,7 +43,8 @@ class PriorityChannel(Queue):
     _by_class = True
 
     def _rows(self):
-        return [(CLASS_NAMES[i], self._places[i], i) for i in range(5) if self._places[i]]
+        places = self._places
+        return [(CLASS_NAMES[i], places[i], self._counters(i)) for i in range(5) if places[i]]
 
     @staticmethod
     def _capacities(capacity):

@@ -1,24 +1,10 @@
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from .clock import Clock
 from .guard import _Guard
 from .lanes import Queue
 
 _Five: TypeAlias = tuple[int, int, int, int, int]
-
-REALTIME: Final = 0
-HIGH: Final = 1
-NORMAL: Final = 2
-LOW: Final = 3
-BULK: Final = 4
-CLASS_NAMES: Final[tuple[str, str, str, str, str]]
-
-class PriorityClass:
-    REALTIME: Final = 0
-    HIGH: Final = 1
-    NORMAL: Final = 2
-    LOW: Final = 3
-    BULK: Final = 4
 
 class PriorityChannel(Queue):
     capacity: int | _Five | list[int]

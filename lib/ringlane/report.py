@@ -6,15 +6,18 @@ _COLUMNS = ("queued", "sent", "received", "dropped", "refused", "high water")
 
 
 def report():
-    """Print a table of every channel that was given a name.
+    """Print a table of every open channel that was given a name.
 
-    One line per class in use, or per open receiver; a request-reply channel's is of its requests.
+    One line per class in use; of a multicast or anycast channel its own and one per open receiver;
+    a request-reply channel's is of its requests. Counts are modulo 2**30.
 
     A name used again stands for the newer channel. Context: a task; it allocates.
     """
     rows = [("channel", "lane", "capacity") + _COLUMNS]
     for name in sorted(named):
-        rows.extend(_rows(name, named[name]))
+        channel = named.get(name)
+        if channel is not None and not channel.closed:
+            rows.extend(_rows(name, channel))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         left = "%-*s  %-*s" % (widths[0], row[0], widths[1], row[1])
@@ -22,6 +25,6 @@ def report():
 
 
 def _rows(name, channel):
-    for label, capacity, place in channel._rows():
-        counters = channel._counters(place)
-        yield (name, label, str(capacity)) + tuple(str(each) for each in counters)
+    for label, capacity, counters in channel._rows():
+        figures = ["-" if each is None else str(each) for each in counters]
+        yield (name, label, str(capacity)) + tuple(figures)

@@ -24,9 +24,11 @@ unknown reply is refused and counted, and never taken for a newer request's.
 
     rpc.serve_wait(handler)  # on the other core: reply = handler(request)
 
-Who may call what: send_request, recv_response, cancel, call and call_wait belong to one context,
-any number of its tasks; recv_request, send_response, send_status, serve and serve_wait to one
-context, which may be a hard handler for the verbs that do not wait.
+Who may call what: the client's send_request and cancel belong to one context, as a sender's verbs
+do: a hard handler, or all tasks and soft handlers of a core. So do recv_response, whose result is
+reused, and call and call_wait, which have their own, but recv_response to the tasks of one event
+loop or to one handler. The server's recv_request, send_response, send_status, serve and serve_wait
+belong to one context, and the results of recv_request likewise.
 
 Cost of a round trip of 16 bytes, without waiting: 13,100 cycles, of which a histogram of the round
 trips takes a part (emulated RP2040, MicroPython 1.28).
@@ -44,11 +46,13 @@ from .lanes import (
     Sender,
     _error,
     _load,
+    _plus,
+    _room,
     _store,
     check_buffer,
     check_message,
     make_receiver,
-    named,
+    register,
     waiting,
     whole,
 )
@@ -57,7 +61,8 @@ from .latency import LatencyHistogram
 FAILED = 255  # the status of a reply when the server's handler raised
 
 # As in lanes.py, where they are explained; const folds within a file only.
-_RX_META = const(8)
+_NOTHING = const(2)
+_RX_META = const(7)
 _DROPPED = const(7)
 _REFUSED = const(8)
 
@@ -68,18 +73,17 @@ _ENTRY_PITCH = const(2)  # bytes of an entry
 _STACK = const(3)  # bytes from here to the numbers of the free entries, a stack
 _FREE = const(4)  # how many are there. Owner: client
 _NO_ENTRY = const(5)  # requests that found none. Owner: client
-_BUFFER_ADDRESS = const(6)  # the client's buffer last checked. Owner: client
-_BUFFER_LENGTH = const(7)
+_REQUEST_KNOWN = const(6)  # the client's message last checked, as a word. Owner: client
+_BUFFER_KNOWN = const(7)  # the client's buffer last checked. Owner: client
 _TAKEN = const(8)  # replies. Owner: client
 _STATUS = const(9)  # of the next reply. Owner: server
 _LATE = const(10)  # replies refused: late, repeated or unknown. Owner: server
 _TOO_LARGE = const(11)  # replies refused: larger than a slot. Owner: server
-_REPLY_ADDRESS = const(12)  # the server's message last checked. Owner: server
-_REPLY_LENGTH = const(13)
-_REPLY_LIMIT = const(14)  # slot_size + 1
-_CLOCK_REGISTER = const(15)  # address of the clock's register, 0: call the clock's ticks()
-_PERIOD = const(16)  # the clock's period - 1
-_TABLE_BYTES = const(68)
+_REPLY_KNOWN = const(12)  # the server's message last checked. Owner: server
+_REPLY_LIMIT = const(13)  # slot_size + 1
+_CLOCK_REGISTER = const(14)  # address of the clock's register, 0: call the clock's ticks()
+_PERIOD = const(15)  # the clock's period - 1
+_TABLE_BYTES = const(64)
 
 # An entry: its words, then the reply's payload.
 _ISSUED = const(0)
@@ -114,9 +118,14 @@ def make_client(table, slow, put):
         Context: the client's | alloc: none | time: O(bytes) | blocks: never
         """
         own = ptr32(table)
+        known = data if 1 else 0  # as in lanes.py
+        if (known - own[_REQUEST_KNOWN]) & 0x3FFFFFFF:
+            if slow._check_request(data):
+                slow._kept[1] = data
+                own[_REQUEST_KNOWN] = known
+        # From here on no Python code runs, not in `put` either: no soft handler comes between.
         free = own[_FREE] - 1
         if free < 0:
-            check_message(data)
             own[_NO_ENTRY] += 1
             return 0
         index = ptr8(int(own) + own[_STACK])[free]
@@ -135,13 +144,8 @@ def make_client(table, slow, put):
             entry[_ASKED] = int(slow._ticks())
         # Order: issued before the request, so the server does not take it for a cancelled one.
         entry[_ISSUED] = id
-        sent = 0
-        try:
-            sent = int(put(data, index | (generation & 0xFF) << 8))
-        finally:
-            if not sent:
-                entry[_ISSUED] = before
-        if not sent:
+        if not put(data, index | (generation & 0xFF) << 8):
+            entry[_ISSUED] = before
             return 0
         own[_FREE] = free
         return id
@@ -158,13 +162,14 @@ def make_client(table, slow, put):
 
         Context: the client's | alloc: none | time: O(bytes) | blocks: never
         """
+        own = ptr32(table)
+        known = buf if 1 else 0
+        if (known - own[_BUFFER_KNOWN]) & 0x3FFFFFFF:
+            slow._check_buffer(buf)
+            slow._kept[0] = buf
+            own[_BUFFER_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
-        own = ptr32(table)
-        if room != own[_BUFFER_LENGTH] or (target - own[_BUFFER_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_buffer(buf)
-            own[_BUFFER_LENGTH] = room
-            own[_BUFFER_ADDRESS] = target
         index = id & 0xFF
         if id <= 0 or id >= _OVER or index >= own[_COUNT]:
             slow._unknown(id)
@@ -238,6 +243,20 @@ def make_client(table, slow, put):
     return send_request, recv_response, cancel, is_over
 
 
+def make_try_request(table, slow):
+    """Return what sends a request if there is room now, and else returns 0 and counts nothing."""
+    send_request = slow.send_request
+    block, header = slow._block, slow._header(0, 0)
+
+    @micropython.viper
+    def try_request(data) -> int:
+        if not ptr32(table)[_FREE] or not int(_room(block, header)):
+            return 0
+        return int(send_request(data))
+
+    return try_request
+
+
 def make_recv_request(table, block, take):
     """Return the recv_request over `table`; `take` is the recv of the lane of requests."""
     result = [0, 0, 0]
@@ -286,12 +305,13 @@ def make_send_response(table, slow):
         own = ptr32(table)
         status = own[_STATUS]
         own[_STATUS] = 0
+        known = data if 1 else 0
+        if (known - own[_REPLY_KNOWN]) & 0x3FFFFFFF:
+            if slow._check_message(data):
+                slow._kept_reply[0] = data
+                own[_REPLY_KNOWN] = known
         size = int(size_of(data))
         source = int(ptr8(data))
-        if size != own[_REPLY_LENGTH] or (source - own[_REPLY_ADDRESS]) & 0x3FFFFFFF:
-            slow._check_message(data)
-            own[_REPLY_LENGTH] = size
-            own[_REPLY_ADDRESS] = source
         index = id & 0xFF
         if id <= 0 or id >= _OVER or index >= own[_COUNT]:
             own[_LATE] += 1
@@ -321,28 +341,49 @@ def make_send_response(table, slow):
         return True
 
     @micropython.viper
-    def send_status(id: int, data, status: int):
+    def send_status(id, data, status: int):
         """As send_response, with a status of 0..255 beside the data; of others the low 8 bits.
 
         Context: the server's | alloc: none | time: O(bytes) | blocks: never
         """
+        int(id)  # raises if it is none, before the status is set, and stays the object it is
         ptr32(table)[_STATUS] = status & 0xFF
         return send_response(id, data)
 
     return send_response, send_status
 
 
+@micropython.viper
+def _take_reply(recv_response, id, buf, to):
+    # As recv_response, with the result in a list of the caller's own; a soft handler that takes a
+    # reply never comes between.
+    m = recv_response(id, buf)
+    if m:
+        to[0] = m[0]
+        to[1] = m[1]
+        to[2] = m[2]
+    return m
+
+
+@micropython.viper
+def _is_checked(data):
+    pass
+
+
 class _Server(Receiver):
     # What the server's verbs call off the hot path; it keeps what they have checked.
 
-    def __init__(self, clock):
+    def __init__(self, clock, slot_size):
         self._kept = [None, None]
         self._kept_reply = [None]
         self._ticks = clock.ticks
+        self._slot_size = slot_size
+        self._check_buffer = check_buffer
 
     def _check_message(self, data):
+        # Whether to keep it: not what is refused.
         check_message(data)
-        self._kept_reply[0] = data
+        return len(data) <= self._slot_size
 
 
 class RequestReplyChannel(Lanes, Receiver):
@@ -372,8 +413,9 @@ class RequestReplyChannel(Lanes, Receiver):
             (_ENTRY_PITCH, pitch),
             (_STACK, stack),
             (_FREE, capacity),
-            (_BUFFER_LENGTH, -1),
-            (_REPLY_LENGTH, -1),
+            (_REQUEST_KNOWN, _NOTHING),
+            (_BUFFER_KNOWN, _NOTHING),
+            (_REPLY_KNOWN, _NOTHING),
             (_REPLY_LIMIT, slot_size + 1),
             (_CLOCK_REGISTER, self.clock.register),
             (_PERIOD, self.clock.period - 1),
@@ -383,22 +425,25 @@ class RequestReplyChannel(Lanes, Receiver):
             table[stack + index] = capacity - 1 - index
             _store(table, (_TABLE_BYTES + index * pitch >> 2) + _ISSUED, _OVER)
         self._ticks = self.clock.ticks
-        self._kept = [None]
+        self._kept = [None, None]
+        self._check_buffer = check_buffer
         self._waiter = None
         self._served = 0
         self._reply = [0, 0, 0]
         self._stats = LatencyHistogram()  # of round trips
         self._add = self._stats.add
-        self._senders = [Sender(self, 0)]
-        client = make_client(table, self, self._senders[0].send)
+        sender = Sender(self, 0)
+        sender._check_message = _is_checked  # by send_request, before it takes an entry
+        self._senders = [sender]
+        client = make_client(table, self, sender.send)
         self.send_request, self.recv_response, self.cancel, self._is_over = client
-        server = _Server(self.clock)
+        self._try_request = make_try_request(table, self)
+        server = _Server(self.clock, slot_size)
         take = make_receiver(self._block, server)[0]
         self._next_lane = server._next_lane
         self.recv = self.recv_request = make_recv_request(table, self._block, take)
         self.send_response, self.send_status = make_send_response(table, server)
-        if name is not None:
-            named[name] = self
+        register(self)
 
     @classmethod
     def memory(cls, capacity, slot_size=32):
@@ -428,12 +473,12 @@ class RequestReplyChannel(Lanes, Receiver):
     @property
     def dropped(self):
         """Requests for which there was no room: all ids outstanding, or the lane full."""
-        return self._sum(_DROPPED) + _load(self._table, _NO_ENTRY)
+        return _plus(self._sum(_DROPPED), _load(self._table, _NO_ENTRY))
 
     @property
     def refused(self):
         """Requests and replies larger than a slot, and requests after close()."""
-        return self._sum(_REFUSED) + _load(self._table, _TOO_LARGE)
+        return _plus(self._sum(_REFUSED), _load(self._table, _TOO_LARGE))
 
     @property
     def late(self):
@@ -441,7 +486,10 @@ class RequestReplyChannel(Lanes, Receiver):
         return _load(self._table, _LATE)
 
     def free(self):
-        """Return how many requests can be sent now: exact or too small for the client."""
+        """Return how many requests can be sent now: exact or too small for the client.
+
+        0 once the channel is closed.
+        """
         return min(_load(self._table, _FREE), self._free(0, None))
 
     def is_full(self):
@@ -463,37 +511,32 @@ class RequestReplyChannel(Lanes, Receiver):
         Context: a task of the client's | alloc: a coroutine, a generator, a waiter | blocks: its
         task only
         """
-        exchange = self._exchange(data, buf, timeout_ms)
+        reply = [0, 0, 0]
+        exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
                 await waiter
         finally:
             exchange.close()
-        return tuple(self._reply)
+        return tuple(reply)
 
     def call_wait(self, data, buf, timeout_ms=None):
         """As call, without asyncio: block until the reply has come.
 
         Context: the client's, no handler | alloc: a generator, a waiter | blocks: its caller
         """
-        exchange = self._exchange(data, buf, timeout_ms)
+        reply = [0, 0, 0]
+        exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
                 waiter.block()
         finally:
             exchange.close()
-        return tuple(self._reply)
+        return tuple(reply)
 
-    def _exchange(self, data, buf, timeout_ms):
-        # The steps of a call: a generator of what to wait on, until the reply is in `buf`.
-        if self.closed:
-            raise self._reset()
-        self.check(data)
-        check_buffer(buf)
-        if len(buf) < self.slot_size:
-            raise ValueError(
-                "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
-            )
+    def _exchange(self, data, buf, timeout_ms, reply):
+        # The steps of a call: a generator of what to wait on, until the reply is in `buf`, and its
+        # size, status and latency in `reply`.
         id = 0
 
         def over():
@@ -501,14 +544,23 @@ class RequestReplyChannel(Lanes, Receiver):
 
         waiter = waiting().Waiter(over).begin(timeout_ms)
         try:
+            if self.closed:
+                raise self._reset()
+            self.check(data)
+            check_buffer(buf)
+            if len(buf) < self.slot_size:
+                raise ValueError(
+                    "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
+                )
             while True:
                 if id:
-                    if self.recv_response(id, buf) is not None:
+                    if _take_reply(self.recv_response, id, buf, reply) is not None:
                         id = 0
                         return
-                elif self.free():
-                    id = self.send_request(data)
-                    self.notify()  # the server may wait on the other core
+                else:
+                    id = self._try_request(data)
+                    if id:
+                        self.notify()  # the server may wait on the other core
                 if self.closed:
                     raise self._reset()
                 if waiter.left_ms() == 0:
@@ -593,6 +645,11 @@ class RequestReplyChannel(Lanes, Receiver):
             self.late,
             ", closed" if self.closed else "",
         )
+
+    def _check_request(self, data):
+        # Whether to keep it: not what is refused.
+        check_message(data)
+        return len(data) <= self.slot_size and not self.closed
 
     def _unknown(self, id):
         raise _error(ValueError, "request %d is not outstanding", id)

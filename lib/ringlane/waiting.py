@@ -32,12 +32,26 @@ import io
 import sys
 import time
 
+import micropython
+from micropython import const
+
 from .lanes import whole
 
 if sys.implementation.name == "micropython":
     from select import poll
 else:
     from ringlane_host.event_loop import poll
+
+# As in lanes.py, where they are explained; const folds within a file only.
+_LIMIT = const(1)
+_OWN_LANES = const(2)
+_PLACE_STEP = const(3)
+_PLACES = const(10)
+_POLICY = const(11)
+_HEAD = const(0)
+_TAIL = const(1)
+_ROOM = const(2)
+_CAPACITY = const(3)
 
 _POLL = 3  # MP_STREAM_POLL, the request that asks a stream what it is ready for
 _POLLIN = 1
@@ -184,6 +198,50 @@ async def asend(sender, data, priority, timeout_ms):
         if not await waiter:
             return False
     return sender.send(data, priority)  # refused, and counted
+
+
+def make_attempt(sender):
+    """Return what sends as `sender.send` does, but None, and nothing counted, where it is full.
+
+    Full: the lane of the class; for multicast, that of an open receiver; for anycast, of all. It
+    is one viper function, under the sender's guard, so that nobody takes the room in between.
+    """
+    guarded = sender._channel._guard is not None
+    send = sender._put if guarded else sender.send
+    block = sender._block
+
+    @micropython.viper
+    def attempt(data, priority):
+        part = ptr32(block)
+        lane = int(part) + part[_OWN_LANES]
+        left = part[_PLACES]
+        if not left:
+            left = 1
+            lane += int(priority) * part[_PLACE_STEP]
+        full = 0
+        free = 0
+        while left:
+            header = ptr32(lane)
+            room = header[_ROOM] & 0xFFFF
+            if room or not part[_PLACES]:  # else no receiver is open there
+                used = header[_HEAD] - header[_TAIL]
+                if used < 0:
+                    used += header[_CAPACITY] + header[_CAPACITY]
+                if used < room:
+                    free += 1
+                else:
+                    full += 1
+            lane += part[_PLACE_STEP]
+            left -= 1
+        if full and part[_LIMIT] and not (free and part[_POLICY]):
+            return None
+        return send(data, priority)
+
+    if guarded:
+        from .guard import guard_attempt
+
+        return guard_attempt(sender, attempt)
+    return attempt
 
 
 async def select(*ends, timeout_ms=None):

@@ -36,14 +36,14 @@ _PITCH = const(2)
 _RX_CLOCK = const(3)
 _MASK = const(4)
 _STAMP = const(5)
-_PEEKED = const(12)
-_PEEK_COUNT = const(13)
+_PEEKED = const(10)
+_PEEK_COUNT = const(11)
 _CLOCK = const(0)
 _LIMIT = const(1)
 _OWN_LANES = const(2)
 _PLACE_STEP = const(3)
 _OWN_PITCH = const(4)
-_CLASSES = const(10)
+_CLASSES = const(9)
 _HEAD = const(0)
 _TAIL = const(1)
 _ROOM = const(2)
@@ -144,9 +144,9 @@ def make_claims(block, slow, views):
         head += 1
         if head == capacity + capacity:
             head = 0
-        lane[_HEAD] = head  # Order: slot before head, as in send.
         if used > lane[_HIGH_WATER]:
-            lane[_HIGH_WATER] = used
+            lane[_HIGH_WATER] = used  # Order: before head, as in send.
+        lane[_HEAD] = head  # Order: slot before head, as in send.
         lane[_ROOM] = capacity
         return True
 

@@ -33,6 +33,8 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
+from . import source
+
 _WORD = 0xFFFFFFFF
 _SMALL = 1 << 30  # from here on an int needs memory on a 32-bit chip
 
@@ -777,6 +779,7 @@ def _module():
 
 def _install():
     """Put the names in place that firmware expects; leave those that CPython has."""
+    source.install()
     sys.modules["micropython"] = _module()
     for name, value in (
         ("ptr8", ptr8),
