@@ -327,6 +327,8 @@ class Multicast(Fanout):
         return took
 
     def free(self, sender):
+        if self.closed:
+            return 0
         return min((end.lanes[sender].free for end in self.is_open()), default=self.capacity)
 
 
@@ -363,7 +365,7 @@ class Anycast(Fanout):
         self.turn[sender] = (end.place + 1) % len(self.places)
 
     def free(self, sender):
-        return sum(end.lanes[sender].free for end in self.is_open())
+        return 0 if self.closed else sum(end.lanes[sender].free for end in self.is_open())
 
 
 class Request:
@@ -389,7 +391,7 @@ class RequestReply:
         return [each for each in self.requests.values() if not each.over]
 
     def free(self):
-        return min(self.capacity - len(self.outstanding), self.lane.free)
+        return 0 if self.closed else min(self.capacity - len(self.outstanding), self.lane.free)
 
     def may_request(self, data):
         """Return "queued", "dropped" or "refused"."""

@@ -346,6 +346,25 @@ def an_urgent_class_of_a_late_sender_comes_before_an_old_message():
     assert plain.recv_word()[0] == 1
 
 
+def the_oldest_of_several_senders_is_first_up_to_a_whole_period():
+    period = 1 << 10
+    ticks = Ticks(period)
+    for first in (0, period // 2, period - 5):  # where the clock wraps in between, and not
+        for age in (1, period // 2 - 1, period // 2, period - 2):
+            plain = Channel(2, senders=2, clock=ticks.clock)
+            ends = [Locked(plain), Locked(plain.add_sender())]
+            for old in (0, 1):
+                ticks.now = first
+                assert ends[old].send_word(1, LOW)
+                ticks.now = (first + age) & period - 1
+                assert ends[1 - old].send_word(2, LOW)
+                ticks.now = (first + age + 1) & period - 1
+                value, _, latency = ends[0].recv_word()
+                assert (value, latency) == (1, age + 1), (first, age, old)
+                value, _, latency = ends[0].recv_word()
+                assert (value, latency) == (2, 1)
+
+
 def each_sender_counts_its_own():
     plain = PriorityChannel(1, slot_size=4, senders=2)
     first, second = plain, plain.add_sender()
