@@ -19,7 +19,7 @@ from typing import NamedTuple
 import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
 from conftest import SOAK
-from ringlane.lanes import _HEAD, _ROOM, _RX_BYTES, _RX_META, _TAIL, _load, _store
+from ringlane.lanes import _HEAD, _LANE_BYTES, _ROOM, _RX_BYTES, _RX_META, _TAIL, _load, _store
 from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
 from ringlane_host.simulated import ptr8, ptr32, viper
 
@@ -109,7 +109,9 @@ class World:
 
     def set_indices(self, start):
         """Let every lane, which is empty, go on at this index."""
-        for header in self.ch._each():
+        lanes = len(self.ch._places) * self.ch.senders
+        first = self.ch._header(0, 0)
+        for header in range(first, first + lanes * (_LANE_BYTES >> 2), _LANE_BYTES >> 2):
             _store(self.ch._block, header + _HEAD, start)
             _store(self.ch._block, header + _TAIL, start)
 
@@ -377,7 +379,7 @@ class FanoutWorld(World):
         if not self.multicast:  # as many for each, whatever the policy
             for _ in range(level):
                 self.send("a")
-            headers = [*self.ch._each(None, 0)]
+            headers = [self.ch._header(number, 0) for number in range(senders)]
             room = _load(self.ch._block, headers[0] + _ROOM)
             for header in headers:
                 _store(self.ch._block, header + _ROOM, 0)

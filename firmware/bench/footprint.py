@@ -18,8 +18,18 @@ def footprint():
     print(json.dumps({"import": imported - before, "channel": objects}))
 
 
+# The arguments of a channel of each pattern, which it shares with memory() if named so there.
+_ARGUMENTS = {
+    "MulticastChannel": {"capacity": 8},
+    "AnycastChannel": {"capacity": 8, "policy": 1},
+    "RequestReplyChannel": {"capacity": 8},
+}
+
+
 def pattern(name):
     """Print what `name` takes after PriorityChannel has been imported; "waiting": a first wait.
+
+    And what a channel of that pattern takes beside its block, without receivers.
 
     asyncio is not ringlane's: where a pattern uses it, it has been imported before.
     """
@@ -33,6 +43,14 @@ def pattern(name):
     if name == "waiting":
         import ringlane.waiting
     else:
-        getattr(ringlane, name)
+        kind = getattr(ringlane, name)
     gc.collect()
-    print(json.dumps({"name": name, "import": gc.mem_alloc() - before}))
+    imported = gc.mem_alloc()
+    result = {"name": name, "import": imported - before}
+    if name != "waiting":
+        arguments = _ARGUMENTS[name]
+        channel = kind(**arguments)
+        gc.collect()
+        objects = gc.mem_alloc() - imported - channel.memory(arguments["capacity"])
+        result["channel"] = objects
+    print(json.dumps(result))

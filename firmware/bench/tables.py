@@ -36,7 +36,7 @@ FLAT = ("Multicast", "RoundRobin", "LeastLoaded", "Random", "AffinityFirst")
 FURTHER_MOST = 0.6  # of one PriorityChannel.send, each further receiver of multicast
 TURN_MOST = 1.3  # of one PriorityChannel.send, ROUND_ROBIN
 MICROSECONDS = {"unit": "us", "hz": 1_000_000}
-ENGINE = ("__init__", "lanes", "clock", "priority")  # what a PriorityChannel needs
+ENGINE = ("__init__", "constants", "lanes", "clock", "priority")  # what a PriorityChannel needs
 PATTERNS = ("MulticastChannel", "AnycastChannel", "RequestReplyChannel", "waiting")
 MPY_ARCH = "armv6m"
 LEAST_IMPORT = 1000  # bytes: a smaller module was imported before
@@ -458,6 +458,7 @@ class Footprint:
             "import": first["import"],
             "channel": first["channel"],
             "further": {each["name"]: each["import"] for each in others},
+            "channels": {each["name"]: each["channel"] for each in others if "channel" in each},
             "mpy": mpy_sizes(),
             "mpy_arch": MPY_ARCH,
         }
@@ -469,7 +470,9 @@ class Footprint:
             "After that, each alone in a fresh interpreter:"
         )
         for name, size in found["further"].items():
-            print(f"    {name}: {size:,} B")
+            objects = found["channels"].get(name)
+            beside = f"; one takes {objects:,} B beside its memory()" if objects else ""
+            print(f"    {name}: {size:,} B{beside}")
         sizes = found["mpy"]
         each = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
         engine = sum(sizes[name] for name in ENGINE)
