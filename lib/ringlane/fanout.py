@@ -18,8 +18,6 @@ from .lanes import (
     Receiver,
     Sender,
     Sending,
-    _add_to,
-    _claim,
     _error,
     _forget_buffers,
     _load,
@@ -300,6 +298,24 @@ _store(_nobody, _LANES, _RX_BYTES)
 _store(_nobody, _LANES_END, _RX_BYTES + _LANE_BYTES)
 _store(_nobody, (_RX_BYTES >> 2) + _HEAD, 1)
 _store(_nobody, (_RX_BYTES >> 2) + _REST, _LANE_BYTES)
+
+
+@micropython.viper
+def _claim(flags) -> int:
+    # Set the first byte that is 0 and return its number; the number of bytes if there is none.
+    size = int(len(flags))
+    byte = ptr8(flags)
+    at = 0
+    while at < size and byte[at]:
+        at += 1
+    if at < size:
+        byte[at] = 1
+    return at
+
+
+@micropython.viper
+def _add_to(block, word: int, count: int):
+    ptr32(block)[word] += count
 
 
 @micropython.viper

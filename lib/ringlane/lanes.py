@@ -135,6 +135,7 @@ def _same(a, b) -> bool:
 _first, _second = bytearray(1), bytearray(1)
 if not _same(_first, _first) or _same(_first, _second):
     raise ImportError("ringlane: this MicroPython's viper does not tell objects apart")
+del _same, _first, _second
 
 
 @micropython.viper
@@ -154,11 +155,6 @@ def _store(block, word: int, value: int):
 @micropython.viper
 def _plus(a: int, b: int) -> int:
     return (a + b) & 0x3FFFFFFF
-
-
-@micropython.viper
-def _add_to(block, word: int, count: int):
-    ptr32(block)[word] += count
 
 
 @micropython.viper
@@ -184,23 +180,8 @@ def _queued(block, header: int) -> int:
     return used if used < lane[_CAPACITY] else lane[_CAPACITY]
 
 
-@micropython.viper
-def _room(block, header: int) -> int:
-    room = (ptr32(block)[header + _ROOM] & 0xFFFF) - int(_queued(block, header))
-    return room if room > 0 else 0
-
-
-@micropython.viper
-def _claim(flags) -> int:
-    # Set the first byte that is 0 and return its number; the number of bytes if there is none.
-    size = int(len(flags))
-    byte = ptr8(flags)
-    at = 0
-    while at < size and byte[at]:
-        at += 1
-    if at < size:
-        byte[at] = 1
-    return at
+def _room(block, header):
+    return max(0, (_load(block, header + _ROOM) & 0xFFFF) - _queued(block, header))
 
 
 @micropython.viper

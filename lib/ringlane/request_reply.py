@@ -47,7 +47,6 @@ from .lanes import (
     _error,
     _load,
     _plus,
-    _room,
     _store,
     check_buffer,
     check_message,
@@ -63,6 +62,9 @@ FAILED = 255  # the status of a reply when the server's handler raised
 # As in lanes.py, where they are explained; const folds within a file only.
 _NOTHING = const(2)
 _RX_META = const(7)
+_HEAD = const(0)
+_TAIL = const(1)
+_CAPACITY = const(3)
 _DROPPED = const(7)
 _REFUSED = const(8)
 
@@ -246,11 +248,16 @@ def make_client(table, slow, put):
 def make_try_request(table, slow):
     """Return what sends a request if there is room now, and else returns 0 and counts nothing."""
     send_request = slow.send_request
-    block, header = slow._block, slow._header(0, 0)
+    lane = memoryview(slow._block)[slow._header(0, 0) << 2 :]
 
     @micropython.viper
     def try_request(data) -> int:
-        if not ptr32(table)[_FREE] or not int(_room(block, header)):
+        own = ptr32(table)
+        header = ptr32(lane)
+        used = header[_HEAD] - header[_TAIL]
+        if used < 0:
+            used += header[_CAPACITY] + header[_CAPACITY]
+        if not own[_FREE] or used >= header[_CAPACITY]:
             return 0
         return int(send_request(data))
 
