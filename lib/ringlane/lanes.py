@@ -650,7 +650,8 @@ def make_receiver(block, slow):
     def next_lane() -> int:
         # The byte offset in the block of the lane to read next, 0 if no message is queued: of the
         # first place with a message, the oldest of its senders' messages; of equal stamps the
-        # first sender's.
+        # first sender's. A stamp is taken for one of the last seven eighths of the clock's period,
+        # or of the next eighth.
         part = ptr32(block)
         lane = int(part) + part[_LANES]
         end = int(part) + part[_LANES_END]
@@ -677,11 +678,11 @@ def make_receiver(block, slow):
                         end = lane + (header[_REST] & ~_STALE) + _LANE_BYTES
                     else:
                         other = slot[_TIME]
-                        # Order: the stamps before the clock, so that neither is in its future.
                         if part[_RX_CLOCK]:
                             now = ptr32(part[_RX_CLOCK])[0]
                         else:
                             now = int(slow._ticks())
+                        now += part[_MASK] >> 3  # a stamp of send_at may be ahead of the clock
                         if ((now - other) & part[_MASK]) > ((now - stamp) & part[_MASK]):
                             first = lane
                             stamp = other
