@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from hypothesis.strategies._internal.featureflags import FeatureFlags
-from ringlane_host.simulated import SimulationError, memory
+from ringlane_host.simulated import SimulationError, memory, ptr32, viper
 
 # What fails on purpose is not worth shrinking.
 HUNT_PHASES = [Phase.generate]
@@ -142,6 +142,11 @@ def call(**arguments):
     return decorate
 
 
+@viper
+def read_register() -> int:
+    return ptr32(REGISTER)[0] & 0x3FFFFFFF
+
+
 class Machine(RuleBasedStateMachine):
     """A channel and its model. `model`, `slot_size`, `senders` and `seen` are there in each."""
 
@@ -168,9 +173,8 @@ class Machine(RuleBasedStateMachine):
         self.inbox = bytearray(64)
         self.registers = memory.device(REGISTER, 4)
         self.set_register()
-        return self.package.Clock(
-            "model", 1000000, lambda: self.now % period, period, REGISTER if by_register else 0
-        )
+        register = REGISTER if by_register else 0
+        return self.package.Clock("model", 1000000, read_register, period, register)
 
     def set_register(self):
         self.registers[:] = (self.now & 0xFFFFFFFF).to_bytes(4, "little")

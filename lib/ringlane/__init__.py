@@ -22,6 +22,7 @@ _MODULES = {
     "Channel": "channel",
     "Clock": "clock",
     "cycles": "clock",
+    "milliseconds": "clock",
     "MulticastChannel": "multicast",
     "AnycastChannel": "anycast",
     "AnycastPolicy": "anycast",

@@ -7,6 +7,7 @@ from .anycast import AnycastPolicy as AnycastPolicy
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import cycles as cycles
+from .clock import milliseconds as milliseconds
 from .guard import IrqGuard as IrqGuard
 from .guard import LockGuard as LockGuard
 from .latency import LatencyHistogram as LatencyHistogram
@@ -34,6 +35,7 @@ __all__ = (
     "Channel",
     "Clock",
     "cycles",
+    "milliseconds",
     "MulticastChannel",
     "AnycastChannel",
     "AnycastPolicy",
