@@ -559,6 +559,7 @@ class QueueMachine(Machine):
             return
         assert got == [len(message.data), message.priority, self.latency(message.stamp)]
         assert bytes(self.ch.view[: got[0]]) == message.data
+        self.peeked_latency = got[2]
         self.saw("peeked again" if before and before[1] is message else "peeked")
 
     @precondition(lambda self: self.views)
@@ -575,6 +576,8 @@ class QueueMachine(Machine):
         peeked = self.model.peeked is not None
         says = self.model.release()
         assert self.ch.release() is says
+        if says:
+            self.model.latencies.append(self.peeked_latency)
         if peeked:
             self.saw("released" if says else "released too late")
 
