@@ -234,6 +234,11 @@ def full_by_its_sum_it_stands_still_for_small_values_too():
         _add(histogram, (value,))
         total = (1 << 50) - (1 << 30) - 1 + value
         assert _figures(histogram)[:2] == (count + 1, total // (count + 1))
+    histogram = _as_if(LARGEST, count)
+    histogram._words[sums] = 0
+    histogram._words[sums + 1] = (1 << 30) - 1024  # and with that word it has none
+    _add(histogram, (0, LARGEST))
+    assert histogram.count == count
 
 
 def the_average_is_exact_up_to_the_limits():
