@@ -64,6 +64,26 @@ def test_an_rp2040_counts_cycles_down_by_systick(board):
     assert cycles.ticks() == 1000
 
 
+@pytest.mark.parametrize(
+    "control, reload, count",
+    [
+        (5, 0xFFFFFF, 1234),
+        (0x10005, 0xFFFFFF, 1234),  # it has wrapped
+        (5, 0xFFFF, 0),  # what runs there is something else's
+        (4, 0xFFFFFF, 0),  # it stands
+        (1, 0xFFFFFF, 0),  # it counts by the reference clock
+    ],
+)
+def test_an_rp2040s_systick_is_not_set_back_if_it_counts_cycles(board, control, reload, count):
+    registers = memory.device(SYSTICK, 12)
+    for offset, value in ((0, control), (4, reload), (8, 1234)):
+        registers[offset : offset + 4] = value.to_bytes(4, "little")
+    board(RP2040)
+    ringlane.cycles()
+    ran = control if count else 5
+    assert [word(registers, offset) for offset in (0, 4, 8)] == [ran, 0xFFFFFF, count]
+
+
 def test_an_rp2350_counts_cycles_by_its_dwt(board):
     trace = memory.device(DEMCR, 4)
     dwt = memory.device(DWT, 8)
@@ -75,10 +95,12 @@ def test_an_rp2350_counts_cycles_by_its_dwt(board):
     assert (cycles.hz, cycles.period, cycles.register) == (150_000_000, 1 << 30, DWT + 4)
     dwt[4:] = (0xC0000005).to_bytes(4, "little")
     assert cycles.ticks() == 5  # of 32 bits the low 30
+    ringlane.cycles()
+    assert word(dwt, 4) == 0xC0000005  # a second clock does not set it back
 
 
 def test_an_esp32_counts_cycles_by_ticks_cpu(board, monkeypatch):
-    ticks_cpu = len  # another than ticks_us
+    ticks_cpu = time.ticks_ms  # another than ticks_us
     monkeypatch.setattr(time, "ticks_cpu", ticks_cpu, raising=False)
     board(ESP32)
     cycles = ringlane.cycles()

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from hypothesis.strategies._internal.featureflags import FeatureFlags
-from ringlane_host.simulated import SimulationError, memory
+from ringlane_host.simulated import SimulationError, memory, ptr32, viper
 
 # What fails on purpose is not worth shrinking.
 HUNT_PHASES = [Phase.generate]
@@ -142,6 +142,11 @@ def call(**arguments):
     return decorate
 
 
+@viper
+def read_register() -> int:
+    return ptr32(REGISTER)[0] & 0x3FFFFFFF
+
+
 class Machine(RuleBasedStateMachine):
     """A channel and its model. `model`, `slot_size`, `senders` and `seen` are there in each."""
 
@@ -168,9 +173,8 @@ class Machine(RuleBasedStateMachine):
         self.inbox = bytearray(64)
         self.registers = memory.device(REGISTER, 4)
         self.set_register()
-        return self.package.Clock(
-            "model", 1000000, lambda: self.now % period, period, REGISTER if by_register else 0
-        )
+        register = REGISTER if by_register else 0
+        return self.package.Clock("model", 1000000, read_register, period, register)
 
     def set_register(self):
         self.registers[:] = (self.now & 0xFFFFFFFF).to_bytes(4, "little")
@@ -555,6 +559,7 @@ class QueueMachine(Machine):
             return
         assert got == [len(message.data), message.priority, self.latency(message.stamp)]
         assert bytes(self.ch.view[: got[0]]) == message.data
+        self.peeked_latency = got[2]
         self.saw("peeked again" if before and before[1] is message else "peeked")
 
     @precondition(lambda self: self.views)
@@ -571,6 +576,8 @@ class QueueMachine(Machine):
         peeked = self.model.peeked is not None
         says = self.model.release()
         assert self.ch.release() is says
+        if says:
+            self.model.latencies.append(self.peeked_latency)
         if peeked:
             self.saw("released" if says else "released too late")
 

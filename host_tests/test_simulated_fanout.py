@@ -437,7 +437,7 @@ def test_a_channel_may_close_at_any_access_of_a_send(rule):
 
 def test_affinity_follows_the_cpu_id_register_of_an_rp2(monkeypatch):
     register = memory.device(0xD0000000, 4)
-    clock = ringlane.Clock("test", 1000, lambda: 0)
+    clock = ringlane.milliseconds()
     monkeypatch.setattr(sys, "platform", "rp2")
     ch = ringlane.AnycastChannel(8, ringlane.AFFINITY_FIRST, 4, 3, 2, clock=clock)
     monkeypatch.undo()

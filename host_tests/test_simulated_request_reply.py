@@ -7,7 +7,7 @@ import pytest
 import ringlane
 from ringlane.lanes import _load, _store
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
-from ringlane_host.simulated import memory
+from ringlane_host.simulated import memory, viper
 
 CAPACITY = 2
 SLOT = 6  # a word, and a rest of bytes
@@ -242,10 +242,13 @@ def test_a_mutant_is_caught(broken, name, call, handler, before):
 
 
 def test_latencies_are_by_the_clocks_register():
+    @viper
+    def ticks() -> int:
+        return 7777  # it stands still
+
     register = memory.device(0x40058000, 4)
-    ch = ringlane.RequestReplyChannel(
-        2, 4, clock=ringlane.Clock("test", 1000, lambda: 7777, register=0x40058000)
-    )
+    clock = ringlane.Clock("test", 1000, ticks, register=0x40058000)
+    ch = ringlane.RequestReplyChannel(2, 4, clock=clock)
     buf = bytearray(4)
     register[:] = (100).to_bytes(4, "little")
     id = ch.send_request(b"x")

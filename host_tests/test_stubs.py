@@ -86,7 +86,7 @@ VIEWS = {"claim", "commit", "abandon", "peek", "release"}  # with views=True onl
         ("Waiter(int)", "Waiter", set()),
         ("IrqGuard()", "IrqGuard", set()),
         ("LockGuard()", "LockGuard", set()),
-        ("Clock('name', 1, int)", "Clock", set()),
+        ("Clock('name', 1, __import__('time').ticks_us)", "Clock", set()),
         ("PriorityClass", "PriorityClass", set()),
         ("AnycastPolicy", "AnycastPolicy", set()),
         ("LatencyHistogram()", "LatencyHistogram", set()),
@@ -132,6 +132,7 @@ def viper_verbs(file, factory):
         ("RequestReplyChannel", "request_reply.py", "make_recv_request", 1),
         ("RequestReplyChannel", "request_reply.py", "make_send_response", 2),
         ("LatencyHistogram", "latency.py", "make_add", 1),
+        ("LatencyHistogram", "latency.py", "make_reset", 1),
     ],
 )
 def test_the_verbs_take_and_return_what_their_stubs_say(owner, file, factory, count):

@@ -16,7 +16,6 @@ from ringlane import (
     REALTIME,
     ROUND_ROBIN,
     AnycastChannel,
-    Clock,
     MulticastChannel,
 )
 
@@ -738,27 +737,3 @@ def another_kind_at_the_address_of_a_known_message_is_looked_at():
         halves = array("H", [1, 2, 3])
         assert ch.send(uctypes.bytearray_at(uctypes.addressof(halves), 6), NORMAL)
         raises(TypeError, "message items must be", ch.send, halves, NORMAL)
-
-
-def a_soft_handler_that_runs_within_the_clocks_call_shares_the_sender():
-    for kind in _KINDS:
-        for verb in ("send", "send_word"):
-            inner = []
-
-            def read(inner=inner):
-                if inner:
-                    inner.pop()()
-                return 0
-
-            ch = _make(kind, 4, 8, 1, clock=Clock("soft", 1000, read))
-            end = ch.add_receiver()
-            if verb == "send":
-                inner.append(lambda ch=ch: ch.send(b"soft", NORMAL))
-                assert ch.send(b"task", NORMAL) == 1
-            else:
-                inner.append(lambda ch=ch: ch.send_word(0x74666F73, NORMAL))
-                assert ch.send_word(0x6B736174, NORMAL) == 1
-            buf = bytearray(8)
-            for data in (b"soft", b"task"):
-                assert end.recv(buf)[0] == 4 and buf[:4] == data, (kind, verb)
-            assert len(end) == 0

@@ -6,6 +6,7 @@ allocated is a MemoryError.
 
 import gc
 import sys
+from array import array
 
 import micropython
 from ringlane import Clock
@@ -75,15 +76,32 @@ def at(offset, data):
     return memoryview(room)[offset:]
 
 
+_now = array("I", [0])
+
+
+@micropython.viper
+def _read_now() -> int:
+    return ptr32(_now)[0] & 0x3FFFFFFF
+
+
 class Ticks:
-    """A clock that stands still until told."""
+    """A clock that stands still until told. There is one time, which a new Ticks puts back to 0.
+
+    A clock's function cannot close over anything, so the time is the module's.
+    """
 
     def __init__(self, period=1 << 30):
         self.now = 0
-        self.clock = Clock("test", 1000000, self.read, period)
+        self.clock = Clock("test", 1000000, _read_now, period)
 
-    def read(self):
-        return self.now
+    @property
+    def now(self):
+        """The time in ticks, 0..2**30 - 1."""
+        return _now[0]
+
+    @now.setter
+    def now(self, ticks):
+        _now[0] = ticks
 
 
 def run(module, only=None):

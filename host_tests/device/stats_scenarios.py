@@ -134,6 +134,45 @@ def stats_count_what_recv_and_recv_word_take():
     assert plain.stats().avg_latency == 101
 
 
+def stats_count_what_release_takes_by_the_latency_that_peek_gave():
+    for kind in KINDS:
+        ticks = Ticks()
+        plain = kind(4, 8, clock=ticks.clock, views=True, stats=True)
+        ch = Locked(plain)
+        buf = bytearray(8)
+        expected = []
+        assert ch.peek() is None and ch.release() is False
+        for latency in (100, 7000, 30):
+            ch.send(b"12345678", NORMAL)
+            ticks.now += latency
+            assert ch.peek()[2] == latency
+            assert plain.stats().count == len(expected)  # it is not taken yet
+            ticks.now += 50000
+            assert ch.release() is True and ch.release() is False
+            expected.append(latency)
+            _agree(plain.stats(), expected)
+        ch.send(b"12345678", NORMAL)
+        for _ in range(3):
+            ticks.now += 5
+            ch.peek()
+        assert ch.release() is True  # counted once, as peek said last
+        expected.append(15)
+        _agree(plain.stats(), expected)
+        # What recv or skip takes in between is not release's.
+        ch.send(b"12345678", NORMAL)
+        assert ch.peek()[2] == 0
+        ticks.now += 200
+        assert ch.recv(buf)[2] == 200 and ch.peek() is None and ch.release() is False
+        expected.append(200)
+        ch.send(b"12345678", NORMAL)
+        assert ch.peek()[2] == 0 and ch.skip() is True and ch.release() is False
+        _agree(plain.stats(), expected)
+        assert plain.received == len(expected) + 1
+        ch.reset_stats()
+        ch.send_word(1, NORMAL)
+        assert ch.peek()[0] == 4 and ch.release() is True and plain.stats().count == 1
+
+
 def statistics_belong_to_their_own_channel():
     ticks = Ticks()
     made = [PriorityChannel(2, 4, clock=ticks.clock, stats=True) for _ in range(3)]

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import sys
 import time
+from array import array
 
 import micropython
 from harness import MICROPYTHON, ROOMY, pattern, raises
@@ -404,21 +405,21 @@ async def a_message_that_comes_with_the_time_out_is_not_lost():
     assert trials > 0
 
 
-class _SlowClock:
-    # Its ticks take as long as it is told: an interrupt or the collector, within a verb.
-    def __init__(self):
-        self.slow_ms = 0
-        self.clock = Clock("slow", 1000000, self.read)
+_slow_ms = array("I", [0])
 
-    def read(self):
-        _busy_ms(self.slow_ms)
-        return 0
+
+@micropython.viper
+def _slow_ticks() -> int:
+    # It takes as long as it is told: an interrupt or the collector, within a verb.
+    start = int(time.ticks_ms())
+    while (int(time.ticks_ms()) - start) & 0x3FFFFFFF < ptr32(_slow_ms)[0]:
+        pass
+    return 0
 
 
 async def arecv_over_time_keeps_the_message_that_it_has():
     # The time-out passes while recv copies: after the wait was over, before it returns.
-    slow = _SlowClock()
-    ch = Channel(2, slot_size=_SLOT, clock=slow.clock)
+    ch = Channel(2, slot_size=_SLOT, clock=Clock("slow", 1000000, _slow_ticks))
     trials = 0
     for _ in range(5):
         task = asyncio.create_task(_arecv(ch, 20))
@@ -427,9 +428,9 @@ async def arecv_over_time_keeps_the_message_that_it_has():
             continue  # a host so busy that the time was up already
         trials += 1
         ch.send(b"x", NORMAL)
-        slow.slow_ms = 25
+        _slow_ms[0] = 25
         assert await task == (b"x", NORMAL)
-        slow.slow_ms = 0
+        _slow_ms[0] = 0
     assert ch.received == trials > 0 and not len(ch)
 
 

@@ -33,6 +33,7 @@ _MODULES = {
     "Channel": "channel",
     "Clock": "clock",
     "cycles": "clock",
+    "milliseconds": "clock",
     "MulticastChannel": "multicast",
     "AnycastChannel": "anycast",
     "RequestReplyChannel": "request_reply",

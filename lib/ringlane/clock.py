@@ -1,8 +1,8 @@
 """Clocks: what stamps messages and measures their latency.
 
-Ticks count up and wrap at the clock's period, a power of two; a difference is right as long as
-it is shorter than that. The default clock counts microseconds and wraps after 2**30 of them, some
-18 minutes.
+Ticks count up and wrap at the clock's period, a power of two, and a latency is taken modulo it: a
+message that waits longer than a period looks younger by whole periods. The default clock counts
+microseconds and wraps after 2**30 of them, some 18 minutes; milliseconds() wraps after 12 days.
 
     board                  default                        cycles()
     RP2040, RP2350 (ARM)   timer register, 1 MHz          SysTick, 24 bits; DWT, 30 bits
@@ -22,22 +22,42 @@ _default = None
 class Clock:
     """Clock(name, hz, ticks, period=2**30, register=0)
 
-    `ticks()` returns the count, an int, without allocating. `hz`: counts a second. `period`: where
-    it wraps, a power of two up to 2**30. `register`: the address of a 32-bit register that counts
-    the same, read in place of the call; 0: none.
+    `ticks()` returns the count, an int, without allocating: a builtin like time.ticks_us, or a
+    function of yours under @micropython.viper that takes no arguments, closes over nothing and
+    calls nothing written in Python. Verbs call it half-way, where Python code would let handlers
+    and Ctrl-C in. `hz`: counts a second. `period`: where it wraps, a power of two up to 2**30.
+    `register`: the address of a 32-bit register that counts the same, read in place of the call;
+    0: none.
     """
 
     def __init__(self, name, hz, ticks, period=_TICKS_PERIOD, register=0):
+        if not isinstance(name, str):
+            raise TypeError("name must be a str, not %r" % (name,))
         if (
             not isinstance(period, int)
             or not 2 <= period <= _TICKS_PERIOD
             or period & (period - 1)
         ):
             raise ValueError("period must be a power of two up to 2**30, not %r" % (period,))
-        if not isinstance(hz, int) or hz <= 0:
+        if not isinstance(hz, int) or isinstance(hz, bool) or hz <= 0:
             raise ValueError("hz must be an int above 0, not %r" % (hz,))
-        if not callable(ticks):
-            raise TypeError("ticks must be callable, not %r" % (ticks,))
+        if (
+            not isinstance(register, int)
+            or isinstance(register, bool)
+            or not 0 <= register <= 0xFFFFFFFF
+            or register & 3
+        ):
+            raise ValueError(
+                "register must be an address, a multiple of 4 below 2**32, not %r" % (register,)
+            )
+        if _kind(ticks) not in _KINDS:
+            raise TypeError(
+                "ticks must be a builtin or a viper function, of no arguments and no closure, "
+                "not %r: Python code would run in the middle of a verb" % (ticks,)
+            )
+        now = ticks()
+        if type(now) is not int:
+            raise TypeError("ticks() must return an int, not %r" % (now,))
         self.name = name
         self.hz = hz
         self.ticks = ticks
@@ -70,10 +90,16 @@ def default():
     return _default
 
 
+def milliseconds():
+    """Return a clock of time.ticks_ms, for long waits: it wraps after 12 days."""
+    return Clock("ticks_ms", 1000, time.ticks_ms)
+
+
 def cycles():
     """Return a clock of CPU cycles, for short latencies: it wraps within seconds.
 
-    On rp2 it is the calling core's own counter, which this starts: for a channel within one core.
+    On rp2 it is the calling core's own counter, for a channel within one core; this starts it if
+    it does not run yet.
     Raises ValueError on a board without one.
     """
     if sys.platform == "rp2":
@@ -82,11 +108,12 @@ def cycles():
         chip = _chip()
         hz = machine.freq()
         if chip == "RP2040":
-            _store(
-                0xE000E014, 0xFFFFFF
-            )  # SysTick: reload, current value, enable from the CPU clock
-            _store(0xE000E018, 0)
-            _store(0xE000E010, 5)
+            # SysTick: enabled from the CPU clock, and its reload. One that runs so is left alone:
+            # another clock counts by it.
+            if _load(0xE000E010) & 5 != 5 or _load(0xE000E014) != 0xFFFFFF:
+                _store(0xE000E014, 0xFFFFFF)
+                _store(0xE000E018, 0)  # the current value
+                _store(0xE000E010, 5)
             return Clock("SysTick", hz, _systick, period=1 << 24)
         if "RISC" not in sys.implementation._machine:
             _store(0xE000EDFC, _load(0xE000EDFC) | 1 << 24)  # DEMCR: trace on, so DWT runs
@@ -121,3 +148,12 @@ def _systick() -> int:
 @micropython.viper
 def _cyccnt() -> int:
     return ptr32(int(0xE0001004))[0] & 0x3FFFFFFF
+
+
+def _kind(function):
+    # MicroPython has a type for each sort of function; CPython's simulation has an attribute.
+    return getattr(function, "simulated_kind", type(function))
+
+
+# The sorts that run no bytecode: builtins without arguments, and viper functions.
+_KINDS = (_kind(time.ticks_us), _kind(_systick))

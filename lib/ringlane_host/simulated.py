@@ -659,6 +659,7 @@ def viper(function):
                 _scheduler.run()
         return result(name, value)
 
+    call.simulated_kind = "closure" if cells else "viper"  # for Clock, as MicroPython's types
     return call
 
 
@@ -734,6 +735,9 @@ def _ticks_us():
 
 def _ticks_ms():
     return clock.now_us() // 1000 & _TICKS_PERIOD - 1
+
+
+_ticks_us.simulated_kind = _ticks_ms.simulated_kind = "builtin"  # for Clock, too
 
 
 def _ticks_add(ticks, delta):
