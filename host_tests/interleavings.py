@@ -736,6 +736,7 @@ class WaitWorld(World):
             self.task = self.ch.asend(b"more", ringlane.NORMAL)
         elif what == "select":
             other = package.Channel(1)
+            other.close()  # passed over
             self.task = package.select(other, self.end)
         self.asleep = False
         self.outcome = None
@@ -814,20 +815,25 @@ class WaitWorld(World):
         assert outcome is not None, "woken, and not told why"
         closed = "close" in self.verbs
         if self.what == "ready":
-            assert outcome.value is True
-            assert self.end.recv(self.buf) or closed
+            if outcome.value is not True:
+                assert outcome.value is False and closed
+            assert bool(self.end.recv(self.buf)) == outcome.value
         elif self.what == "select":
-            assert outcome.value is self.end
-            assert self.end.recv(self.buf) or closed
+            if outcome.value is not self.end:
+                assert outcome.value is False and closed
+            else:
+                assert self.end.recv(self.buf)
         elif self.what == "arecv":
             # A task of its own closes at any time; a sender that closes has sent before.
             m = outcome.value
-            assert m or (closed and not self.sends.get("a")), "ended, with a message queued"
+            over = m is False and closed
+            assert m or over and not self.sends.get("a"), "ended, with a message queued"
             if m and self.rule != "RequestReplyChannel arecv":
                 size = 4 if "send_word" in self.verbs else _SIZE
                 assert m[0] == size
         elif self.what == "asend":
             assert outcome.value is True or closed and outcome.value is False
+            assert closed or not self.ch.dropped
             assert len(self.ch) + self.ch.received == _CAPACITY + outcome.value
         else:
             # A call that finds the channel closed gives its request up, be it read or not.

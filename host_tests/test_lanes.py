@@ -124,7 +124,7 @@ def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
     for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED)):
         del woken[:]
         id = ch.send_request(b"x")
-        requests = [ch.recv_request(bytearray(8)), None]
+        requests = [ch.recv_request(bytearray(8)), False]
         monkeypatch.setattr(ch, "recv_wait", lambda buf, left=requests: left.pop(0), raising=False)
         ch.serve_wait(lambda request, reply=reply: reply)
         assert len(woken) == 1 and ch.recv_response(id, bytearray(8))[1] == status

@@ -338,9 +338,14 @@ async def reply_in_text(request: memoryview) -> str:
 
 
 async def wait() -> None:
-    ready: bool = await ch.ready(100)
+    ready: bool | None = await ch.ready(100)
+    ready_at_last: bool = await ch.ready(100)  # wrong
     ch.ready().send(None)
     if m := await ch.arecv(buf, timeout_ms=100):
+        size, priority, latency = m
+    if (m := await ch.arecv(buf, timeout_ms=100)) is not None:
+        size, priority, latency = m  # wrong
+    if m := ch.recv_wait(buf, 100):
         size, priority, latency = m
     size, priority, latency = await logger.arecv(buf)  # wrong
     size, priority, latency = ch.arecv(buf)  # wrong
@@ -359,18 +364,24 @@ async def wait() -> None:
     await rpc.serve(reply_in_text)  # wrong
     await rpc.serve_wait(len)  # wrong
     end = await select(ch, zero)
-    end.send(b"x", HIGH)
-    one = await select(ch, rpc, logger)
-    one.recv(buf)
-    one.recv_word()  # wrong
+    end.send(b"x", HIGH)  # wrong
+    while end := await select(ch, zero):
+        end.send(b"x", HIGH)
+    while one := await select(ch, rpc, logger):
+        one.recv(buf)
+        one.recv_word()  # wrong
+    if (late_or_over := await select(ch, logger, timeout_ms=5)) is not None:
+        late_or_over.recv(buf)  # wrong
+    if in_time := await select(ch, logger, timeout_ms=5):
+        in_time.recv(buf)
     late = await select(ch, logger, timeout_ms=5)
     late.recv(buf)  # wrong
     late_of_three = await select(ch, rpc, logger, timeout_ms=5)
     late_of_three.recv(buf)  # wrong
     late_of_several = await select(ch, ch, ch, ch, timeout_ms=5)
     late_of_several.recv(buf)  # wrong
-    several = await select(ch, ch, ch, ch)
-    several.send(b"x", HIGH)
+    while several := await select(ch, ch, ch, ch):
+        several.send(b"x", HIGH)
     await select(ch, many)  # wrong
     await select(ch, 5)  # wrong
     await select([ch, logger])  # wrong

@@ -83,31 +83,30 @@ class Panel:
 
     async def run(self):
         """Serve whoever has something, until both channels are closed and empty."""
-        ends = [self._events, self._commands]
         before = None
-        while ends:
+        while True:
             both = len(self._events) and len(self._commands)
-            end = await select(*ends, timeout_ms=self._patience)
+            end = await select(self._events, self._commands, timeout_ms=self._patience)
+            if end is False:
+                return
             since = time.ticks_diff(time.ticks_ms(), self._pressed)
             if end is None or self._patience is not None and since > self._patience:
                 raise Failed("no press has come since number %d" % len(self.presses))
-            if both and len(ends) == 2 and end is before:
+            if both and end is before:
                 raise Failed("select chose one twice, while the other waited")
             before = end
-            if not (self._take_event() if end is self._events else self._take_command()):
-                if end.closed:
-                    ends.remove(end)
+            if end is self._events:
+                self._take_event()
+            else:
+                self._take_command()
 
     def _take_event(self):
         urgent = self._events.counters(HIGH)[0]
-        m = self._events.recv(self._event)
-        if m is None:
-            return False
-        _, priority, latency = m
+        _, priority, latency = self._events.recv(self._event)
         if priority == BULK:
             expect("buttons that telemetry overtook", urgent, 0)
             self.telemetry += 1
-            return True
+            return
         press = struct.unpack_from("<I", self._event)[0]
         self.presses.append(press)
         self._pressed = time.ticks_ms()
@@ -116,16 +115,12 @@ class Panel:
         if len(self.presses) == self._count:
             self._events.close()
             self._commands.close()
-        return True
 
     def _take_command(self):
-        m = self._commands.recv(self._command)
-        if m is None:
-            return False
+        size = self._commands.recv(self._command)[0]
         self.obeyed += 1
         if self.obeyed % 20 == 0:
-            print("command: %s" % self._command[: m[0]].decode())
-        return True
+            print("command: %s" % self._command[:size].decode())
 
 
 async def measure(events, sender):

@@ -84,7 +84,7 @@ async def follow(ch, steps, patience):
     position = highest = 0
     since = None
     for number in range(1, steps + 1):
-        if await ch.arecv(buf, patience) is None:
+        if not await ch.arecv(buf, patience):
             raise Failed("%d of %d steps arrived" % (number - 1, steps))
         before = position
         position = struct.unpack("<i", buf)[0]

@@ -123,7 +123,7 @@ async def listen(ch, count, known):
     busy = known
     while lines + lost < count or known and not lost:
         m = await ch.arecv(buf, PATIENCE_MS)
-        if m is None:
+        if not m:
             raise Failed("%d lines came, %d were lost, then nothing" % (lines, lost))
         for line in parser.feed(buf[: m[0]]):
             text = line.decode()

@@ -55,13 +55,13 @@ class Worker:
 
     async def work(self):
         """Work as a task, until the jobs are over."""
-        while await self._jobs.arecv(self._job) is not None:
+        while await self._jobs.arecv(self._job):
             self._do()
             await asyncio.sleep_ms(0)  # the other tasks of this core want their turn
 
     def work_alone(self):
         """The same without asyncio, on a core that has nothing else to do."""
-        while self._jobs.recv_wait(self._job) is not None:
+        while self._jobs.recv_wait(self._job):
             self._do()
 
 
@@ -82,7 +82,7 @@ async def collect(results, count):
     done = bytearray(count)
     by_core = [0, 0]
     for number in range(count):
-        if await results.arecv(buf, PATIENCE_MS) is None:
+        if not await results.arecv(buf, PATIENCE_MS):
             raise Failed("%d of %d results came" % (number, count))
         first, found, core = struct.unpack(_RESULT, buf)
         if done[first // _SPAN]:

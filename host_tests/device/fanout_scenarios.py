@@ -411,7 +411,7 @@ def a_receiver_used_after_close_raises_for_every_verb():
                         raises(ValueError, text, verbs[i])
                     else:
                         raises(ValueError, text, verbs[i], argument)
-            raises(ValueError, text, end.recv_wait, bytearray(4), 0)
+            assert end.recv_wait(bytearray(4), 0) is False  # there is nothing to wait for
             if kind is MulticastChannel:
                 raises(ValueError, text, end.skip_to_latest)
             assert end.close() == 0
@@ -469,7 +469,7 @@ def a_closed_channel_refuses_and_its_receivers_drain():
         assert sorted([locked.recv_word()[0], locked.recv_word()[0]]) == [1, 2]
         buf = bytearray(8)
         assert locked.recv(buf) is None and locked.recv_word() is None
-        assert end.recv_wait(buf) is None  # the wait ends
+        assert end.recv_wait(buf) is False  # the wait ends
         assert ", closed" in str(plain) and end.close() == 0
 
 

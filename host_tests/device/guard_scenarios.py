@@ -263,7 +263,7 @@ def a_receiver_of_the_channel_waits_and_closes_with_it():
     assert end.recv_wait(buf, 0) is None and end.closed is False
     plain.send(b"left", LOW)
     plain.close()
-    assert end.closed is True and end.recv_wait(buf)[0] == 4 and end.recv_wait(buf) is None
+    assert end.closed is True and end.recv_wait(buf)[0] == 4 and end.recv_wait(buf) is False
 
 
 def statistics_count_what_any_receiver_takes():

@@ -25,10 +25,12 @@ from ringlane import (
     PriorityChannel,
     RequestReplyChannel,
     select,
+    waiting,
 )
 from tasks import PATIENCE_MS
 
 _SLOT = 8
+_HOST = sys.platform in ("darwin", "linux", "win32")  # not the size of its heap: a chip has PSRAM
 
 
 class _End:
@@ -100,10 +102,10 @@ async def _outcome(task):
 
 
 async def _arecv(end, timeout_ms=None):
-    # What arecv gave, kept: (bytes, class), or None.
+    # What arecv gave, kept: (bytes, class), None or False.
     buf = bytearray(_SLOT)
     m = await end.arecv(buf, timeout_ms)
-    return None if m is None else (bytes(buf[: m[0]]), m[1])
+    return (bytes(buf[: m[0]]), m[1]) if m else m
 
 
 def _recv(end):
@@ -133,14 +135,14 @@ async def ready_is_ready_again_until_the_message_is_taken():
             for timeout in (None, 0, 1000):
                 assert await each.end.ready(timeout) is True, each.title
             assert _recv(each.end) == expected
-        assert await each.end.ready(0) is False, each.title
+        assert await each.end.ready(0) is None, each.title
 
 
-async def ready_is_false_after_its_time_and_not_before():
+async def ready_is_none_after_its_time_and_not_before():
     for each in _ends():
         for timeout in (0, 1, 3):
             start = time.ticks_ms()
-            assert await each.end.ready(timeout) is False, each.title
+            assert await each.end.ready(timeout) is None, each.title
             assert time.ticks_diff(time.ticks_ms(), start) >= timeout, each.title
         each.send(b"later")  # the waits that are over have left nothing behind
         assert await each.end.ready(1000) is True and _recv(each.end) == b"later"
@@ -168,7 +170,7 @@ async def what_ready_returns_passes_for_a_coroutine():
         silent = Channel(1)
         waits = asyncio.gather(each.end.ready(), silent.ready(2), each.end.ready())
         sender = asyncio.create_task(_send_later(each, b"x"))
-        assert list(await waits) == [True, False, True], each.title
+        assert list(await waits) == [True, None, True], each.title
         assert await asyncio.create_task(each.end.ready()) is True
         assert await asyncio.wait_for_ms(each.end.ready(), 1000) is True
         await sender
@@ -221,11 +223,11 @@ async def _ready(end):
 async def waiters_are_used_again():
     ch = Channel(1)
     first = ch.ready(0)
-    assert await first is False
+    assert await first is None
     for _ in range(5):
         wait = ch.ready(0)
         assert wait is first
-        assert await wait is False
+        assert await wait is None
 
 
 # arecv
@@ -287,7 +289,7 @@ async def arecv_raises_as_recv_and_the_message_stays():
 
 
 async def _take(end, got, shares, number):
-    while (m := await _arecv(end)) is not None:
+    while m := await _arecv(end):
         got.append(m[0][0])
         shares[number] += 1
         await asyncio.sleep_ms(0)  # a message that is there already gives no other task a turn
@@ -491,7 +493,7 @@ async def arecv_waits_again_where_another_context_took_the_message():
     task = asyncio.create_task(_arecv(ch))
     while ch.looks < 4:
         await asyncio.sleep_ms(1)
-    assert await ch.ready(1) is False  # which has a waiter and a time limit of its own
+    assert await ch.ready(1) is None  # which has a waiter and a time limit of its own
     await _settle()
     assert not task.done()
     ch.send(b"x", NORMAL)
@@ -512,7 +514,7 @@ async def a_task_that_finds_nothing_keeps_its_waiter_and_its_alarm():
     if not MICROPYTHON:
         assert len(asyncio.all_tasks()) == tasks - 1
     # Another wait has a time limit of its own.
-    assert await ch.ready(1) is False
+    assert await ch.ready(1) is None
     await _settle()
     assert not second.done()
     ch.send(b"y", NORMAL)
@@ -603,15 +605,48 @@ async def asend_waits_for_its_own_class_only():
     assert _recv(ch) == b"more" and _recv(ch) == b"low"
 
 
-async def asend_gives_up_after_its_time_and_has_queued_nothing():
+async def asend_counts_as_dropped_what_finds_no_room_in_its_time():
+    for guard in (None, LockGuard()):
+        for kind in (PriorityChannel, Channel):
+            ch = kind(1, slot_size=_SLOT, guard=guard)
+            ch.send(b"x", LOW)
+            for dropped, timeout in enumerate((0, 1, 3)):
+                start = time.ticks_ms()
+                assert ch.dropped == dropped
+                assert await ch.asend(b"y", LOW, timeout) is False
+                assert time.ticks_diff(time.ticks_ms(), start) >= timeout
+            assert (ch.sent, ch.dropped, ch.refused) == (1, 3, 0)
+            assert _recv(ch) == b"x" and _recv(ch) is None
+
+
+async def asend_to_several_receivers_counts_those_that_it_missed():
+    ch = MulticastChannel(1, slot_size=_SLOT, max_receivers=2)
+    fast, slow = ch.add_receiver(), ch.add_receiver()
+    assert await ch.asend(b"one", NORMAL) == 2 and _recv(fast) == b"one"
+    assert await ch.asend(b"two", NORMAL, 1) == 1  # its last send reaches who has room
+    assert (fast.dropped, slow.dropped) == (0, 1)
+    assert _recv(fast) == b"two" and _recv(slow) == b"one"
+    pool = AnycastChannel(1, ROUND_ROBIN, slot_size=_SLOT, max_receivers=2)
+    pool.add_receiver()
+    assert await pool.asend(b"one", NORMAL) == 1 and await pool.asend(b"two", NORMAL, 1) == 0
+    assert pool.dropped == 1 and pool.sent == 1
+
+
+async def asend_sends_what_gets_room_as_its_time_is_up():
     ch = Channel(1, slot_size=_SLOT)
     ch.send(b"x", LOW)
-    for timeout in (0, 1, 3):
-        start = time.ticks_ms()
-        assert await ch.asend(b"y", LOW, timeout) is False
-        assert time.ticks_diff(time.ticks_ms(), start) >= timeout
-    assert (ch.sent, ch.dropped, ch.refused) == (1, 0, 0)
-    assert _recv(ch) == b"x" and _recv(ch) is None
+    trials = 0
+    for _ in range(3):
+        task = asyncio.create_task(ch.asend(b"y", LOW, 3))
+        await asyncio.sleep_ms(0)
+        if task.done():
+            continue  # a host so busy that the time was up at once
+        trials += 1
+        _busy_ms(8)
+        dropped = ch.dropped
+        ch.clear()
+        assert await task is True and ch.dropped == dropped
+    assert trials > 0
 
 
 async def asend_cancelled_has_queued_nothing():
@@ -625,7 +660,7 @@ async def asend_cancelled_has_queued_nothing():
         task.cancel()
         assert await _outcome(task) == "cancelled"
         ch.clear()
-    assert ch.sent == 2
+    assert (ch.sent, ch.dropped) == (2, 0)
 
 
 async def asend_is_false_for_what_can_never_be_queued():
@@ -638,8 +673,9 @@ async def asend_is_false_for_what_can_never_be_queued():
     ch.close()
     for task in tasks:
         assert await task is False
-    assert await ch.asend(b"y", LOW) is False
-    assert ch.sent == 1 and _recv(ch) == b"x"
+    for timeout in (None, 0, 1):
+        assert await ch.asend(b"y", LOW, timeout) is False
+    assert (ch.sent, ch.dropped, ch.refused) == (1, 0, 7) and _recv(ch) == b"x"
 
 
 async def asend_raises_at_once_even_where_there_is_no_room():
@@ -660,10 +696,17 @@ async def asend_raises_at_once_even_where_there_is_no_room():
     assert len(ch) == 1 and not ch.dropped and not ch.refused
 
 
-async def asend_to_nobody_is_false_at_once():
+async def asend_to_nobody_is_0_at_once():
     ch = MulticastChannel(1, None, _SLOT, 1, 1)
-    assert not await ch.asend(b"x", NORMAL)
-    assert not ch.dropped
+    assert await ch.asend(b"x", NORMAL) == 0
+    end = ch.add_receiver()
+    assert await ch.asend(b"x", NORMAL) == 1
+    task = asyncio.create_task(ch.asend(b"y", NORMAL))
+    await _settle()
+    assert not task.done()
+    end.close()  # whom it waited for
+    assert await task == 0
+    assert not ch.dropped and not ch.refused
 
 
 class _Contended:
@@ -688,6 +731,7 @@ async def asend_under_a_guard_waits_again_where_another_context_took_the_room():
     await _settle()
     assert not task.done() and _recv(ch) == b"other"
     assert await task is True and _recv(ch) == b"mine"
+    assert not ch.dropped  # what waited is not dropped
 
 
 async def asend_under_a_guard_gives_up_in_time_however_often_it_was_woken():
@@ -708,6 +752,7 @@ async def asend_under_a_guard_gives_up_in_time_however_often_it_was_woken():
         guard.other = take
         _recv(ch)
     assert await task is False and len(taken) > 1
+    assert ch.dropped == 1  # its own last send
 
 
 async def asend_under_a_guard_ends_with_the_channel():
@@ -758,7 +803,6 @@ async def asend_to_one_of_several_receivers_waits_until_all_are_full():
     ch = AnycastChannel(1, ROUND_ROBIN, slot_size=_SLOT, max_receivers=2)
     ends = [ch.add_receiver(), ch.add_receiver()]
     assert await ch.asend(b"one", NORMAL, 0) and await ch.asend(b"two", NORMAL, 0)
-    assert not await ch.asend(b"three", NORMAL, 1)
     task = asyncio.create_task(ch.asend(b"three", NORMAL))
     await _settle()
     assert not task.done() and _recv(ends[1]) == b"two"
@@ -805,20 +849,48 @@ async def select_in_turn_whatever_the_order_of_its_arguments():
     assert chosen[:2] in ([a, b], [b, a]) and chosen == chosen[:2] * 3
 
 
-async def select_returns_a_closed_end_and_still_serves_the_other():
-    a, b = Channel(2), Channel(2)
-    a.close()
-    b.send_word(0, NORMAL)
-    chosen = []
-    for _ in range(6):
-        chosen.append(await select(a, b, timeout_ms=0))
-    assert chosen.count(a) == chosen.count(b) == 3
-    b.recv_word()
-    assert await select(a, b) is a and await select(b, timeout_ms=1) is None
-    task = asyncio.create_task(select(b))
-    await _settle()
-    b.close()
-    assert await task is b
+async def select_is_in_turn_where_its_numbers_begin_anew():
+    ends = [Channel(1) for _ in range(3)]
+    for ch in ends:
+        ch.send_word(0, NORMAL)
+    order = []
+    for _ in range(3):
+        order.append(await select(*ends))
+    kept, waiting._turn = waiting._turn, (1 << 30) - 5
+    try:
+        for i in range(3):
+            order[i]._served = waiting._turn - 2 + i
+        for i in range(12):
+            assert await select(*ends) is order[i % 3], i
+            assert 0 <= waiting._turn < 1 << 30
+        assert waiting._turn == 7
+    finally:
+        waiting._turn = kept
+
+
+async def select_passes_over_an_end_that_is_closed_and_drained():
+    for each in _ends():
+        silent = Channel(1)
+        each.send(b"x")
+        each.close()
+        for ends in ((each.end, silent), (silent, each.end), (each.end,)):
+            assert await select(*ends) is each.end, each.title  # it is not drained yet
+        assert _recv(each.end) == b"x"
+        for ends in ((each.end, silent), (silent, each.end)):
+            assert await select(*ends, timeout_ms=1) is None, each.title
+        task = asyncio.create_task(select(each.end, silent))
+        await _settle()
+        assert not task.done(), each.title
+        silent.send_word(0, NORMAL)
+        assert await task is silent
+        silent.recv_word()
+        for timeout in (None, 0, 1):
+            assert await select(each.end, timeout_ms=timeout) is False, each.title
+        task = asyncio.create_task(select(silent, each.end))
+        await _settle()
+        assert not task.done(), each.title
+        silent.close()
+        assert await task is False
 
 
 async def select_looks_again_where_another_context_took_the_message():
@@ -859,10 +931,10 @@ async def two_tasks_that_select_the_same_channels_both_get_messages():
     async def take(number):
         while True:
             end = await select(*ends)
+            if end is False:
+                return
             m = end.recv_word()
             if m is None:
-                if end.closed:
-                    return
                 continue  # the other was faster
             got.append(m[0])
             shares[number] += 1
@@ -921,25 +993,38 @@ async def select_names_what_it_cannot_wait_on():
             assert text in str(error), error
 
 
-async def a_time_out_that_is_none_is_named():
-    ch = Channel(1)
+async def a_time_out_that_is_none_is_named_whatever_there_is():
+    empty = Channel(1)
     full = Channel(1)
     full.send_word(0, NORMAL)
+    closed = Channel(1)
+    closed.close()
     for timeout, kind, text in (
         (-1, ValueError, "timeout_ms must be 0 to 536870911, not -1"),
         (1 << 29, ValueError, "not 536870912"),
         (0.5, TypeError, "timeout_ms must be an int, not 0.5"),
         (True, TypeError, "not True"),
+        ("x", TypeError, "not 'x'"),
+        (b"", TypeError, "not b''"),
     ):
-        raises(kind, text, ch.ready, timeout)
-        raises(kind, text, ch.recv_wait, bytearray(4), timeout)
-        for wait in (ch.arecv(bytearray(4), timeout), full.asend(b"x", NORMAL, timeout)):
-            try:
-                await wait
-                raise AssertionError("no %s for %r" % (kind, timeout))
-            except kind as error:
-                assert text in str(error), error
-    assert await ch.ready(0) is False  # and it can be waited on as before
+        for ch in (empty, full, closed):
+            raises(kind, text, ch.ready, timeout)
+            raises(kind, text, ch.recv_wait, bytearray(4), timeout)
+            raises(kind, text, ch.recv_wait, 7, timeout)  # before it looks at anything else
+            for wait in (
+                ch.arecv(bytearray(4), timeout),
+                ch.asend(b"x", NORMAL, timeout),
+                ch.asend(7, 9, timeout),
+                select(ch, timeout_ms=timeout),
+                select(timeout_ms=timeout),
+            ):
+                try:
+                    await wait
+                    raise AssertionError("no %s for %r" % (kind, timeout))
+                except kind as error:
+                    assert text in str(error), error
+    assert len(full) == 1 and not len(empty) and not empty.sent and not full.dropped
+    assert await empty.ready(0) is None  # and it can be waited on as before
 
 
 # close
@@ -949,7 +1034,7 @@ async def close_ends_every_wait():
     for each in _ends():
         tasks = [asyncio.create_task(each.end.ready()) for _ in range(2)]
         tasks += [asyncio.create_task(_arecv(each.end)) for _ in range(2)]
-        tasks += [asyncio.create_task(select(Channel(1), each.end)) for _ in range(2)]
+        tasks += [asyncio.create_task(select(each.end)) for _ in range(2)]
         tasks.append(asyncio.create_task(_arecv(each.end, PATIENCE_MS)))
         await _settle()
         assert not [task for task in tasks if task.done()], each.title
@@ -957,10 +1042,49 @@ async def close_ends_every_wait():
         got = []
         for task in tasks:
             got.append(await task)
-        assert got == [True, True, None, None, each.end, each.end, None], (each.title, got)
-        assert await each.end.ready() is True
-        assert await _arecv(each.end) is None
-        assert each.end.recv_wait(bytearray(_SLOT)) is None
+        for outcome in got:
+            assert outcome is False, (each.title, got)
+        for timeout in (None, 0, 1):
+            assert await each.end.ready(timeout) is False, each.title
+            assert await _arecv(each.end, timeout) is False, each.title
+            assert each.end.recv_wait(bytearray(_SLOT), timeout) is False, each.title
+
+
+async def a_loop_of_any_wait_ends_with_the_channel():
+    for each in _ends():
+        for wait in ("ready", "arecv", "recv_wait", "select"):
+            ends = [other for other in _ends(2) if other.title == each.title]
+            each = ends[0]
+            end = each.end
+            buf = bytearray(_SLOT)
+            got = []
+            if wait != "recv_wait":
+                task = asyncio.create_task(_send_two_and_close(each))
+            else:
+                await _send_two_and_close(each)
+            if wait == "ready":
+                while await end.ready():
+                    got.append(_recv(end))
+            elif wait == "arecv":
+                while m := await end.arecv(buf):
+                    got.append(bytes(buf[: m[0]]))
+            elif wait == "recv_wait":
+                while m := end.recv_wait(buf):
+                    got.append(bytes(buf[: m[0]]))
+            else:
+                while chosen := await select(end):
+                    got.append(_recv(chosen))
+            assert got == [b"one", b"two"], (each.title, wait, got)
+            if wait != "recv_wait":
+                await task
+
+
+async def _send_two_and_close(each):
+    await _settle()
+    each.send(b"one")
+    each.send(b"two")
+    await _settle()
+    each.close()
 
 
 async def what_is_queued_comes_before_the_end():
@@ -970,7 +1094,7 @@ async def what_is_queued_comes_before_the_end():
         each.close()
         assert (await _arecv(each.end))[0] == b"one", each.title
         assert (await _arecv(each.end, 0))[0] == b"two", each.title
-        assert await _arecv(each.end) is None and await _arecv(each.end, 0) is None
+        assert await _arecv(each.end) is False and await _arecv(each.end, 0) is False
 
 
 async def a_receiver_that_closes_wakes_its_own_tasks_only():
@@ -980,21 +1104,40 @@ async def a_receiver_that_closes_wakes_its_own_tasks_only():
     ):
         closing, staying = ch.add_receiver(), ch.add_receiver()
         task = asyncio.create_task(_arecv(closing))
-        ready = asyncio.create_task(closing.ready())
-        chosen = asyncio.create_task(select(closing, staying))
+        ready = asyncio.create_task(closing.ready(PATIENCE_MS))
+        chosen = asyncio.create_task(select(closing))
+        either = asyncio.create_task(select(closing, staying))
         other = asyncio.create_task(_arecv(staying))
         await _settle()
         closing.close()
-        try:
-            await task
-            raise AssertionError("no ValueError: %r" % closing)
-        except ValueError as error:
-            assert "receiver 0" in str(error) and "closed" in str(error), error
-        assert await ready is True and await chosen is closing
-        raises(ValueError, "closed", closing.recv_wait, bytearray(_SLOT))
-        assert not other.done()
-        assert ch.send(b"x", NORMAL)
-        assert (await other)[0] == b"x"
+        for wait in (task, ready, chosen):
+            assert await wait is False
+        for again in range(2):
+            for timeout in (None, 0, 1):
+                assert await _arecv(closing, timeout) is False
+                assert await closing.ready(timeout) is False
+                assert await select(closing, timeout_ms=timeout) is False
+                assert closing.recv_wait(bytearray(_SLOT), timeout) is False
+            if not again:
+                assert not other.done() and not either.done()
+                assert ch.send(b"x", NORMAL)
+                assert (await other)[0] == b"x"
+                assert ch.send(b"y", NORMAL)
+                assert await either is staying and _recv(staying) == b"y"
+                ch.close()  # and the same where its channel is closed, too
+        assert await staying.ready() is False
+
+
+async def a_receiver_that_closes_with_messages_unread_has_none_for_its_tasks():
+    ch = MulticastChannel(2, slot_size=_SLOT, max_receivers=2)
+    end = ch.add_receiver()
+    waits = [_arecv(end), _ready(end), select(end)]
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await _settle()
+    ch.send(b"x", NORMAL)
+    assert end.close() == 1  # the tasks have not run since
+    for task in tasks:
+        assert await task is False
 
 
 async def notify_is_harmless():
@@ -1028,7 +1171,7 @@ async def recv_wait_gives_what_recv_would():
         raises(TypeError, "writable", each.end.recv_wait, b"constant")
         each.close()
         assert each.end.recv_wait(buf)[0] == 5
-        assert each.end.recv_wait(buf) is None and each.end.recv_wait(buf, 5) is None
+        assert each.end.recv_wait(buf) is False and each.end.recv_wait(buf, 5) is False
 
 
 async def recv_wait_allocates_nothing_from_the_second_on():
@@ -1068,7 +1211,7 @@ async def recv_wait_sleeps_between_its_looks():
         start = time.ticks_ms()
         assert ch.recv_wait(buf, timeout)[0] == 5
         # A millisecond each; without sleep it is much less. On a chip any interrupt ends a sleep.
-        assert time.ticks_diff(time.ticks_ms(), start) >= (50 if ROOMY else 0)
+        assert time.ticks_diff(time.ticks_ms(), start) >= (50 if _HOST else 0)
 
 
 # Memory
@@ -1123,6 +1266,8 @@ async def what_a_wait_allocates_is_bounded():
     task = asyncio.create_task(waker())
     notes = []
     word = 8 if sys.maxsize > 1 << 32 else 4
+    # asyncio knows streams by their id(), which it allocates where it is no small int.
+    ids = 48 if word == 4 and id(ch) > 0x3FFFFFFF else 0
     rounds = 20 if ROOMY else 5
     # Bytes by name, and the most it may be, in words of the machine.
     for title, prepare, wait, most in (
@@ -1141,6 +1286,8 @@ async def what_a_wait_allocates_is_bounded():
         await _bytes_each(2, prepare, wait)
         used = await _bytes_each(rounds, prepare, wait)
         notes.append("%s: %d" % (title, used))
+        if prepare in (later, full):
+            most += ids
         assert used <= most * word, (title, used)
     task.cancel()
     return "bytes a wait: " + "; ".join(notes)
@@ -1157,7 +1304,7 @@ async def memory_does_not_grow_with_the_waits():
         end = each.end
         end.ready()  # which nobody awaits
         for _ in range(4):
-            assert await end.ready(0) is False
+            assert await end.ready(0) is None
             assert await end.arecv(buf, 0) is None
             assert await select(end, timeout_ms=0) is None
         late = [

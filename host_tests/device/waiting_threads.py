@@ -31,7 +31,7 @@ class Sender:
         def run():
             micropython.heap_lock()
             number = 0
-            random = seed
+            random = seed  # of Lehmer's generator; no step is beyond a small int of 31 bits
             left = 1
             tries = 0
             while number < end and not self.stop:
@@ -46,9 +46,9 @@ class Sender:
                     if not tries % _TRIES:
                         time.sleep_us(10)  # where the two share a core, let the other run
                 if not left:
-                    random = (random * 1103515245 + 12345) & 0x3FFFFFFF
-                    left = 1 + (random >> 8 & 63)
-                    for _ in range(random >> 16 & 1023):
+                    random = random * 75 % 65537
+                    left = 1 + (random & 63)
+                    for _ in range(random >> 6 & 1023):
                         pass
             micropython.heap_unlock()
             self.done = True
@@ -193,7 +193,7 @@ def _by_recv_wait(channels, end, seen, patience, patience_ms):
             start = time.ticks_ms()
             m = ch.recv_wait(buf, timeout)
             # Its time-out finds what it was not woken for.
-            if m is None or time.ticks_diff(time.ticks_ms(), start) >= patience_ms:
+            if not m or time.ticks_diff(time.ticks_ms(), start) >= patience_ms:
                 if locked:
                     micropython.heap_unlock()
                 raise AssertionError("lost a wake-up: asleep after %r messages" % (seen,))

@@ -814,10 +814,12 @@ class Sender:
         return not self._channel._free(self._number, priority)
 
     def asend(self, data, priority, timeout_ms=None):
-        """Wait until `data` is queued: to be awaited, by a task of this sender's context.
+        """Wait for room and send `data`: to be awaited, by a task of this sender's context.
 
-        True: queued. False: not within `timeout_ms`, or the channel was closed, or the message is
-        larger than a slot (refused). Errors as send, at once. Cancelled, it has queued nothing.
+        Returns what send does. When `timeout_ms` have passed it sends once more, so that a message
+        for which there is still no room is counted as dropped. A message larger than a slot, or
+        for a closed channel, is refused at once; a multicast that has no receiver takes it at once
+        and returns 0. Errors as send, at once. Cancelled, it has queued and counted nothing.
 
         Context: a task | alloc: a coroutine, a waiter | blocks: its task only
         """
@@ -888,10 +890,11 @@ class Receiver:
         self.timestamp, self._point_at = verbs[5:]
 
     def ready(self, timeout_ms=None):
-        """Wait until a message is queued or the channel closed: to be awaited.
+        """Wait until a message is queued: to be awaited.
 
-        True: one of the two; False: `timeout_ms` have passed. Takes no message, so that a wait
-        that is cancelled or too late loses none. Any number of tasks may wait at once.
+        True: a message. None: `timeout_ms` have passed. False: closed and drained; a receiver
+        that has closed itself is. Takes no message, so that a wait that is cancelled or too late
+        loses none. Any number of tasks may wait at once.
 
         Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
         """
@@ -900,7 +903,7 @@ class Receiver:
     def arecv(self, buf, timeout_ms=None):
         """Wait for a message and receive it: to be awaited. Result and errors as recv.
 
-        None: closed and empty, or `timeout_ms` have passed. Cancelled, it has taken nothing.
+        None: `timeout_ms` have passed. False: closed and drained. Cancelled, it has taken nothing.
 
         Context: a task of the receiving context | alloc: a coroutine | blocks: its task only
         """
@@ -909,7 +912,7 @@ class Receiver:
     def recv_wait(self, buf, timeout_ms=None):
         """Receive as recv does, and wait for a message without asyncio.
 
-        None: closed and empty, or `timeout_ms` have passed.
+        None: `timeout_ms` have passed. False: closed and drained.
 
         Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
         """

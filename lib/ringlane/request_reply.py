@@ -596,7 +596,7 @@ class RequestReplyChannel(Lanes, Receiver):
         """
         buf = bytearray(self.slot_size)
         view = memoryview(buf)
-        while (m := await self.arecv(buf)) is not None:
+        while m := await self.arecv(buf):
             size, id, _ = m
             try:
                 reply = handler(view[:size])
@@ -613,7 +613,7 @@ class RequestReplyChannel(Lanes, Receiver):
         """
         buf = bytearray(self.slot_size)
         view = memoryview(buf)
-        while (m := self.recv_wait(buf)) is not None:
+        while m := self.recv_wait(buf):
             size, id, _ = m
             try:
                 self._answer(id, handler(view[:size]))

@@ -1,15 +1,18 @@
 """Waiting: a task sleeps until a message comes, or until there is room.
 
     async def consume():
-        while (m := await ch.arecv(buf)) is not None:  # None: closed and drained
+        while m := await ch.arecv(buf):  # False: closed and drained
             size, priority, latency = m
             handle(buf, size)
 
-    while True:  # whichever of two has something, in turn if both have
-        end = await select(commands, samples)
+    while end := await select(commands, samples):  # in turn, if both have something
         m = end.recv(buf)
 
-    m = ch.recv_wait(buf, 100)  # without asyncio, for 100 ms at most
+    m = ch.recv_wait(buf, 100)  # without asyncio, for 100 ms at most; then None
+
+Each wait tells three outcomes apart: what it waited for, which is true; None, `timeout_ms` have
+passed; False, it is over for good: every message is read and none will come. A channel ends by
+close(), a receiver of a fan-out channel also by its own close().
 
 A send does nothing for those who wait: the event loop looks at the lanes itself, whenever an
 interrupt or a timer wakes it, so no wake-up can be lost and a handler pays nothing. On rp2 a
@@ -20,8 +23,11 @@ starts: it is imported at the first wait, which must not happen in both at once.
 
 Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
 allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and 172 if its time passes, `arecv` 64,
-160 and 320, `select` about 300; recv_wait nothing after the first time it blocks. What is ready is
-had at once, without a turn for other tasks.
+160 and 320, `select` about 300; recv_wait nothing after the first time it blocks. Where the heap
+lies above 0x3FFFFFFF, asyncio itself allocates more each time a task blocks: it keys streams by
+id(), which there is too large for a small int (288 bytes, not 96, for a `ready` that blocks, on a
+32-bit unix port with its heap up there; not measured on a board). What is ready is had at once,
+without a turn for other tasks.
 
 Do not put asyncio.wait_for_ms() round arecv: in MicroPython it may lose a message that comes just
 then. `timeout_ms` does not.
@@ -56,19 +62,23 @@ _CAPACITY = const(3)
 _POLL = 3  # MP_STREAM_POLL, the request that asks a stream what it is ready for
 _POLLIN = 1
 _TIMEOUT_MAX = (1 << 29) - 1  # where ticks_diff would overflow
-_turn = 0  # of select: grows with each choice
+_TURNS = 0x3FFFFFFF  # select numbers its choices modulo this and 1: always a small int
+_turn = 0  # of select's last choice
 
 
 class Waiter(io.IOBase):
     """Waiter(poll): what one task waits on, a stream to asyncio and to select.poll.
 
-    `poll()` tells, without allocating, whether the wait is over. Awaited, it gives True, or False
-    if the time of `begin` has passed; it also passes for a coroutine, to gather() for example.
+    `poll()` tells, without allocating, whether the wait is over; with `end`, a receiver, it is its
+    _poll. Awaited, it gives what poll gave, or of an `end` True, a message, or False, closed and
+    drained; None if the time of `begin` has passed. It also passes for a coroutine, to gather()
+    for example.
     """
 
-    def __init__(self, poll):
+    def __init__(self, poll, end=None):
         self.poll = poll
         self.busy = False
+        self._of = end
         self._deadline = None
         self._alarm = None
         self._poller = None
@@ -77,7 +87,7 @@ class Waiter(io.IOBase):
         """Start a wait of at most `timeout_ms`, None for ever; return the waiter."""
         self._deadline = None
         if timeout_ms is not None:
-            whole("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+            _vet_timeout(timeout_ms)
             self._deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
         self.busy = True
         return self
@@ -116,11 +126,14 @@ class Waiter(io.IOBase):
     __await__ = __iter__
 
     def __next__(self):
-        ready = bool(self.poll())
+        result = self.poll() or None
+        if result is not None and self._of is not None:
+            # Mostly it is the lane that has a message, which needs no second look.
+            result = _state(self._of) if result is True else True
         left = self.left_ms()
-        if ready or left == 0:
+        if result is not None or left == 0:
             self.end()
-            raise StopIteration(ready)
+            raise StopIteration(result)
         self.busy = True
         if left is not None and self._alarm is None:
             # The loop looks at a stream when something wakes it: this does.
@@ -139,23 +152,46 @@ async def _sleep(ms):
     await asyncio.sleep_ms(ms)
 
 
+def _vet_timeout(timeout_ms):
+    if timeout_ms is not None:
+        whole("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+
+
+def _state(end):
+    # True: it has a message; False: closed and drained; None: neither.
+    closed = end.closed  # first: what was queued before the close is found below
+    try:
+        if end._next_lane():
+            return True
+    except ValueError:
+        return False  # a fan-out receiver that has closed itself refuses to look
+    return False if closed else None
+
+
 def ready(end, timeout_ms):
     """As Receiver.ready."""
-    # The end's own waiter, unless a task waits on that.
+    _vet_timeout(timeout_ms)
+    # The end's own waiter, unless a task waits on that. Tasks of one event loop take turns at
+    # awaits only, and no handler waits, so nobody takes it between the look at `busy` and begin.
     waiter = end._waiter
     if waiter is None or waiter.busy:
-        waiter = end._waiter = Waiter(end._poll)
+        waiter = end._waiter = Waiter(end._poll, end)
     return waiter.begin(timeout_ms)
 
 
 async def arecv(end, buf, timeout_ms):
     """As Receiver.arecv."""
+    _vet_timeout(timeout_ms)
     waiter = None
     while True:
-        closed = end.closed  # first: what is queued from here on, is found by recv
+        closed = end.closed  # first: what was queued before the close is found by recv
+        if closed and _state(end) is False:
+            return False  # without recv, which raises if it is a receiver that closed itself
         m = end.recv(buf)
-        if m is not None or closed:
+        if m is not None:
             return m
+        if closed:
+            return False
         if waiter is None:
             waiter = ready(end, timeout_ms)
         elif waiter.left_ms() == 0:
@@ -168,11 +204,17 @@ def recv_wait(end, buf, timeout_ms):
     waiter = ready(end, timeout_ms)
     try:
         while True:
-            late = waiter.left_ms() == 0
-            closed = end.closed
+            late = waiter.left_ms() == 0  # before recv, so that the last look is after the time
+            closed = end.closed  # and so for the close, as in arecv
+            if closed and _state(end) is False:
+                return False
             m = end.recv(buf)
-            if m is not None or closed or late:
+            if m is not None:
                 return m
+            if closed:
+                return False
+            if late:
+                return None
             waiter.block()
     finally:
         waiter.end()
@@ -180,6 +222,7 @@ def recv_wait(end, buf, timeout_ms):
 
 async def asend(sender, data, priority, timeout_ms):
     """As Sender.asend."""
+    _vet_timeout(timeout_ms)
     channel = sender._channel
     sender._vet(data, priority)
 
@@ -188,16 +231,18 @@ async def asend(sender, data, priority, timeout_ms):
 
     waiter = None
     while len(data) <= channel.slot_size:
-        if room():
-            sent = sender.send(data, priority)
-            if sent or channel.closed or channel._guard is None:
-                return sent
-            # Under the guard another context has taken the room meanwhile.
+        closed = channel.closed
+        sent = sender._try(data, priority)
+        if sent is not None:
+            return sent
+        if closed:
+            break  # another core closed it, and its other stores are not seen here yet
         if waiter is None:
             waiter = Waiter(room).begin(timeout_ms)
-        if not await waiter:
-            return False
-    return sender.send(data, priority)  # refused, and counted
+        elif waiter.left_ms() == 0:
+            break
+        await waiter  # and try again, as another context may take the room meanwhile
+    return sender.send(data, priority)  # which counts it, dropped or refused
 
 
 def make_attempt(sender):
@@ -245,15 +290,17 @@ def make_attempt(sender):
 
 
 async def select(*ends, timeout_ms=None):
-    """Wait until one of `ends`, channels or receivers, has a message or is closed; return it.
+    """Wait until one of `ends`, channels or receivers, has a message; return it.
 
     Of several, the one that select returned longest ago, so that a busy one keeps none waiting.
-    None if `timeout_ms` pass before. It takes no message: call recv of what it returns. A closed
-    end is returned again and again: leave it out once it is drained.
+    None: `timeout_ms` have passed. False: all are closed and drained; one that is closed and
+    drained beside others that are not is passed over. It takes no message: call recv of what it
+    returns, which may give None if another task or context was faster.
 
     Context: a task | alloc: a coroutine, a waiter | blocks: its task only
     """
     global _turn
+    _vet_timeout(timeout_ms)
     if not ends:
         raise ValueError("select needs a channel or a receiver")
     for end in ends:
@@ -261,18 +308,27 @@ async def select(*ends, timeout_ms=None):
             raise TypeError("select takes channels and receivers, not %r" % (end,))
 
     def choose():
+        # An end with a message; True: all are closed and drained; None: nothing yet.
         chosen = None
+        age = -1
+        over = True
         for end in ends:
-            if end._poll() and (chosen is None or end._served < chosen._served):
-                chosen = end
-        return chosen
+            found = end._poll() or None
+            if found is True:  # closed; else the lane that has a message
+                found = _state(end)
+            if found:
+                since = (_turn - end._served) & _TURNS
+                if since > age:
+                    age = since
+                    chosen = end
+            elif found is None:
+                over = False
+        return chosen or over or None
 
-    waiter = Waiter(choose).begin(timeout_ms)
-    chosen = None
-    while chosen is None:
-        if not await waiter:
-            return None
-        chosen = choose()  # None if under a recv_guard another context has taken it meanwhile
-    _turn += 1
-    chosen._served = _turn
+    chosen = await Waiter(choose).begin(timeout_ms)
+    if chosen is True:
+        return False
+    if chosen is not None:
+        _turn = (_turn + 1) & _TURNS
+        chosen._served = _turn
     return chosen
