@@ -590,7 +590,7 @@ _RESULTS = {
 _INT = "int (viper)"  # a name that no source can have
 # id(code): (code, the code to run). A channel makes its verbs anew from the same code.
 _compiled: dict[int, tuple[types.CodeType, types.CodeType]] = {}
-_viper_codes: set[int] = set()  # the ids of the codes that run
+viper_codes: set[int] = set()  # ids of the codes that run as viper
 
 
 def _compile(function):
@@ -619,7 +619,7 @@ def _compile(function):
         names = tuple(_INT if each == "int" else each for each in names)
     run = code.replace(co_names=names)
     _compiled[id(code)] = code, run
-    _viper_codes.add(id(run))
+    viper_codes.add(id(run))
     return run
 
 
@@ -672,11 +672,6 @@ def viper(function):
         return result(name, value)
 
     return call
-
-
-def runs_viper(frame):
-    """Return whether `frame` is that of a viper function."""
-    return id(frame.f_code) in _viper_codes
 
 
 class _Scheduler:
@@ -732,7 +727,7 @@ class _Scheduler:
 
 def _at_boundary(frame):
     # Whether `frame` runs bytecode, and no hard handler.
-    if runs_viper(frame):
+    if id(frame.f_code) in viper_codes:
         return False
     while frame is not None:
         if id(frame.f_code) in _ACCESSES:
@@ -870,7 +865,7 @@ __all__ = [
     "ptr8",
     "ptr16",
     "ptr32",
-    "runs_viper",
     "uint",
     "viper",
+    "viper_codes",
 ]
