@@ -101,6 +101,18 @@ def points_of(code):
     return found[1]
 
 
+def apart(function):
+    """Return the function; its bytecodes are no points from now on.
+
+    For what a scenario notes down: what only one context touches until all have returned.
+    """
+    codes = [function.__code__]
+    for code in codes:
+        _points[id(code)] = code, None
+        codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return function
+
+
 class Tracer:
     """Calls at_point(frame, point) before each bytecode that others can tell, in one thread.
 
@@ -200,4 +212,4 @@ else:
         return _instruction
 
 
-__all__ = ["Point", "Tracer", "points_of"]
+__all__ = ["Point", "Tracer", "apart", "points_of"]

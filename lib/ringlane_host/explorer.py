@@ -26,7 +26,8 @@ access to the simulated memory, or no word that one context writes and another t
 
 Soft handlers and threads under a GIL never come within a viper function, only between the
 bytecodes of plain Python, also of what a viper function calls: soft and gil count bytecodes where
-the others count accesses.
+the others count accesses. A function given to apart() has no such places: what a scenario notes
+down by it costs no schedules.
 
 Schedules
     interrupts: 0*12 1*3 2     the call makes 12 accesses, handler 1 pre-empts it and makes 3,
@@ -62,7 +63,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .bytecodes import Tracer
+from .bytecodes import Tracer, apart
 from .simulated import clock, memory
 
 _SCHEDULES_MAX = 100_000
@@ -1174,6 +1175,7 @@ def _lines(told):
 __all__ = [
     "ExplorationError",
     "Report",
+    "apart",
     "cores",
     "fence",
     "gil",
