@@ -9,19 +9,31 @@ from conftest import SOAK
 from sweeps import sweep
 
 PARTIES = ["sends", "requests", "calls", "results", "stats", "latest", "receivers"]
-TIMES = 10000 if SOAK else 300
-# (cycles between two interrupts, the most that a step of the task takes)
-STEPS = dict.fromkeys(PARTIES, (2999, 400_000))
-
-NO_GIL = (
-    "these threads need a MicroPython with a GIL: build its unix port with MICROPY_PY_THREAD_GIL=1 "
-    "and give it, make test MICROPYTHON=ports/unix/build-standard/micropython"
-)
+TIMES = 10000 if SOAK else 100
+ROUNDS = 200 if SOAK else 20
+# Those whose steps take about the same time in every trial.
+BY_PIN = ["sends", "requests", "results", "latest"]
+EVERY = 1499 if SOAK else 9973  # cycles
+CYCLES_MAX = 400_000
 
 
 def counts(printed):
     steps, handled = printed.split()[-2:]
     return int(steps), int(handled)
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_soft_handler_at_every_place_where_the_scheduler_runs(micropython, visited, party):
+    places = int(micropython(f"import soft_handlers; soft_handlers.sweep({party!r}, {ROUNDS})"))
+    assert places >= 4 * ROUNDS
+    visited(places=places)
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_a_soft_handler_at_every_place_where_the_scheduler_runs_on_a_chip(pico, visited, party):
+    places = int(pico.exec(f"import soft_handlers; soft_handlers.sweep({party!r}, {ROUNDS // 5})"))
+    assert places >= 4 * (ROUNDS // 5)
+    visited(places=places)
 
 
 @pytest.mark.parametrize("party", PARTIES)
@@ -32,15 +44,6 @@ def test_a_soft_handler_that_is_asked_for_all_the_time_does_no_harm(micropython,
     visited(steps=steps, handlers=handled)
 
 
-@pytest.fixture(scope="module")
-def gil(micropython):
-    """A function that runs a program on a MicroPython with a GIL."""
-    said = micropython("import sys; print(getattr(sys.implementation, '_thread', ''))")
-    if said.strip() != "GIL":
-        pytest.skip(NO_GIL)
-    return micropython
-
-
 @pytest.mark.parametrize("party", PARTIES)
 def test_a_thread_under_a_gil_does_no_harm(gil, visited, party):
     printed = gil(f"import soft_handlers; soft_handlers.threads({party!r}, {TIMES})")
@@ -49,15 +52,9 @@ def test_a_thread_under_a_gil_does_no_harm(gil, visited, party):
     visited(steps=steps, handlers=handled)
 
 
-@pytest.mark.parametrize("party", PARTIES)
+@pytest.mark.parametrize("party", BY_PIN)
 def test_a_soft_handler_asked_for_at_any_cycle_does_no_harm(pico, visited, party):
-    step, cycles_max = STEPS[party]
-    landed = sweep(
-        pico,
-        f"soft_meetings.Soft({party!r})",
-        "0",
-        step // (8 if SOAK else 1),
-        cycles_max=cycles_max,
-    )
-    assert landed.cycles > 2 * step, "fewer cycles than any of its verbs takes"
+    meeting = f"soft_meetings.Soft({party!r})"
+    landed = sweep(pico, meeting, "0", EVERY, cycles_max=CYCLES_MAX)
+    assert landed.cycles > 2 * EVERY, "fewer cycles than any of its verbs takes"
     visited(**landed._asdict())

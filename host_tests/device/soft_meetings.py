@@ -8,7 +8,7 @@ from soft_handlers import PARTIES
 
 
 class Soft(Meeting):
-    """The step of a party's task, and its handler as a soft one, which must end before the next."""
+    """A step of a party's task, and its handler as a soft one, asked for in that."""
 
     def __init__(self, name):
         self.party = PARTIES[name]()
