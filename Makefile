@@ -2,6 +2,9 @@
 
 PYTHON ?= python3.11
 TARGET ?= virtual
+# Another MicroPython (unix port) than the one that setup installs, as one with a GIL.
+MICROPYTHON ?=
+export RINGLANE_MICROPYTHON = $(MICROPYTHON)
 SPEED ?=
 BIN := .venv/bin
 READY := .venv/.ready
@@ -11,6 +14,7 @@ help: ## Show this
 	@echo
 	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
 	@echo "board's port as TARGET=/dev/ttyACM0. test and soak take UF2=firmware.uf2: the emulated RP2040."
+	@echo "All take MICROPYTHON=path, another unix port of it, as one that is built with a GIL."
 
 setup: $(READY) ## Create .venv with the pinned packages
 

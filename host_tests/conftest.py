@@ -60,6 +60,35 @@ def micropython(interpreter):
     return run
 
 
+NO_GIL = (
+    "these threads need a GIL: build MicroPython's unix port with CFLAGS_EXTRA="
+    "-DMICROPY_PY_THREAD_GIL=1, and make test MICROPYTHON=build-standard/micropython"
+)
+
+
+@pytest.fixture(scope="session")
+def threading_of(micropython):
+    """How threads run there: "GIL", or "unsafe", truly parallel."""
+    return micropython(
+        "import sys; print(getattr(sys.implementation, '_thread', 'unsafe'))"
+    ).strip()
+
+
+@pytest.fixture(scope="session")
+def gil(micropython, threading_of):
+    """A function as `micropython`, of an interpreter with a GIL."""
+    if threading_of != "GIL":
+        pytest.skip(NO_GIL)
+    return micropython
+
+
+@pytest.fixture(scope="session")
+def no_gil(threading_of):
+    """There is none, so that threads are parallel."""
+    if threading_of == "GIL":
+        pytest.skip("threads under a GIL do not run in parallel")
+
+
 @pytest.fixture(scope="session")
 def uf2():
     """The path of the RP2040's firmware."""

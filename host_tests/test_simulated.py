@@ -1,8 +1,10 @@
 """The simulated memory punishes what a chip would punish, and viper's rules are MicroPython's."""
 
 import gc
+import sys
 import time
 from array import array
+from functools import partial
 
 import micropython
 import pytest
@@ -335,6 +337,87 @@ def test_schedule_waits_for_the_end_of_viper():
     assert order == ["hard", "verb", "soft"]
     micropython.schedule(order.append, "at once")
     assert order[3:] == ["at once"]
+
+
+def test_schedule_runs_where_viper_calls_bytecode():
+    order = []
+    buf = bytearray(4)
+
+    class Sized:
+        def __len__(self):
+            order.append("len")
+            return 3
+
+    def plain():
+        order.append("plain")
+        if not again:
+            again.append(1)
+            micropython.schedule(order.append, "soft in plain")
+        order.append("plain's end")
+
+    @micropython.viper
+    def nested():
+        ptr8(buf)[2] = 1
+
+    @micropython.viper
+    def verb():
+        pointer = ptr8(buf)
+        pointer[0] = 1
+        nested()
+        order.append("builtin")  # no bytecode
+        call()
+        pointer[1] = 1
+        order.append("verb")
+
+    def hard():
+        for name in ("soft 1", "soft 2"):
+            micropython.schedule(order.append, name)
+        nested()
+        min(1, 2, key=lambda each: each)  # plain, and no boundary in a hard handler
+        order.append("hard")
+
+    for point, calls, expected in (
+        (0, plain, "hard, builtin, soft 1, soft 2, plain, soft in plain, plain's end, verb"),
+        (1, partial(len, Sized()), "hard, builtin, soft 1, soft 2, len, verb"),
+        (2, plain, "builtin, plain, soft in plain, plain's end, hard, verb, soft 1, soft 2"),
+    ):
+        order.clear()
+        again, call = [], calls
+        before = sys.getprofile()
+        run_interrupted(verb, hard, point)
+        assert ", ".join(order) == expected, point
+        assert sys.getprofile() is before
+
+
+def test_nothing_watches_where_nothing_is_queued():
+    seen = []
+
+    def plain():
+        seen.append(sys.getprofile())
+
+    @micropython.viper
+    def verb():
+        plain()
+        micropython.schedule(seen.append, "soft")
+        plain()
+
+    verb()
+    assert seen == [None, "soft", None]
+
+
+def test_a_scheduled_function_runs_in_no_other():
+    order = []
+
+    def first(arg):
+        micropython.schedule(order.append, "second")
+        plain()
+        order.append("first")
+
+    def plain():
+        order.append("plain")
+
+    micropython.schedule(first, None)
+    assert order == ["plain", "first", "second"]
 
 
 def test_a_ninth_scheduled_function_is_refused():

@@ -9,9 +9,10 @@ import asyncio
 import time
 
 import micropython
+import soft_handlers
 from guard_threads import share_receiver, share_sender
 from payload import fill, holds
-from ringlane import Channel
+from ringlane import Channel, RequestReplyChannel
 
 _SIZE = 20
 _MESSAGES = 100000
@@ -155,3 +156,105 @@ def threads_have_a_receiver_each_under_recv_guard():
 def threads_share_a_receiver():  # wrong
     for _ in range(10):
         share_receiver(_MESSAGES, guarded=False)
+
+
+# Results
+
+
+class _SharedResults(soft_handlers.Results):
+    # Task and handler receive from one end.
+    def __init__(self):
+        soft_handlers.Results.__init__(self)
+        self.own = self.ch
+
+
+class _Replies(soft_handlers.Party):
+    # A task and a handler ask, and each takes its own replies, which it knows by their size. The
+    # handler serves if the task calls, else the task.
+    def __init__(self, calls):
+        soft_handlers.Party.__init__(self)
+        self.rpc = RequestReplyChannel(4, slot_size=4)
+        self.calls = calls
+        self.request, self.buf = bytearray(4), bytearray(4)
+        self.asked = 0  # the handler's request
+
+    def serve(self):
+        while m := self.rpc.recv_request(self.request):
+            size, id, latency = m
+            self.rpc.send_response(id, bytes(size))
+
+    def step(self):
+        if self.calls:
+            try:
+                got = self.rpc.call_wait(bytes(2), self.buf, 2)[0]
+            except OSError:
+                return  # the handler came before the request
+        else:
+            id = self.rpc.send_request(bytes(2))
+            self.serve()
+            if m := self.rpc.recv_response(id, self.buf):
+                got, status, latency = m
+        assert got == 2, "torn: another's result"
+
+    def handle(self):
+        if self.calls:
+            self.serve()
+        if self.asked:
+            m = self.rpc.recv_response(self.asked, bytearray(4))
+            if not m:
+                return
+            assert m[0] == 3, "torn: another's result"
+        self.asked = self.rpc.send_request(bytes(3))
+
+
+def _sweep(party, rounds=5):
+    # The handler at every place of the task's step where the scheduler runs.
+    assert soft_handlers.visit(party, rounds) > 5 * rounds, "hardly a place"
+
+
+def a_soft_handler_has_an_end_of_its_own():
+    _sweep(soft_handlers.Results())
+
+
+def a_soft_handler_receives_from_the_end_of_the_task():  # wrong
+    _sweep(_SharedResults())
+
+
+def a_soft_handler_takes_replies_while_the_task_calls():
+    _sweep(_Replies(calls=True))
+
+
+def a_soft_handler_and_a_task_take_replies():  # wrong
+    _sweep(_Replies(calls=False))
+
+
+# Threads under a GIL
+
+
+def threads_under_a_gil_share_a_sender():
+    share_sender(_MESSAGES // 10, guarded=False)
+
+
+def threads_under_a_gil_have_an_end_each():
+    soft_handlers.threads("results")
+
+
+class _SlowResults(_SharedResults):
+    # Threads switch between bytecodes, but seldom just there; over a sleep they do.
+    def step(self):
+        for _ in range(4):
+            if self.ch.send_word(self.sent, self.sent % 5):
+                self.sent += 1
+        self.receive(0, self.ch)
+
+    def receive(self, who, end):
+        m = end.recv_word()
+        if m:
+            time.sleep_ms(1)
+            value, priority, latency = m
+            self.took(who, value)
+        return m
+
+
+def threads_under_a_gil_share_a_receiver():  # wrong
+    soft_handlers.run_threads(_SlowResults(), 200)

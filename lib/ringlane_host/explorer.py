@@ -10,6 +10,8 @@
     print(interrupts(scenario))                 # the second context is a hard handler
     print(cores(scenario, switches=3))          # the two contexts are two cores
     print(cores(scenario, stores="late"))       # whose stores the other sees late
+    print(soft(scenario))                       # the second context is a soft handler
+    print(gil(scenario, switches=2))            # the two contexts are threads under a GIL
     print(random_cores(scenario, 1000, seed=1))
 
 A scenario is a function that makes everything afresh and returns (context, context, ..., check):
@@ -22,12 +24,19 @@ lists every access in words; replay(scenario, schedule) runs that schedule again
 if a SimulationError was caught, if a context never ends, or if there was nothing to explore: no
 access to the simulated memory, or no word that one context writes and another touches.
 
+Soft handlers and threads under a GIL never come within a viper function, only between the
+bytecodes of plain Python, also of what a viper function calls: soft and gil count bytecodes where
+the others count accesses. A function given to apart() has no such places: what a scenario notes
+down by it costs no schedules.
+
 Schedules
     interrupts: 0*12 1*3 2     the call makes 12 accesses, handler 1 pre-empts it and makes 3,
                                handler 2 pre-empts that; from there on whatever is due runs on
     cores: 1*4 0*7 1           core 1 makes 4 accesses, core 0 makes 7, core 1 the rest
     late: 0*5 0!2 1            core 0 makes 5 accesses, its two oldest stores become seen, core 1
     reordered: 0*5 0!2 1       the second of its stores becomes seen, the first not yet
+    soft: 0*12 1*3 0           after 12 bytecodes of the call handler 1 runs, which has 3
+    gil: 1*4 0*7 1             as cores, in bytecodes
 
 Merging. A context is let in only before an access that may conflict: one to a word that another
 context writes, or a store to one that another touches. An access that conflicts with nothing
@@ -40,8 +49,10 @@ watched: where that matters, or to doubt the merging, merge=False lets every con
 access.
 """
 
+import _thread
 import collections
 import ctypes
+import functools
 import inspect
 import random
 import re
@@ -52,6 +63,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .bytecodes import Tracer, apart
 from .simulated import clock, memory
 
 _SCHEDULES_MAX = 100_000
@@ -131,6 +143,27 @@ def random_cores(scenario, schedules, seed=0, stores="at once", merge=True):
         return session.report()
 
 
+def soft(scenario, merge=True):
+    """Let each handler of the scenario run as a soft one, wherever the scheduler runs.
+
+    `scenario()` returns (call, handler, ..., check). Each handler runs once, and none within
+    another: between two bytecodes of plain Python in the call, be they its own or of what viper
+    functions call, or after the call. Return a Report, whose accesses are bytecodes; raise
+    ExplorationError, also if no handler came in between.
+    """
+    return _search(scenario, _Soft, 0, merge)
+
+
+def gil(scenario, switches=2, merge=True):
+    """Interleave the contexts as threads under a GIL: they switch where soft handlers run.
+
+    In every way with at most so many pre-emptions, as cores(). A thread that waits for a lock of
+    `_thread`, as under LockGuard, which the scenario must make, lets the others run. Return a
+    Report, whose accesses are bytecodes; raise ExplorationError.
+    """
+    return _search(scenario, _Gil, switches, merge)
+
+
 def replay(scenario, schedule):
     """Run one schedule, as an ExplorationError gives it; return its accesses in words.
 
@@ -138,7 +171,8 @@ def replay(scenario, schedule):
     and ValueError if it is no schedule.
     """
     mode, _, words = schedule.partition(":")
-    kinds = [kind for kind in (_Interrupts, *_STORES.values()) if kind.mode == mode]
+    all_kinds: tuple[type[_Run], ...] = _Interrupts, _Soft, _Gil, *_STORES.values()
+    kinds = [kind for kind in all_kinds if kind.mode == mode]
     if not kinds:
         raise ValueError(f"no schedule begins as {schedule!r} does")
     plan = _parse(words)
@@ -258,6 +292,7 @@ class _Threads:
 
     def __init__(self, count):
         self.body = None  # called as body(number); returns which thread to let run next
+        self.tracers = [Tracer() for _ in range(count)]
         self.running = -1  # the explorer itself
         self.gates = [threading.Lock() for _ in range(count + 1)]  # the last is the explorer's
         for gate in self.gates:
@@ -301,8 +336,14 @@ class _Threads:
             ctypes.c_ulong(thread), ctypes.py_object(_Ended)
         )
 
+    def leave(self):
+        """Trace the threads no more."""
+        for tracer in self.tracers:
+            tracer.detach()
+
     def close(self):
         """End the threads, none of which runs."""
+        self.leave()
         self.body = None
         for gate, thread in zip(self.gates, self.threads, strict=False):
             gate.release()
@@ -655,6 +696,160 @@ class _Cores(_Run):
         return f"core {who}"
 
 
+class _Gil(_Cores):
+    """Threads under a GIL: others run between the bytecodes of plain Python, never within viper.
+
+    What is counted is the points that bytecodes.py tells, not the accesses: `count`, `at`, and
+    what a schedule says. A point touches all that is accessed from there up to the next one.
+    """
+
+    mode = "gil"
+
+    def __init__(self, contexts, *rest):
+        super().__init__([functools.partial(self.traced, each) for each in contexts], *rest)
+        self.places = [(who, 0, 0, 0) for who in range(len(contexts))]  # their last points
+        self.calls = [False] * len(contexts)  # whether it calls what is not Python, until entered
+
+    def traced(self, context):
+        tracer = self.threads.tracers[self.who]
+        tracer.at_point, tracer.entered = self.point, self.enters
+        tracer.attach()
+        try:
+            context()
+        finally:
+            self.calls[self.who] = False
+
+    def hook(self, kind, address, width):
+        """Take note of an access: what memory.hook is meanwhile."""
+        if self.over:
+            raise _Ended
+        self.settle()
+        self.access(kind, address, width)
+        if self.told is not None:
+            self.tell(kind, address, width, sys._getframe(2))
+            self.told[-1][0] = ""
+        self.log.append((self.who, kind, address >> 2, self.places[self.who]))
+        clock.advance(1)
+
+    def enters(self):
+        self.calls[self.who] = False
+
+    def point(self, frame, point):
+        """Let others run before a bytecode."""
+        if self.over:
+            raise _Ended
+        self.settle()
+        who = self.who
+        if self.calls[who]:  # by a call that entered no Python: it may have done anything to items
+            self.touch("items")
+        place = who, id(frame.f_code), frame.f_lasti, 0
+        open_ = self.marks is None or place in self.marks
+        while step := self.due(self.choices, open_):
+            self.apply(step)
+            if self.over:
+                raise _Ended
+        self.places[who] = place
+        self.calls[who] = point.kind == "call"
+        if point.what:
+            self.log.append((who, point.kind, point.what, place))
+        if self.told is not None:
+            where = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+            self.told.append([str(self.count), self.name(who), "does", point.text, where])
+        self.counts[who] += 1
+        self.count += 1
+        if self.count >= _ACCESSES_MAX:
+            self.endless(f"{_ACCESSES_MAX} points")
+            raise _Ended
+
+    def touch(self, *what):
+        """Take note that the context that runs changes what is no word of memory."""
+        self.log.append((self.who, "store", what, self.places[self.who]))
+
+    def wait(self):
+        """Let another context run, as the one that runs waits for a lock."""
+        others = [who for who in self.alive() if who != self.who]
+        if not others:
+            self.fail(f"{self.name(self.who)} waits for a lock for ever", None)
+            raise _Ended
+        step = self.due(lambda: [(_Step(self.count, who), 0) for who in others[1:]])
+        me = self.who
+        self.threads.swap(me, self.start(step.who if step else others[0]))
+        if self.over:
+            raise _Ended
+
+    def name(self, who):
+        return f"thread {who}"
+
+
+class _Soft(_Gil):
+    """A call, and soft handlers, each of which runs to its end at one of the call's points."""
+
+    mode = "soft"
+
+    def begin(self):
+        self.started = set()
+        self.done = set()
+        return self.start(0)
+
+    def pick(self):
+        if 0 not in self.done:
+            return 0  # what a handler has interrupted goes on
+        return super().pick()
+
+    def choices(self, open_, *_):
+        if not open_ or self.who:
+            return []
+        return [(_Step(self.count, who), 0) for who in self.alive() if who]
+
+    def apply(self, step):
+        if self.who and step.who != self.who:
+            self.misfit(step)
+        else:
+            super().apply(step)
+
+    def wait(self):
+        self.fail(f"{self.name(self.who)} waits for a lock that what it interrupts has", None)
+        raise _Ended
+
+    def name(self, who):
+        return f"handler {who}" if who else "call"
+
+
+class _Lock:
+    """A lock of _thread for threads of _Gil, of which one runs at a time."""
+
+    run: "_Gil | None" = None  # which goes on
+
+    def __init__(self):
+        self.taken = False
+
+    def acquire(self, blocking=True, timeout=-1):
+        while self.taken:
+            if not blocking or _Lock.run is None:
+                return False
+            _Lock.run.wait()
+        self._set(True)
+        return True
+
+    def release(self):
+        if not self.taken:
+            raise RuntimeError("release unlocked lock")
+        self._set(False)
+
+    def _set(self, taken):
+        self.taken = taken
+        if _Lock.run is not None:
+            _Lock.run.touch("lock", id(self))
+
+    def locked(self):
+        return self.taken
+
+    __enter__ = acquire
+
+    def __exit__(self, *_):
+        self.release()
+
+
 class _LateCores(_Cores):
     """Cores that each hold their stores back, oldest first, until they become seen.
 
@@ -833,8 +1028,13 @@ class _Session:
             self.threads = _Threads(1 if self.kind is _Interrupts else len(contexts))
         marks = self.marks if self.merge else None
         run = self.kind(contexts, self.threads, plan, rng, marks, told)
-        run.execute()
+        _Lock.run = run if isinstance(run, _Gil) else None
+        try:
+            run.execute()
+        finally:
+            _Lock.run = None
         if run.lost:
+            self.threads.leave()
             self.threads = None
         failure = run.failure
         if failure is None:
@@ -854,12 +1054,16 @@ class _Session:
         clock.set(0)
         # Two messages queued here must not get the same stamp either.
         memory.hook = lambda *_: clock.advance(1)
+        lock = _thread.allocate_lock
+        if issubclass(self.kind, _Gil):
+            _thread.allocate_lock = _Lock  # type: ignore[assignment]
         try:
             *contexts, check = self.scenario()
         except Exception as error:
             raise ExplorationError(f"{self.title}: the set-up raised {error!r}") from error
         finally:
             memory.hook = None
+            _thread.allocate_lock = lock
         if len(contexts) < 2:
             raise TypeError(f"{self.title} must return (context, context, ..., check)")
         return contexts, check
@@ -898,11 +1102,18 @@ class _Session:
     def report(self):
         """Return the Report; raise ExplorationError if there was nothing to explore."""
         if not sum(self.accesses.values()):
-            raise ExplorationError(f"{self.title} accesses no simulated memory")
+            what = (
+                "runs no bytecode"
+                if issubclass(self.kind, _Gil)
+                else "accesses no simulated memory"
+            )
+            raise ExplorationError(f"{self.title} {what}")
         if not self.marks:
             raise ExplorationError(
                 f"{self.title}: its contexts share no word that one of them writes"
             )
+        if self.kind is _Soft and not self.points:
+            raise ExplorationError(f"{self.title}: no handler came within the call")
         return Report(self.schedules, len(self.points), sum(self.accesses.values()), self.switches)
 
 
@@ -964,10 +1175,13 @@ def _lines(told):
 __all__ = [
     "ExplorationError",
     "Report",
+    "apart",
     "cores",
     "fence",
+    "gil",
     "interrupts",
     "name_words",
     "random_cores",
     "replay",
+    "soft",
 ]

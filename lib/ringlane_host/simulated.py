@@ -27,6 +27,7 @@ import gc
 import inspect
 import struct
 import sys
+import threading
 import time
 import types
 from bisect import bisect_right
@@ -498,6 +499,17 @@ ptr32 = _pointer("ptr32", "i", "I")
 _POINTERS = (ptr8, ptr16, ptr32)
 
 
+def _accesses(pointer):
+    return pointer.__getitem__, pointer.__setitem__
+
+
+# The ids of the codes that call memory.hook.
+_ACCESSES = {
+    id(function.__code__)
+    for function in (Memory.fence, *(f for each in _POINTERS for f in _accesses(each)))
+}
+
+
 def _viper_int(x):
     """Viper's int(x): signed 32 bits of an int, a bool or a pointer, and of nothing else."""
     if type(x) in _POINTERS:
@@ -578,6 +590,7 @@ _RESULTS = {
 _INT = "int (viper)"  # a name that no source can have
 # id(code): (code, the code to run). A channel makes its verbs anew from the same code.
 _compiled: dict[int, tuple[types.CodeType, types.CodeType]] = {}
+viper_codes: set[int] = set()  # ids of the codes that run as viper
 
 
 def _compile(function):
@@ -606,6 +619,7 @@ def _compile(function):
         names = tuple(_INT if each == "int" else each for each in names)
     run = code.replace(co_names=names)
     _compiled[id(code)] = code, run
+    viper_codes.add(id(run))
     return run
 
 
@@ -650,13 +664,11 @@ def viper(function):
             for place, convert in conversions:
                 values[place] = convert(values[place])
             args = values
-        _scheduler.depth += 1
         try:
             value = run(*args)
         finally:
-            _scheduler.depth -= 1
             if _scheduler.queue:
-                _scheduler.run()
+                _scheduler.run(sys._getframe(1))
         return result(name, value)
 
     call.simulated_kind = "closure" if cells else "viper"  # for Clock, as MicroPython's types
@@ -664,25 +676,33 @@ def viper(function):
 
 
 class _Scheduler:
-    """What micropython.schedule() queued: it runs when no viper function does.
+    """What micropython.schedule() queued: it runs at the next bytecode boundary, as on a board.
 
-    At once if none does, as MicroPython does before its next instruction; never within another
-    scheduled function.
+    That is at once in plain Python code, and also in such that a viper function calls; not in the
+    viper function itself, in a hard handler, which memory.hook calls, or in another scheduled
+    function. While something is queued and waits for the next plain function, a profile function
+    watches for its call; at other times nothing does.
     """
 
     def __init__(self):
-        self.depth = 0  # viper functions that run
         self.queue: collections.deque[tuple[Callable[..., Any], Any]] = collections.deque()
         self._busy = False
+        self._before = threading.local()  # `profile`: what a watched thread had before
 
     def schedule(self, function, arg):
         if len(self.queue) >= _SCHEDULER_DEPTH:
             raise RuntimeError("schedule queue full")
         self.queue.append((function, arg))
-        self.run()
+        self.run(sys._getframe(1))
 
-    def run(self):
-        if self.depth or self._busy:
+    def run(self, frame):
+        """Run what is queued if `frame`, which runs, is at a boundary; else when one is."""
+        if self._busy:
+            return
+        if not _at_boundary(frame):
+            if not hasattr(self._before, "profile"):
+                self._before.profile = sys.getprofile()
+                sys.setprofile(self._watch)
             return
         self._busy = True
         try:
@@ -691,6 +711,30 @@ class _Scheduler:
                 function(arg)
         finally:
             self._busy = False
+            if not self.queue:
+                self._stop_watching()
+
+    def _watch(self, frame, event, _):
+        if event == "call" and self.queue and frame.f_code.co_filename != __file__:
+            self.run(frame)
+        if not self.queue:  # another thread has run it
+            self._stop_watching()
+
+    def _stop_watching(self):
+        if hasattr(self._before, "profile"):
+            sys.setprofile(self._before.profile)
+            del self._before.profile
+
+
+def _at_boundary(frame):
+    # Whether `frame` runs bytecode, and no hard handler.
+    if id(frame.f_code) in viper_codes:
+        return False
+    while frame is not None:
+        if id(frame.f_code) in _ACCESSES:
+            return False
+        frame = frame.f_back
+    return True
 
 
 _scheduler = _Scheduler()
@@ -827,4 +871,5 @@ __all__ = [
     "ptr32",
     "uint",
     "viper",
+    "viper_codes",
 ]

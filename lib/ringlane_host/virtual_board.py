@@ -90,7 +90,15 @@ class BoardError(RuntimeError):
 
 
 def micropython():
-    """Return the path of the MicroPython interpreter, or raise FileNotFoundError."""
+    """Return the path of the MicroPython interpreter, or raise FileNotFoundError.
+
+    It is that of RINGLANE_MICROPYTHON, if the environment has that; else the one beside this
+    Python or on PATH.
+    """
+    if chosen := os.environ.get("RINGLANE_MICROPYTHON"):
+        if not os.access(chosen, os.X_OK):
+            raise FileNotFoundError(f"RINGLANE_MICROPYTHON={chosen} is no program")
+        return chosen
     beside = Path(sys.executable).parent / "micropython"
     path = str(beside) if os.access(beside, os.X_OK) else shutil.which("micropython")
     if path is None:

@@ -1,0 +1,84 @@
+"""Soft handlers, and threads under a GIL, at every place between bytecodes where verbs may meet.
+
+The meetings, and what must be true of them, are in between.py. `make soak` tries more fillings,
+more policies, and threads with a switch more.
+"""
+
+import between
+import pytest
+from between import PATTERNS, explore, scenario_of
+from conftest import SOAK
+from ringlane_host.explorer import ExplorationError, interrupts, replay, soft
+
+MEETINGS = [
+    (pattern, meeting) for pattern, (_, meetings) in PATTERNS.items() for meeting in meetings
+]
+# Threads under a GIL meet as soft handlers do, so one filling tells whether they can.
+FOUND_BY_THREADS = between.FOUND if SOAK else [("one", "new")]
+
+
+@pytest.mark.parametrize("pattern, meeting", MEETINGS)
+def test_a_soft_handler_between_any_two_bytecodes_does_no_harm(visited, pattern, meeting):
+    row = explore(pattern, meeting, "soft")
+    assert row.points, "they share nothing in any state"
+    visited(schedules=row.schedules, points=row.points)
+
+
+@pytest.mark.parametrize("pattern, meeting", MEETINGS if SOAK else MEETINGS[::3])
+def test_threads_under_a_gil_do_no_harm(visited, pattern, meeting):
+    row = explore(pattern, meeting, "gil", FOUND_BY_THREADS)
+    visited(schedules=row.schedules + 1)
+
+
+THREE = [
+    ("Channel", "t send | h send | z send"),
+    ("Channel", "t send_at | h send | z send_word"),
+    ("Channel", "t recv | h recv | z send_word"),
+    ("MulticastChannel", "t open | h leave | z send"),
+    ("RequestReplyChannel", "t ask | h give_up | z serve_one"),
+]
+
+
+@pytest.mark.parametrize("pattern, meeting", THREE)
+def test_two_soft_handlers_do_no_harm(visited, pattern, meeting):
+    row = explore(pattern, meeting, "soft", [("one", "new")])
+    assert row.points
+    visited(schedules=row.schedules, points=row.points)
+
+
+# That it would be found
+
+
+@pytest.mark.parametrize(
+    "pattern, meeting",
+    [
+        ("Channel", "t send | h send"),
+        ("Channel views", "t claim_commit | h send"),
+        ("RequestReplyChannel", "t ask | h ask"),
+    ],
+)
+def test_a_hard_handler_in_the_place_of_the_soft_one_is_found_to_break_it(pattern, meeting):
+    scenario = scenario_of(pattern, meeting, "empty", "new")
+    with pytest.raises(ExplorationError):
+        interrupts(scenario)
+
+
+class SharedResult(between.QueueWorld):
+    """Two that receive from one end, which the rules forbid."""
+
+    def set_up(self, state):
+        super().set_up(state)
+        self.ends = dict.fromkeys(self.parties, self.ch)
+
+
+@pytest.mark.parametrize("verb", ["recv", "recv_word"])
+def test_a_soft_handler_that_shares_the_results_of_a_task_is_found(verb):
+    def scenario():
+        world = SharedResult("Channel", f"t {verb} | h {verb}", "full", "new")
+        return *world.calls(), world.check
+
+    with pytest.raises(ExplorationError, match="doubled|torn|lost|stamp") as caught:
+        soft(scenario)
+    with pytest.raises(ExplorationError) as again:
+        replay(scenario, caught.value.schedule)
+    assert again.value.schedule == caught.value.schedule
