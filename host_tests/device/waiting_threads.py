@@ -46,9 +46,9 @@ class Sender:
                     if not tries % _TRIES:
                         time.sleep_us(10)  # where the two share a core, let the other run
                 if not left:
-                    random = (random * 1103515245 + 12345) & 0x3FFFFFFF
-                    left = 1 + (random >> 8 & 63)
-                    for _ in range(random >> 16 & 1023):
+                    random = (random * 75 + 74) % 65537  # small ints, as the heap is locked
+                    left = 1 + (random & 63)
+                    for _ in range(random >> 6 & 1023):
                         pass
             micropython.heap_unlock()
             self.done = True
