@@ -27,7 +27,7 @@ SEED = 1
 
 _CAPACITY = 2
 _SLOT = 24  # not all of it is used: what a message does not fill must not come back
-_SIZE = 5  # of a message: a word and a byte
+_SIZE = 5  # of a message: a word and a byte, or up to two more
 _LARGE = 21  # four words at once, a word and a byte
 _WRAP = 2 * _CAPACITY - 1  # the last index
 
@@ -97,6 +97,10 @@ class World:
         }
         self.numbers = itertools.count(1)
         self.words = array("I", [0] * 4)
+        self.first_word = array("I", [0])
+        self.classes = {}  # message: its class
+        self.stamps = {}  # message: the clock before and after its send
+        self.dated = []  # (message, its stamp and latency, the clock before and after its recv)
         self.set_up(state)
 
     def calls(self):
@@ -120,6 +124,28 @@ class World:
         fence()
         self.ch.close()
 
+    def next_message(self, size, priority=None):
+        """Return a message, after it is noted, and its class: None for another each time."""
+        number = next(self.numbers)
+        data = message(number, size + number % 3 if size == _SIZE else size)
+        self.classes[data] = number % 5 if priority is None else priority
+        return data, self.classes[data]
+
+    def now(self):
+        return self.ch.clock.ticks()
+
+    def sent_at(self, data, since, until=None):
+        self.stamps[data] = since, self.now() if until is None else until
+
+    def check_stamps(self):
+        """Each message had its own stamp, and its latency is from that to its recv."""
+        for data, stamp, latency, since, until in self.dated:
+            first, last = self.stamps[data]
+            assert first <= stamp <= last, f"the stamp of another: {stamp}, not {first}..{last}"
+            if latency is not None:
+                taken = (stamp + latency) % self.ch.clock.period
+                assert since <= taken <= until, f"a wrong latency: {latency} after {stamp}"
+
 
 class QueueWorld(World):
     """Channel or PriorityChannel: senders a and b, the receiver r, c who closes or looks.
@@ -133,7 +159,7 @@ class QueueWorld(World):
         self.level = level
         self.by_class = self.rule == "PriorityChannel"
         senders = 1 + ("b" in self.roles)
-        views = bool(self.verbs & {"claim", "peek"})
+        views = any(verb.startswith(("claim", "peek")) for verb in self.verbs)
         channel = getattr(self.package, self.rule)
         self.ch = name_words(channel(_CAPACITY, _SLOT, senders, views=views))
         self.set_indices(start)
@@ -161,8 +187,12 @@ class QueueWorld(World):
         return outcome
 
     def put(self, role, priority, size):
-        data = message(next(self.numbers), size)
-        return self.queued(role, priority, data, self.ends[role].send(data, priority))
+        # A channel's classes are labels: each message has another.
+        data, priority = self.next_message(size, priority if self.by_class else None)
+        since = self.now()
+        outcome = self.ends[role].send(data, priority)
+        self.sent_at(data, since)
+        return self.queued(role, priority, data, outcome)
 
     def send(self, role):
         return self.put(role, ringlane.NORMAL, self.size)
@@ -174,13 +204,40 @@ class QueueWorld(World):
         self.put(role, ringlane.REALTIME, self.size)
 
     def send_word(self, role):
-        data = message(next(self.numbers), 4)
+        data, priority = self.next_message(4, 2 if self.by_class else None)
         value = int.from_bytes(data, "little")
-        self.queued(role, 2, data, self.ends[role].send_word(value, 2))
+        since = self.now()
+        outcome = self.ends[role].send_word(value, priority)
+        self.sent_at(data, since)
+        return self.queued(role, priority, data, outcome)
 
     def send_at(self, role):
-        data = message(next(self.numbers), self.size)
-        self.queued(role, 2, data, self.ends[role].send_at(data, 2, 1 << 20))
+        data, priority = self.next_message(self.size, 2 if self.by_class else None)
+        outcome = self.ends[role].send_at(data, priority, 1 << 20)
+        self.sent_at(data, 1 << 20, 1 << 20)
+        return self.queued(role, priority, data, outcome)
+
+    def send_if_open(self, role):
+        """Who has seen the channel closed, sends no more."""
+        closed = self.ch.closed
+        assert not (self.send(role) and closed), "sent, after it was seen closed"
+
+    def send_word_if_open(self, role):
+        closed = self.ch.closed
+        assert not (self.send_word(role) and closed), "sent, after it was seen closed"
+
+    def send_at_if_open(self, role):
+        closed = self.ch.closed
+        assert not (self.send_at(role) and closed), "sent, after it was seen closed"
+
+    def claim_if_open(self, role):
+        closed = self.ch.closed
+        self.claim(role)
+        assert not (role in self.claims and closed), "claimed, after it was seen closed"
+
+    def commit_if_open(self, role):
+        closed = self.ch.closed
+        assert not (self.commit(role) and closed), "sent, after it was seen closed"
 
     def send_free(self, role):
         """What free() promises its sender, there is room for."""
@@ -192,14 +249,18 @@ class QueueWorld(World):
         if view is None:
             self.unsent += 1
             return
-        data = message(next(self.numbers), self.size)
+        data, _ = self.next_message(self.size, ringlane.NORMAL)
         self.claims[role] = data
         _write(view, data, len(data))
 
     def commit(self, role):
-        if role in self.claims:
-            data = self.claims.pop(role)
-            self.queued(role, 2, data, self.ends[role].commit(ringlane.NORMAL, len(data)))
+        if role not in self.claims:
+            return None
+        data = self.claims.pop(role)
+        since = self.now()
+        outcome = self.ends[role].commit(ringlane.NORMAL, len(data))
+        self.sent_at(data, since)
+        return self.queued(role, ringlane.NORMAL, data, outcome)
 
     def abandon(self, role):
         if self.claims.pop(role, None):
@@ -210,20 +271,35 @@ class QueueWorld(World):
         self.consumed.append((priority, data))
 
     def recv(self, role):
+        since = self.now()
         m = self.ch.recv(self.buf)
         if m:
-            self.take(m[1], bytes(self.buf[: m[0]]))
+            data = bytes(self.buf[: m[0]])
+            self.take(m[1], data)
+            self.dated.append((data, self.ch.timestamp(), m[2], since, self.now()))
         return m
 
     def recv_word(self, role):
+        since = self.now()
         m = self.ch.recv_word()
         if m:
-            self.take(m[1], (m[0] & 0xFFFFFFFF).to_bytes(4, "little"))
+            data = (m[0] & 0xFFFFFFFF).to_bytes(4, "little")
+            self.take(m[1], data)
+            self.dated.append((data, self.ch.timestamp(), m[2], since, self.now()))
+
+    def take_words(self, words):
+        count = self.ch.recv_words(words)
+        for value in words[:count]:
+            data = value.to_bytes(4, "little")
+            self.take(self.classes.get(data), data)
+        if count:  # the stamp is that of the last
+            self.dated.append((data, self.ch.timestamp(), None, 0, 0))
 
     def recv_words(self, role):
-        words = self.words
-        for value in words[: self.ch.recv_words(words)]:
-            self.take(2, value.to_bytes(4, "little"))
+        self.take_words(self.words)
+
+    def recv_first_word(self, role):
+        self.take_words(self.first_word)
 
     def recv_len(self, role):
         """What len() promises the receiver, is there."""
@@ -243,12 +319,14 @@ class QueueWorld(World):
         self.consumed.append(self.ch.clear())
 
     def peek(self, role):
+        since = self.now()
         m = self.ch.peek()
         if not m:
             return
         data = self.copy(m[0])
         assert self.peeked in (None, (m[1], data)), "peek chose another"
         self.peeked = m[1], data
+        self.dated.append((data, self.ch.timestamp(), m[2], since, self.now()))
 
     def copy(self, size):
         _read(self.ch.view, self.buf, size)
@@ -268,6 +346,19 @@ class QueueWorld(World):
         assert 0 <= ch.free(ringlane.NORMAL) <= _CAPACITY
         assert 0 <= len(ch) < lanes * 2 * _CAPACITY and ch.sent >= 0 and repr(ch)
         assert self.level <= ch.high_water <= _CAPACITY
+
+    def look_within(self, role):
+        """Of its own lane nobody has seen more queued than high_water tells from then on."""
+        queued = len(self.ch)
+        assert self.ch.high_water >= queued, f"{queued} queued, high_water {self.ch.high_water}"
+
+    def recv_within(self, role):
+        got = bool(self.recv(role))
+        assert self.ch.high_water >= got, "received what high_water does not know of"
+
+    def clear_within(self, role):
+        self.clear(role)
+        assert self.ch.high_water >= self.consumed[-1], "cleared more than high_water tells"
 
     ended = False
 
@@ -294,6 +385,7 @@ class QueueWorld(World):
         for priority, data in self.got:
             assert data in sent, f"torn: {data}"
             assert sent[data][1] == priority
+        self.check_stamps()
         found = [data for _, data in self.got]
         assert len(set(found)) == len(found), "doubled"
         assert len(found) + skipped == len(sent), (self.consumed, self.sent)
@@ -354,15 +446,17 @@ class FanoutWorld(World):
     order, and none from before it opened.
     """
 
-    _SLOTS = _CAPACITY + 1  # of a lane of multicast, whose max_lag is less
+    _SLOTS = _CAPACITY + 1  # of a lane of multicast, whose max_lag is less ...
 
     def set_up(self, state):
         level, start = STATES[state]
         senders = 1 + ("b" in self.roles)
-        self.multicast = self.rule == "MulticastChannel"
+        name, _, lag = self.rule.partition(" ")
+        self.multicast = name == "MulticastChannel"
         package = self.package
         if self.multicast:
-            self.ch = package.MulticastChannel(self._SLOTS, _CAPACITY, _SLOT, 3, senders)
+            slots = _CAPACITY if lag else self._SLOTS  # ... or not: what is freed is used at once
+            self.ch = package.MulticastChannel(slots, _CAPACITY, _SLOT, 3, senders)
         else:
             policy = getattr(package, self.rule)
             self.ch = package.AnycastChannel(_CAPACITY, policy, _SLOT, 3, senders)
@@ -395,27 +489,46 @@ class FanoutWorld(World):
         self.bufs = {role: bytearray(_SLOT) for role in "xyz"}
 
     def send(self, role):
-        data = message(next(self.numbers), self.size)
-        past = len(self.past)
-        took = self.ends[role].send(data, ringlane.NORMAL)
-        self.has_sent(Sent(role, data, took, past))
+        data, priority = self.next_message(self.size)
+        past, since = len(self.past), self.now()
+        took = self.ends[role].send(data, priority)
+        self.sent_at(data, since)
+        return self.has_sent(Sent(role, data, took, past))
 
     def send_word(self, role):
-        data = message(next(self.numbers), 4)
+        data, priority = self.next_message(4)
         value = int.from_bytes(data, "little")
-        past = len(self.past)
-        took = self.ends[role].send_word(value, ringlane.NORMAL)
-        self.has_sent(Sent(role, data, took, past))
+        past, since = len(self.past), self.now()
+        took = self.ends[role].send_word(value, priority)
+        self.sent_at(data, since)
+        return self.has_sent(Sent(role, data, took, past))
+
+    def send_if_open(self, role):
+        """Who has seen the channel closed, sends no more."""
+        closed = self.ch.closed
+        assert not (self.send(role) and closed), "sent, after it was seen closed"
+
+    def send_word_if_open(self, role):
+        closed = self.ch.closed
+        assert not (self.send_word(role) and closed), "sent, after it was seen closed"
 
     def has_sent(self, sent):
         if "open" in self.verbs:
             fence()  # as of here nobody who opens may be told that it comes
         self.sent.append(sent)
+        return sent.took
 
     def open(self, role, first=False):
         before = [each.data for each in self.sent]
         options = {} if self.multicast else {"core": "xyz".index(role) & 1}
-        self.lives[role] = Life(self.ch.add_receiver(role, **options), before, first)
+        closed = self.ch.closed
+        try:
+            end = self.ch.add_receiver(role, **options)
+        except ValueError:
+            assert self.ch.closed, "it was not opened"
+            return
+        assert not closed, "opened, after it was seen closed"
+        self.lives[role] = Life(end, before, first)
         assert self.lives[role].end.received == 0
 
     def leave(self, role):
@@ -425,27 +538,53 @@ class FanoutWorld(World):
         self.past.append(life)
 
     def recv(self, role):
-        life = self.lives[role]
+        life = self.lives.get(role)
+        if life is None:  # the channel was closed before it opened
+            return None
         buf = self.bufs[role]
+        since = self.now()
         m = life.end.recv(buf)
         if m:
-            assert m[1] == ringlane.NORMAL
+            data = bytes(buf[: m[0]])
+            assert self.classes.get(data) in (None, m[1]), "the class of another"
+            self.dated.append((data, life.end.timestamp(), m[2], since, self.now()))
             meta = life.end.id * _RX_BYTES + 4 * _RX_META
             epoch = self.ch._block[meta + 3]
             assert epoch == life.end._told >> 16 & 0xFF, "for an earlier receiver"
-            life.got.append(bytes(buf[: m[0]]))
+            life.got.append(data)
             life.only_newest = False
         return m
 
     def recv_word(self, role):
-        m = self.lives[role].end.recv_word()
+        life = self.lives[role]
+        since = self.now()
+        m = life.end.recv_word()
         if m:
-            self.lives[role].got.append((m[0] & 0xFFFFFFFF).to_bytes(4, "little"))
+            data = (m[0] & 0xFFFFFFFF).to_bytes(4, "little")
+            assert self.classes.get(data) in (None, m[1]), "the class of another"
+            self.dated.append((data, life.end.timestamp(), m[2], since, self.now()))
+            life.got.append(data)
+
+    def take_words(self, life, words):
+        count = life.end.recv_words(words)
+        life.got += [value.to_bytes(4, "little") for value in words[:count]]
+        if count:  # the stamp is that of the last
+            self.dated.append((life.got[-1], life.end.timestamp(), None, 0, 0))
 
     def recv_words(self, role):
-        words = self.words
-        count = self.lives[role].end.recv_words(words)
-        self.lives[role].got += [value.to_bytes(4, "little") for value in words[:count]]
+        self.take_words(self.lives[role], self.words)
+
+    def recv_first_word(self, role):
+        self.take_words(self.lives[role], self.first_word)
+
+    def look_within(self, role):
+        """Nobody has seen more queued for it than high_water tells from then on."""
+        queued = len(self.lives[role].end)
+        assert self.ch.high_water * len(self.ends) >= queued, f"{queued} queued, {self.ch}"
+
+    def recv_within(self, role):
+        got = bool(self.recv(role))
+        assert self.ch.high_water >= got, "received what high_water does not know of"
 
     def skip(self, role):
         self.lives[role].skipped += self.lives[role].end.skip()
@@ -509,11 +648,15 @@ class FanoutWorld(World):
         for _, data, count, _ in self.sent:
             found = sum(data in life.got for life in lives)
             assert found <= count if self.multicast else found <= min(1, count), "doubled"
+        self.check_stamps()
         refusals = [each.data for each in self.sent if not each.took]
         if not ch.closed:
             assert not ch.refused
         if self.multicast:
             self.check_multicast()
+            # What is dropped is some receiver's, but for one on its way as that closed.
+            counted = ch.dropped - sum(life.end.dropped for life in lives)
+            assert 0 <= counted <= on_its_way, (counted, ch)
         else:
             assert ch.dropped + ch.refused == len(refusals), ch
             if not ch.closed and any(
@@ -585,19 +728,34 @@ class RequestReplyWorld(World):
 
     def ask(self, role):
         request = message(next(self.numbers), self._SLOT - next(self.numbers) % 3)
+        since = self.now()
         id = self.ch.send_request(request)
         if id:
             assert id not in self.asked, "an id used twice"
             self.asked[id] = request
+            self.stamps[id] = since, self.now()
             self.outstanding.append(id)
         else:
             self.unsent += 1
+        return id
+
+    def ask_if_open(self, role):
+        """Who has seen the channel closed, asks no more."""
+        closed = self.ch.closed
+        assert not (self.ask(role) and closed), "asked, after it was seen closed"
+
+    def look_within(self, role):
+        """The server has not seen more requests queued than high_water tells from then on."""
+        queued = len(self.ch)
+        assert self.ch.high_water >= queued, f"{queued} queued, {self.ch.high_water}"
 
     def take(self, role):
         if self.outstanding:
             id = self.outstanding[0]
+            since = self.now()
             m = self.ch.recv_response(id, self.buf)
             if m:
+                self.dated.append((id, m[2], since, self.now()))
                 self.outstanding.remove(id)
                 self.taken[id] = m[1], bytes(self.buf[: m[0]])
 
@@ -609,8 +767,10 @@ class RequestReplyWorld(World):
             assert self.ch.cancel(id) is False
 
     def read(self, role):
+        since = self.now()
         m = self.ch.recv_request(self.server_buf)
         if m:
+            self.dated.append((m[1], m[2], since, self.now()))
             self.reads.append((m[1], bytes(self.server_buf[: m[0]])))
             self.held.append(self.reads[-1])
         return m
@@ -648,6 +808,9 @@ class RequestReplyWorld(World):
         assert len(set(ids)) == len(ids), "doubled"
         assert ids == [id for id in self.asked if id in ids], "reordered"
         assert {*self.asked} == {*ids} | self.cancelled, "lost"
+        for id, latency, since, until in self.dated:
+            first, last = self.stamps[id]
+            assert since - last <= latency <= until - first, f"the latency of another: {latency}"
         # Every reply is taken, by who asked for it, or refused.
         assert {*self.asked} == {*self.taken} | self.cancelled
         assert not {*self.taken} & self.cancelled
@@ -843,7 +1006,7 @@ class WaitWorld(World):
             assert self.ch.pending == 0
 
 
-_TAKES = ("recv", "recv_word", "recv_words", "skip", "clear")
+_TAKES = ("recv", "recv_word", "recv_words", "recv_first_word", "skip", "clear")
 _SENDS_AND_TAKES = [
     *(f"a send | r {verb}" for verb in ("recv", "skip", "clear")),
     *(f"a send_word | r {verb}" for verb in _TAKES),
@@ -877,6 +1040,16 @@ QUEUE = [
     "a send close | r recv_until_closed",
     "a send | c look",
     "r recv | c look",
+    "a send send | r look_within",
+    "a send | r recv_within",
+    "a send_word | r look_within",
+    "a send_at | r clear_within",
+    "a claim commit | r look_within",
+    "a send_if_open | c close",
+    "a send_word_if_open | c close",
+    "a send_at_if_open | c close",
+    "a claim_if_open | c close",
+    "a claim commit_if_open | c close",
 ]
 _QUEUE_OF_THREE = [
     "a send | b send | r recv",
@@ -886,8 +1059,16 @@ _QUEUE_OF_THREE = [
     "a send | b send_urgent | r peek release",
     "a claim commit | b send | r recv",
     "a send | r recv | c close",
+    "a send_word | r recv_words | c close",
+    "a claim commit | r peek release | c close",
+    "a send_if_open | b send_word_if_open | c close",
 ]
-_PRIORITY_OF_THREE = ["a send | b send_urgent | r recv", "a send | b send_urgent | r peek release"]
+_PRIORITY_OF_THREE = [
+    "a send | b send_urgent | r recv",
+    "a send | b send_urgent | r peek release",
+    "a send_urgent | r clear | c close",
+    "a send_if_open | b send_if_open | c close",
+]
 _FANOUT = [
     *(f"a send | x {verb}" for verb in ("recv", "skip", "clear")),
     *(f"a send_word | x {verb}" for verb in _TAKES),
@@ -899,11 +1080,20 @@ _FANOUT = [
     "a send send | x leave open recv",
     "a send | x leave open",
     "a send | c close",
+    "a send_if_open | c close",
+    "a send_word_if_open | c close",
+    "a send send | x look_within",
+    "a send_word | x recv_within",
 ]
 _FANOUT_OF_THREE = [
     "a send | b send | x recv",
     "a send | x recv | y recv",
     "a send | x leave open recv | y recv",
+    "a send | x recv | c close",
+    "a send | x leave | c close",
+    "a send_word | z open recv | c close",
+    "a send | x recv | z open",
+    "a send_if_open | b send_if_open | c close",
 ]
 MULTICAST = [
     *_FANOUT,
@@ -913,6 +1103,12 @@ MULTICAST = [
     "a send send | x leave open skip_to_latest",
     "a send | x leave open | y skip_to_latest",
 ]
+MULTICAST_OF_ALL = [
+    *(f"a send | x {verb}" for verb in ("recv", "skip", "clear")),
+    *(f"a send_word | x {verb}" for verb in _TAKES),
+    "a send send | x recv skip_to_latest recv",
+    "a send | b send | x recv",
+]
 ANYCAST = [
     "a send | x recv",
     "a send_word | x recv_word",
@@ -921,8 +1117,17 @@ ANYCAST = [
     "a send | z open",
     "a send | x leave open recv",
     "a send | c close",
+    "a send_word | x recv_first_word",
+    "a send_if_open | c close",
+    "a send_word_if_open | c close",
+    "a send send | x look_within",
+    "a send_word | x recv_within",
     "a send | b send | x recv",
     "a send | x recv | y leave",
+    "a send | x recv | c close",
+    "a send | x leave | c close",
+    "a send_word | z open recv | c close",
+    "a send_if_open | b send_if_open | c close",
 ]
 # (the pair, the states that it may meet in)
 REQUEST_REPLY = {
@@ -940,7 +1145,9 @@ REQUEST_REPLY = {
     "k ask | s answer": ("arc", "arc@2"),
     "k ask take | s answer read answer": ("arc",),
     "k give_up ask give_up | s read answer": ("a",),
+    "k ask | s look_within": ("", "a@1"),
     "k ask | c close": ("", "acac@2"),
+    "k ask_if_open | c close": ("", "acac@2"),
     "k ask take | s read answer | c close": ("",),
     "k give_up ask | s read answer | c close": ("a",),
 }
@@ -969,6 +1176,7 @@ STRANGERS = {
         "x recv | y recv",
         "x recv | c close",
         "x leave | y recv",
+        "z open | c close",
     ),
     "ROUND_ROBIN": ("a send | b send", "x recv | y leave", "x recv | c close"),
 }
@@ -989,6 +1197,8 @@ def _states_of(pattern, pair):
     # Some share nothing unless the receiver has something to move, or the sender no room.
     if {"a claim", "a claim abandon"} & {*contexts} and contexts[-1] != "c close":
         return tuple(state for state in _FEW if state != "empty")
+    if "look_within" in pair:
+        return tuple(state for state in (STATES if verbs < 3 else _MOST) if state != "full")
     if pair == "r recv | c look" or pattern == "RANDOM":
         return tuple(state for state in _FEW if state != "empty")
     if pair == "a send | z open" and pattern == "ROUND_ROBIN":
@@ -997,7 +1207,11 @@ def _states_of(pattern, pair):
         return "empty", "one", "wrap"
     if "leave open" in pair or pattern == "AFFINITY_FIRST" or (verbs > 2 and pattern != "Channel"):
         return _FEW
-    return _MOST if verbs > 2 or pattern != "Channel" else tuple(STATES)
+    if pattern == "Channel":
+        return _MOST if verbs > 2 else tuple(STATES)
+    # Full, what is sent meanwhile goes where the message has been that is being taken.
+    takes = contexts[-1].split()[1:] in ([verb] for verb in _TAKES)
+    return tuple(STATES) if SOAK else ("empty", "full", "wrap") if takes else _MOST
 
 
 def _with_states(pattern, pairs):
@@ -1010,6 +1224,7 @@ def _tables():
         ("Channel", QueueWorld, QUEUE + _QUEUE_OF_THREE),
         ("PriorityChannel", QueueWorld, QUEUE + _PRIORITY_OF_THREE),
         ("MulticastChannel", FanoutWorld, MULTICAST),
+        ("MulticastChannel max_lag", FanoutWorld, MULTICAST_OF_ALL),
         ("ROUND_ROBIN", FanoutWorld, ANYCAST),
         ("LEAST_LOADED", FanoutWorld, [*ANYCAST, "a send | b send"]),
         ("RANDOM", FanoutWorld, ANYCAST),
@@ -1025,18 +1240,25 @@ def _tables():
 PATTERNS = dict(_tables())
 
 
-def _cores(scenario, count, stores):
+def _late(pair):
+    # Whether a channel is closed is no word of the simulated memory: others see it at once, so
+    # what is stored before it must not be late.
+    return "at once" if "_if_open" in pair else "late"
+
+
+def _cores(scenario, pair, stores):
     # How many switches; one less of three contexts, which start and end in six orders already,
     # and one less with late stores, each of which is as good as a switch.
+    count = len(pair.split(" | "))
     switches = 2 + SOAK - (count > 2) - (stores == "late")
     return cores(scenario, switches, stores)
 
 
 MODES = {
-    "interrupts": lambda scenario, count: interrupts(scenario),
-    "cores": lambda scenario, count: _cores(scenario, count, "at once"),
-    "late": lambda scenario, count: _cores(scenario, count, "late"),
-    "random": lambda scenario, count: random_cores(scenario, 100 if SOAK else 6, SEED, "late"),
+    "interrupts": lambda scenario, pair: interrupts(scenario),
+    "cores": lambda scenario, pair: _cores(scenario, pair, "at once"),
+    "late": lambda scenario, pair: _cores(scenario, pair, _late(pair)),
+    "random": lambda scenario, pair: random_cores(scenario, 100 if SOAK else 6, SEED, _late(pair)),
 }
 
 
@@ -1065,8 +1287,7 @@ def explore(pattern, pair, mode, package=ringlane):
     with tasks_by_hand():
         for state in PATTERNS[pattern][1].get(pair, STATES):
             for each in ordered:
-                count = len(each.split(" | "))
-                report = MODES[mode](scenario_of(pattern, each, state, package), count)
+                report = MODES[mode](scenario_of(pattern, each, state, package), each)
                 schedules += report.schedules
                 points += report.points
     return Row(pattern, pair, mode, schedules, points)

@@ -409,6 +409,47 @@ def test_a_handler_may_send_at_any_access_of_a_close_and_an_opening(rule, verb):
         assert seen == {"unread", "neither", "new"}, seen
 
 
+def dropped_meanwhile(package, verb, seen):
+    """Return a scenario: sends that find every lane full at each access of a close and opening."""
+
+    def scenario():
+        ch = make(package, "multicast")
+        second = ch.add_sender()
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        for number in range(CAPACITY):
+            assert second.send(word(number), 1) == 2
+        fresh = []
+
+        def call():
+            assert ends[0].close() == CAPACITY
+            fresh.append(ch.add_receiver())
+
+        def handler():
+            for number in range(CAPACITY, 2 * CAPACITY + 1):
+                if verb == "send":
+                    second.send(word(number), 1)
+                else:
+                    second.send_word(number, 1)
+
+        def check():
+            counts = [end.dropped for end in (*ends, *fresh)]
+            assert counts[1] == CAPACITY + 1 and sum(counts) == ch.dropped, (counts, ch)
+            assert counts[0] in (0, CAPACITY + 1) and counts[2] == (len(fresh[0]) == CAPACITY)
+            assert not (counts[0] and counts[2])
+            seen.add((counts[0], counts[2]))
+
+        return call, handler, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("verb", ("send", "send_word"))
+def test_what_is_dropped_at_any_access_of_a_close_is_some_receivers(verb):
+    seen = set()
+    assert sweep(dropped_meanwhile(ringlane, verb, seen)) > 20
+    assert seen == {(CAPACITY + 1, 0), (0, 0), (0, 1)}, seen
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_channel_may_close_at_any_access_of_a_send(rule):
     seen = set()

@@ -3,6 +3,8 @@
 Senders and receivers run under a locked heap. A message tells its number, so that a receiver that
 gets only some of them can check each: it is whole, it has its class, and it is newer than the one
 before.
+
+That a lane is found empty and full is not left to luck: now and then one side waits for it.
 """
 
 import _thread
@@ -23,6 +25,9 @@ _CAPACITY = 16
 _SLOT = 48
 _SPINS = 40  # then give the core to another thread: there may be fewer cores than threads
 _PATIENCE_MS = 10000
+_LINGER_AT = 500, 900  # of a receiver's messages it waits after these until the lanes are full ...
+_LINGER_EVERY = 20000  # ... and after so many more
+_REST_EVERY = 64  # of a sender's, until it sees nothing queued
 
 
 @micropython.viper
@@ -101,6 +106,8 @@ class Taker:
         self.wrong = None
         self.done = False
         self.stop = False
+        self.until = None  # what a receiver lingers for
+        self.lingers = False
         self._words = words
         self._owners = owners
         self._step = step
@@ -136,9 +143,14 @@ class Taker:
         micropython.heap_lock()
         seen = time.ticks_ms()
         idle = 0
+        linger_at = _LINGER_AT[self.end.id & 1]
         while self.count < end and not self.wrong:
             stop = self.stop  # first: what was sent before it is found
-            if self.take() >= 0:
+            if self.count == linger_at and self.until and not stop:
+                linger_at += _LINGER_EVERY
+                self._linger()
+                seen = time.ticks_ms()
+            elif self.take() >= 0:
                 seen = time.ticks_ms()
             elif stop:
                 break
@@ -148,6 +160,18 @@ class Taker:
                     self.wrong = "lost"
         micropython.heap_unlock()
         self.done = True
+
+    def _linger(self):
+        start = time.ticks_ms()
+        self.lingers = True
+        until = self.until
+        before = until()
+        while until() == before and not self.stop:
+            time.sleep_us(1)
+            if time.ticks_diff(time.ticks_ms(), start) > _PATIENCE_MS:
+                self.wrong = "never full"
+                break
+        self.lingers = False
 
     def start(self, end):
         """Run in a thread of its own."""
@@ -169,6 +193,18 @@ class Taker:
         )
 
 
+def _dropped_of(end):
+    return lambda: end.dropped
+
+
+def _wait_until_empty(takers):
+    # Until each runs, and has found nothing.
+    start = time.ticks_ms()
+    for taker in takers:
+        while not taker.empty and time.ticks_diff(time.ticks_ms(), start) < _PATIENCE_MS:
+            time.sleep_us(1)
+
+
 def multicast(deliveries, words=False):
     """A sender, and two receivers in threads of their own, until each got half of the deliveries.
 
@@ -178,7 +214,9 @@ def multicast(deliveries, words=False):
     takers = [Taker(channel.add_receiver(), words) for _ in range(2)]
     source = Source(channel, words)
     for taker in takers:
+        taker.until = _dropped_of(taker.end)
         taker.start(deliveries // 2)
+    _wait_until_empty(takers)
     number = total = idle = 0
     micropython.heap_lock()
     while not (takers[0].done and takers[1].done):
@@ -240,10 +278,14 @@ def reopening(sessions):
             assert end.id == 1 and end.received == 0
             first = -1
             idle = 0
-            while taker.count < session % 9 and taker.empty < 10 * _SPINS:
+            start = time.ticks_ms()
+            # One message comes for sure, two if it waits for as many, then those that come soon.
+            while taker.count < session % 9 and (taker.count < 2 or taker.empty < 10 * _SPINS):
                 number = taker.take()
                 if number < 0:
                     idle = wait(idle)
+                    waited = time.ticks_diff(time.ticks_ms(), start)
+                    assert waited < _PATIENCE_MS, "nothing comes"
                     continue
                 taker.check()
                 if first < 0:
@@ -254,6 +296,8 @@ def reopening(sessions):
                 assert missed <= end.dropped, "lost: %d, %d counted" % (missed, end.dropped)
             gaps += end.dropped
             assert end.received == taker.count
+            while not session & 63 and not len(end):  # so that something is left unread
+                time.sleep_us(1)
             seen += taker.count
             left = end.close()
             assert left <= 1 + session % _CAPACITY, left
@@ -289,12 +333,21 @@ def anycast(policy, messages):
     ends = [channel.add_receiver(None, core) for core in range(2)]
     takers = [Taker(end, False, owners) for end in ends]
     source = Source(sender, False)
+    times_full = [0]
     for taker in takers:
+        taker.until = lambda: times_full[0]
         taker.start(messages)
+    _wait_until_empty(takers)
     number = full = idle = 0
     last = time.ticks_ms()
     micropython.heap_lock()
     while number < messages:
+        if not number % _REST_EVERY:  # so that the policy has a choice
+            while (len(ends[0]) or len(ends[1])) and not (
+                takers[0].lingers or takers[1].lingers or takers[0].wrong or takers[1].wrong
+            ):
+                idle = wait(idle)
+            last = time.ticks_ms()
         before[0][number] = len(ends[0])
         before[1][number] = len(ends[1])
         if source.send(number):
@@ -304,6 +357,7 @@ def anycast(policy, messages):
             last = time.ticks_ms()
         else:
             full += 1
+            times_full[0] = full
             idle = wait(idle)
             if takers[0].wrong or takers[1].wrong:
                 break
@@ -373,6 +427,8 @@ def senders(policy, messages):
     full = [0, 0]
     done = [False, False]
     stop = [False]
+    empty = [False]
+    half = messages // 2
 
     def send_all(which):
         source = Source(ends[which], False)
@@ -385,19 +441,25 @@ def senders(policy, messages):
             else:
                 full[which] += 1
                 idle = wait(idle)
+            # Once both wait until nothing is queued any more.
+            while half - 2 < number <= half and not stop[0] and not empty[0]:
+                idle = wait(idle)
         micropython.heap_unlock()
         done[which] = True
 
     for which in range(2):
         _thread.start_new_thread(send_all, (which,))
-    micropython.heap_lock()
     last = time.ticks_ms()
+    while not (full[0] and full[1]) and time.ticks_diff(time.ticks_ms(), last) < _PATIENCE_MS:
+        time.sleep_us(1)
+    micropython.heap_lock()
     count = idle = 0
     while count < messages and not takers[0].wrong and not takers[1].wrong:
         if takers[0].take() >= 0 or takers[1].take() >= 0:
             count += 1
             last = time.ticks_ms()
         else:
+            empty[0] = count >= half - 2
             idle = wait(idle)
             if time.ticks_diff(time.ticks_ms(), last) > _PATIENCE_MS:
                 break

@@ -31,7 +31,7 @@ class Sender:
         def run():
             micropython.heap_lock()
             number = 0
-            random = seed  # of Lehmer's generator; no step is beyond a small int of 31 bits
+            random = seed
             left = 1
             tries = 0
             while number < end and not self.stop:
@@ -46,7 +46,7 @@ class Sender:
                     if not tries % _TRIES:
                         time.sleep_us(10)  # where the two share a core, let the other run
                 if not left:
-                    random = random * 75 % 65537
+                    random = (random * 75 + 74) % 65537  # small ints, as the heap is locked
                     left = 1 + (random & 63)
                     for _ in range(random >> 6 & 1023):
                         pass
@@ -193,7 +193,7 @@ def _by_recv_wait(channels, end, seen, patience, patience_ms):
             start = time.ticks_ms()
             m = ch.recv_wait(buf, timeout)
             # Its time-out finds what it was not woken for.
-            if not m or time.ticks_diff(time.ticks_ms(), start) >= patience_ms:
+            if m is None or time.ticks_diff(time.ticks_ms(), start) >= patience_ms:
                 if locked:
                     micropython.heap_unlock()
                 raise AssertionError("lost a wake-up: asleep after %r messages" % (seen,))
