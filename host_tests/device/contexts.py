@@ -16,6 +16,7 @@ from ringlane import Channel, RequestReplyChannel
 
 _SIZE = 20
 _MESSAGES = 100000
+_ROUNDS_MAX = 50  # within which what is wrong has to show; it does in the first as a rule
 _TIMES = 1000  # a soft handler runs so often
 
 
@@ -83,7 +84,7 @@ def threads_share_a_sender_under_a_guard():
 
 
 def threads_share_a_sender():  # wrong
-    for _ in range(10):
+    for _ in range(_ROUNDS_MAX):
         share_sender(_MESSAGES, guarded=False)
 
 
@@ -154,7 +155,7 @@ def threads_have_a_receiver_each_under_recv_guard():
 
 
 def threads_share_a_receiver():  # wrong
-    for _ in range(10):
+    for _ in range(_ROUNDS_MAX):
         share_receiver(_MESSAGES, guarded=False)
 
 

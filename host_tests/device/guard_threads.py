@@ -2,6 +2,9 @@
 
 Every message is checked: its content, that it came once, and its thread's order. Both sides run
 under a locked heap. Without the guard the same programs fail, which shows that they can.
+
+That the lane is found full and empty, and that all threads have their turns, is not left to luck:
+they wait for it, each at its beginning and half-way.
 """
 
 import _thread
@@ -14,6 +17,7 @@ from ringlane import Channel, LockGuard
 _CAPACITY = 50
 _SLOT = 40
 _PATIENCE_MS = 5000
+_TURNS = 8  # as often a thread that receives waits until the others have received as much
 _PAUSE_US = 20  # when full or empty: three threads on two cores wait for each other
 
 
@@ -40,6 +44,7 @@ class Worker:
     def __init__(self, work):
         self.done = False
         self.stop = False
+        self.emptied = False  # whether this thread's partner has found nothing
         self.wrong = None
         # Here, as a new attribute would allocate.
         self.taken = self.empty = self.gaps = self.full = 0
@@ -75,6 +80,9 @@ def _sender(send, thread, count):
 
     def work(worker):
         for number in range(count):
+            if number == count // 2:
+                while not worker.emptied and not worker.stop:
+                    time.sleep_us(_PAUSE_US)
             view = views[size_of(number)]
             fill(view, number * 2 + thread, len(view))
             while not send(view, thread):  # the class tells whose it is
@@ -105,12 +113,18 @@ def share_sender(messages, guarded=True, senders=1):
     wrong = None
     idle_since = time.ticks_ms()
     Worker.go = True
+    for worker in workers:
+        while not worker.full and time.ticks_diff(time.ticks_ms(), idle_since) < _PATIENCE_MS:
+            time.sleep_us(_PAUSE_US)
+    idle_since = time.ticks_ms()
     micropython.heap_lock()
     try:
         while taken < 2 * count:
             m = recv(buf)
             if m is None:
                 empty += 1
+                for worker in workers:
+                    worker.emptied = True
                 time.sleep_us(_PAUSE_US)
                 if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
                     wrong = "lost"
@@ -138,13 +152,16 @@ def share_sender(messages, guarded=True, senders=1):
     print("messages", taken, "empty", empty, "full", full, "switches", switches)
 
 
-def _receiver(end, marks):
+def _receiver(end, marks, crew):
     buf = bytearray(_SLOT)
     recv, timestamp = end.recv, end.timestamp
 
     def work(worker):
         last = -1
         while not worker.stop:
+            if worker.taken < _TURNS and is_ahead(worker, crew):
+                time.sleep_us(_PAUSE_US)
+                continue
             m = recv(buf)
             if m is None:
                 worker.empty += 1
@@ -177,20 +194,26 @@ def share_receiver(messages, receivers=2, guarded=True):
     for _ in range(receivers - 1):
         ends.append(ch.add_receiver() if guarded else ch)
     marks = [bytearray(messages) for _ in ends]  # each thread its own: no shared word
-    workers = [Worker(_receiver(ends[i], marks[i])) for i in range(receivers)]
+    workers = []
+    for i in range(receivers):
+        workers.append(Worker(_receiver(ends[i], marks[i], workers)))
     room = bytearray(_SLOT)
     views = [memoryview(room)[:size] for size in range(_SLOT + 1)]
     send_at = ch.send_at
     full = 0
-    Worker.go = True
     micropython.heap_lock()
     try:
         for number in range(messages):
+            while number == messages // 2 and not all_found_nothing(workers):
+                time.sleep_us(_PAUSE_US)
+                if any_failed(workers):
+                    break
             view = views[size_of(number)]
             fill(view, number, len(view))
             write_number(view, number)
             while not send_at(view, number % 5, number):
                 full += 1
+                Worker.go = True
                 time.sleep_us(_PAUSE_US)
                 if any_failed(workers):
                     break
@@ -219,6 +242,20 @@ def share_receiver(messages, receivers=2, guarded=True):
     empty = sum(worker.empty for worker in workers)
     gaps = min(worker.gaps for worker in workers)
     print("messages", sum(shares), "empty", empty, "full", full, "gaps", gaps, "shares", shares)
+
+
+def is_ahead(worker, crew):
+    for other in crew:
+        if other.taken < worker.taken and not other.done:
+            return True
+    return False
+
+
+def all_found_nothing(workers):
+    for worker in workers:
+        if not worker.empty and not worker.done:
+            return False
+    return True
 
 
 def any_failed(workers):

@@ -31,6 +31,8 @@ class Sender:
         self.overtook = 0  # and how often in a row
         self.done = False
         self.stop = False
+        self.emptied = False  # whether the receiver has found nothing
+        half = first + (end - first) // (2 * step) * step  # where it rests until then
         send, send_word = channel_end.send, channel_end.send_word
         room = bytearray(_SLOT + 4)
         # Every size, and every alignment.
@@ -41,6 +43,9 @@ class Sender:
             number = first
             waits = False
             while number < end and not self.stop:
+                if number == half:
+                    while not self.emptied and not self.stop:
+                        time.sleep_us(1)
                 priority = class_of(number)
                 if words:
                     sent = send_word(number, priority)
@@ -62,12 +67,19 @@ class Sender:
         _thread.start_new_thread(run, ())
 
 
-def receive_all(channel, expected, end, step, words):
-    """Receive until nothing is missing; return (messages, how often it overtook the senders)."""
+def receive_all(channel, threads, expected, end, step, words):
+    """Receive until nothing is missing; return (messages, how often it overtook the senders).
+
+    It begins when each sender has found a lane full, and they rest until it has found nothing.
+    """
     recv, recv_word = channel.recv, channel.recv_word
     buf = bytearray(_SLOT)
     count = overtook = 0
     waits = False
+    idle_since = time.ticks_ms()
+    for thread in threads:
+        while not thread.full and time.ticks_diff(time.ticks_ms(), idle_since) < _PATIENCE_MS:
+            time.sleep_us(1)
     idle_since = time.ticks_ms()
     micropython.heap_lock()
     try:
@@ -77,6 +89,8 @@ def receive_all(channel, expected, end, step, words):
                 if not waits:
                     overtook += 1
                     waits = True
+                    for thread in threads:
+                        thread.emptied = True
                 if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
                     break
                 continue
@@ -123,7 +137,7 @@ def main(messages, words=False, senders=1):
         expected.append(row)
     threads = [Sender(ends[i], i, senders, messages, words) for i in range(senders)]
     try:
-        count, empty = receive_all(channel, expected, messages, senders, words)
+        count, empty = receive_all(channel, threads, expected, messages, senders, words)
     finally:
         for thread in threads:
             thread.stop = True
