@@ -47,7 +47,7 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 bench: $(READY) ## Against what you would write instead
 	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))
 
-soak: $(READY) ## Long sweeps, 100 million messages between threads, and every mutant
+soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of the mutants
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
 board: $(READY) ## Start a virtual board and print its port

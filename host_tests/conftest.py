@@ -134,15 +134,15 @@ def visited(record_property):
 
 @pytest.fixture
 def broken(tmp_path, monkeypatch):
-    """A function that imports ringlane broken by a mutant: broken(name) -> the package."""
+    """A function that imports ringlane broken by the mutant that mutants.find() gives for it."""
 
     def ours():
         return [name for name in sys.modules if name.split(".")[0] == "ringlane"]
 
     kept = {name: sys.modules[name] for name in ours()}
 
-    def load(name):
-        mutants.make(name, PACKAGE, tmp_path)
+    def load(*query):
+        mutants.make(mutants.find(*query), PACKAGE, tmp_path)
         for module in ours():
             del sys.modules[module]
         monkeypatch.syspath_prepend(str(tmp_path))

@@ -2,16 +2,23 @@
 
 soak.py                        every part; a table at the end, and build/soak.json
 soak.py threads                one part: sweeps, threads or mutants
-soak.py mutants lanes.send     only the mutants that have "lanes.send" in their names
+soak.py mutants --sample 20    so many of the mutants instead of SAMPLE; --all: every one
+soak.py mutants .send:         all mutants that have ".send:" in their names
 
 sweeps: the tests that have longer ranges under RINGLANE_SOAK: every schedule of two contexts, the
 random programs, and, where RINGLANE_UF2 names the firmware, every cycle on an emulated RP2040.
-threads: messages between threads without a GIL. mutants: which leg of the tests catches which.
+threads: messages between threads without a GIL. mutants: which leg of the tests catches which, of
+a random sample. Each run goes on where the last one ended, until all have had their turn; with
+RINGLANE_SEED it takes the first ones of that seed. build/mutants.json remembers where it is, and
+which test caught what: that one is tried first.
 """
 
 import argparse
+import bisect
+import hashlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -41,7 +48,7 @@ MESSAGES = {
     "words": (40_000_000, ", True"),
     "words of two senders": (20_000_000, ", True, 2"),
 }
-NOT_TRIED = "not tried"
+SAMPLE = 150  # mutants a run
 OVERTAKES = 100  # of each side, at the least: else it was no race. Senders are ahead by nature
 
 
@@ -126,27 +133,47 @@ def threads():
     return found
 
 
-def catch_mutants(text="", only=None, jobs=None):
-    """Print which leg catches each mutant; return a list of legs.Found, of all of them.
+def sample(names, size, state):
+    """Return (`size` of the names at random, the seed); `state` remembers where to go on."""
+    if os.environ.get("RINGLANE_SEED"):
+        state = {"seed": int(os.environ["RINGLANE_SEED"])}
+    seed = state.setdefault("seed", random.randrange(1 << 31))
+    # By a hash of each name, so that mutants may come and go meanwhile.
+    order = sorted((hashlib.sha256(f"{seed} {name}".encode()).hexdigest(), name) for name in names)
+    at = bisect.bisect(order, (state.get("after", ""), "~"))
+    chosen = (order[at:] + order[:at])[:size]
+    if chosen:
+        state["after"] = chosen[-1][0]
+    return [name for _, name in chosen], seed
 
-    What only the emulated chip is known to catch is left out where there is no firmware, and said
-    to be. Raises SoakError if that leaves none, LookupError if none has `text` in its name.
+
+def catch_mutants(text="", only=None, jobs=None, size=SAMPLE):
+    """Print what becomes of each mutant; return a list of legs.Found.
+
+    They are a sample of `size`, all if None, or those with `text` in their names: LookupError if
+    there are none. What MicroPython does not compile is no mutant.
     """
+    path = BUILD / "mutants.json"
+    state = json.loads(path.read_text()) if path.exists() else {}
+    everything = mutants.everything()
+    if text:
+        chosen = [name for name in everything if text in name]
+    else:
+        count = len(everything) if size is None else size
+        chosen, seed = sample(everything, count, state)
+        print(f"sample: {len(chosen)} of {len(everything)}, seed {seed}", flush=True)
+    tried = [everything[name] for name in chosen if mutants.compiles(everything[name])]
+    print(f"MicroPython does not compile {len(chosen) - len(tried)} of them", flush=True)
+    known = state.setdefault("caught by", {})
     found = []
-    known = legs.known()
-    names = [name for name in mutants.ALL if text in name]
-    here = legs.available()
-    for name in names:
-        if name in known and known[name][0] not in here:
-            found.append(legs.Found(name, NOT_TRIED, None))
-            print(f"{NOT_TRIED}: {name}, which takes the leg {known[name][0]!r}")
-    left_out = {each.name for each in found}
-    tried = [name for name in names if name not in left_out]
-    if names and not tried:
-        raise SoakError("there is no leg here for any of them")
     for each in legs.survey(tried, only, jobs, known):
         found.append(each)
-        print(f"{each.leg or 'NOT CAUGHT':14} {each.name}   {each.test or ''}", flush=True)
+        print(f"{each.leg:13} {each.outcome:8} {each.name}   {each.test}", flush=True)
+        for test in each.flaky:
+            print(f"{'':13} flaky    {test}")
+        if each.outcome == "caught":
+            known[each.name] = each.leg, each.test, each.limit
+    path.write_text(json.dumps(state, indent=1) + "\n")
     return found
 
 
@@ -160,8 +187,9 @@ def table(results):
             (f"threads: {run}", ", ".join(f"{n:,} {what}" for what, n in figures.items()))
         )
     caught = results.get("mutants", [])
-    for leg, count in Counter(each["leg"] or "NOT CAUGHT" for each in caught).most_common():
-        lines.append((f"mutants: {leg}", f"{count} of {len(caught)}"))
+    outcomes = [each["leg"] if each["outcome"] == "caught" else each["outcome"] for each in caught]
+    for outcome, count in Counter(outcomes).most_common():
+        lines.append((f"mutants: {outcome}", f"{count} of {len(caught)}"))
     for part, seconds in results["seconds"].items():
         lines.append((f"time: {part}", f"{seconds / 60:.1f} min"))
     width = max(len(name) for name, _ in lines)
@@ -174,7 +202,8 @@ def main():
     parser.add_argument("text", nargs="?", default="", help="of the mutants' names")
     parser.add_argument("--legs", type=lambda text: text.split(","), help="mutants: only these")
     parser.add_argument("--jobs", type=int, help="mutants at once; as many as there are cores")
-    parser.add_argument("--keep", action="store_true", help="note which test caught which mutant")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants: how many")
+    parser.add_argument("--all", action="store_true", help="mutants: every one")
     options = parser.parse_args()
     BUILD.mkdir(exist_ok=True)
     results = {"seconds": {}}
@@ -184,11 +213,11 @@ def main():
             begin = time.monotonic()
             try:
                 if part == "mutants":
-                    found = catch_mutants(options.text, options.legs, options.jobs)
-                    if options.keep:
-                        legs.keep(found)
+                    size = None if options.all else options.sample
+                    found = catch_mutants(options.text, options.legs, options.jobs, size)
                     results[part] = [each._asdict() for each in found]
-                    wrong += [f"not caught: {each.name}" for each in found if not each.leg]
+                    missed = [each for each in found if each.outcome != "caught"]
+                    wrong += [f"{each.outcome}: {each.name}" for each in missed]
                 else:
                     results[part] = {"sweeps": sweeps, "threads": threads}[part]()
             except (SoakError, legs.LegError, LookupError) as error:

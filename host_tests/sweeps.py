@@ -55,12 +55,12 @@ def _sweep_level(pico, meeting, level, step, cycles_max):
     return Landed(interrupted.count("+"), len(interrupted) * step)
 
 
-def broken_pico(uf2, tmp_path, mutant):
-    """Return a chip, to be entered, with a broken ringlane.
+def broken_pico(uf2, tmp_path, query):
+    """Return a chip, to be entered, with ringlane broken by mutants.find(*query).
 
     It is nobody else's, as who knows what a broken engine leaves behind.
     """
-    return emulated_pico(uf2, mutants.make(mutant, PACKAGE, tmp_path))
+    return emulated_pico(uf2, mutants.make(mutants.find(*query), PACKAGE, tmp_path))
 
 
 def is_caught(pico, meeting, levels, step, said, **more):

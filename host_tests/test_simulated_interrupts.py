@@ -4,7 +4,6 @@ import importlib
 import itertools
 from array import array
 
-import mutants
 import pytest
 from ringlane_host.interrupts import InterruptError, sweep
 
@@ -121,10 +120,9 @@ def test_an_interrupt_at_any_access_does_no_harm(channel, task, handler):
     assert points > 12 * 3, points
 
 
-@pytest.mark.parametrize("name", mutants.out_of_order("lanes"))
-def test_a_mutant_is_caught(broken, name):
-    channel = broken(name).PriorityChannel
-    verb = mutants.ALL[name].where
+@pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word", "recv_words"])
+def test_a_mutant_is_caught(broken, verb):
+    channel = broken("lanes", verb).PriorityChannel
     partner = "recv" if verb.startswith("send") else "send"
     with pytest.raises(InterruptError, match="interrupted before access"):
         for level in range(CAPACITY + 1):

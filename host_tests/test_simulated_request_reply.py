@@ -229,14 +229,14 @@ def test_a_full_lane_of_one_entry_keeps_generations_apart_as_they_start_anew(cha
 
 
 @pytest.mark.parametrize(
-    "name, call, handler, before",
+    "verb, texts, call, handler, before",
     [
-        ("request_reply.send_response: publishes before the payload", "answer", "take", "ar"),
-        ("request_reply.send_request: issues after the request", "ask", "serve", ""),
+        ("send_response", [], "answer", "take", "ar"),
+        ("send_request", ['before "entry[_ISSUED] = id"'], "ask", "serve", ""),
     ],
 )
-def test_a_mutant_is_caught(broken, name, call, handler, before):
-    channel = broken(name).RequestReplyChannel
+def test_a_mutant_is_caught(broken, verb, texts, call, handler, before):
+    channel = broken("request_reply", verb, *texts).RequestReplyChannel
     with pytest.raises(InterruptError, match="interrupted before access"):
         sweep(scenario_of(channel, call, handler, before))
 

@@ -6,10 +6,9 @@ import re
 import mutants
 import pytest
 import soak
-from mutants import Mutant, legs
+from mutants import legs
 
-CAUGHT = "lanes.send: a class below 0 is taken"
-HARMLESS = Mutant("lanes", "_pitch", "planted", ((" & ~3", " & ~3 | 0"),))
+PART = '"part = ptr32(block)" left out'
 
 REPORT = """<testsuites><testsuite>
 <testcase file="host_tests/test_a.py" name="test_first[x]"><properties>
@@ -51,6 +50,14 @@ def test_every_test_that_is_longer_in_a_soak_is_in_it():
     assert all((tests / file).is_file() for file in soak.SWEEPS)
 
 
+def caught():
+    return mutants.find("lanes", "make_sender.send", "True is False")
+
+
+def harmless():
+    return caught()._replace(what="harmless", edits=((0, 0, ""),))
+
+
 def run(monkeypatch, tmp_path, *arguments):
     """Run soak.py; return (what it said at its end, or None, and the JSON that it wrote)."""
     monkeypatch.setattr(soak, "BUILD", tmp_path)
@@ -63,29 +70,43 @@ def run(monkeypatch, tmp_path, *arguments):
     return said, json.loads((tmp_path / "soak.json").read_text())
 
 
-def test_a_mutant_that_no_leg_catches_is_named_and_fails(monkeypatch, tmp_path, interpreter):
-    monkeypatch.setattr(mutants, "ALL", {CAUGHT: mutants.ALL[CAUGHT], HARMLESS.name: HARMLESS})
-    monkeypatch.setattr(legs, "ALL", mutants.ALL)
-    said, written = run(monkeypatch, tmp_path, "mutants", "lanes.", "--legs", "scenarios")
-    assert "1 went wrong" in said and f"not caught: {HARMLESS.name}" in said
-    first, second = written["mutants"]
-    assert (first["name"], first["leg"]) == (CAUGHT, "scenarios") and first["test"]
-    assert (second["name"], second["leg"]) == (HARMLESS.name, None)
-
-
-def test_what_only_the_chip_catches_is_said_to_be_left_out(monkeypatch, tmp_path, interpreter):
-    monkeypatch.delenv("RINGLANE_UF2", raising=False)
-    monkeypatch.setattr(legs, "known", lambda: {CAUGHT: ("rp2040", "test_scenarios.py")})
-    only_two = {name: mutants.ALL[name] for name in (CAUGHT, "lanes.send: class 0 is none")}
-    monkeypatch.setattr(mutants, "ALL", only_two)
-    said, written = run(monkeypatch, tmp_path, "mutants", "lanes.send:", "--legs", "scenarios")
-    assert said is None
-    assert {each["name"]: each["leg"] for each in written["mutants"]} == {
-        CAUGHT: soak.NOT_TRIED,
-        "lanes.send: class 0 is none": "scenarios",
+def test_what_no_leg_catches_is_named_and_fails(monkeypatch, tmp_path, interpreter):
+    few = {each.name: each for each in (caught(), harmless())}
+    monkeypatch.setattr(mutants, "everything", lambda: few)
+    said, written = run(monkeypatch, tmp_path, "mutants", "--legs", "scenarios", "--all")
+    assert "1 went wrong" in said and f"survived: {harmless().name}" in said
+    outcomes = {each["name"]: (each["outcome"], each["leg"]) for each in written["mutants"]}
+    assert outcomes == {
+        caught().name: ("caught", "scenarios"),
+        harmless().name: ("survived", ""),
     }
-    said, _ = run(monkeypatch, tmp_path, "mutants", CAUGHT)
-    assert "mutants: there is no leg here for any of them" in said
+    kept = json.loads((tmp_path / "mutants.json").read_text())
+    assert [*kept["caught by"]] == [caught().name]
+
+
+def test_successive_samples_are_all_mutants_and_a_seed_gives_the_same_again(monkeypatch):
+    monkeypatch.delenv("RINGLANE_SEED", raising=False)
+    names = [f"m.f: {number}" for number in range(50)]
+    state = {}
+    rounds = [soak.sample(names, 20, state) for _ in range(3)]
+    assert len({seed for _, seed in rounds}) == 1
+    first, second, third = (set(chosen) for chosen, _ in rounds)
+    assert len(first | second) == 40 and first | second | third == set(names)
+    more = [*names, "m.f: new"]  # they may come and go
+    assert {name for _ in range(3) for name in soak.sample(more, 20, state)[0]} == set(more)
+    monkeypatch.setenv("RINGLANE_SEED", "5")
+    assert soak.sample(names, 20, state) == soak.sample(names, 20, {})
+    assert soak.sample(names, 99, {})[0] != names
+
+
+def test_what_does_not_compile_is_counted_and_not_tried(monkeypatch, tmp_path, capsys):
+    few = {caught().name: caught(), "bad": mutants.find("lanes", "make_sender.send", PART)}
+    monkeypatch.setattr(mutants, "everything", lambda: few)
+    monkeypatch.setattr(legs, "survey", lambda tried, *rest: iter([]))
+    monkeypatch.setenv("RINGLANE_SEED", "5")
+    run(monkeypatch, tmp_path, "mutants")
+    said = capsys.readouterr().out
+    assert "sample: 2 of 2, seed 5\nMicroPython does not compile 1 of them" in said
 
 
 def test_no_mutant_of_that_name_fails(monkeypatch, tmp_path):
@@ -103,54 +124,22 @@ def test_threads_that_did_not_race_fail(monkeypatch, tmp_path, interpreter):
 def test_a_leg_that_runs_nothing_or_fails_unbroken_says_so(tmp_path, monkeypatch):
     with pytest.raises(legs.LegError, match="no test file is named"):
         legs.Pytest(["test_gone.py"]).run(legs.ROOT, 60)
-    with pytest.raises(legs.LegError, match="no set"):
+    with pytest.raises(legs.LegError, match="has no .*gone"):
         legs.Scenarios().run(legs.ROOT, 60, ["gone_scenarios.none"])
     monkeypatch.setitem(legs.LEGS, "scenarios", FailsUnbroken())
-    with pytest.raises(legs.LegError, match="'scenarios' fails without a mutant: test_x"):
-        list(legs.survey([CAUGHT], ["scenarios"], 1))
-
-
-def test_a_known_test_may_take_some_times_what_it_takes_without_a_mutant(monkeypatch, tmp_path):
-    leg = Hangs()
-    monkeypatch.setitem(legs.LEGS, "scenarios", leg)
-    known = {CAUGHT: ("scenarios", "test_quick")}
-    (found,) = legs.survey([CAUGHT], ["scenarios"], 1, known)
-    assert found == (CAUGHT, "scenarios", "test_quick")
-    assert leg.calls == [(300, ["test_quick"]), (7, ["test_quick"])]
-    # What is no longer there, the whole leg stands in for; the slowest of its tests says how long.
-    monkeypatch.setattr(leg, "calls", [])
-    list(legs.survey([CAUGHT], ["scenarios"], 1, {CAUGHT: ("scenarios", "test_gone")}))
-    assert leg.calls == [(300, ["test_gone"]), (300, None), (124, None)]
-
-
-def test_a_scenario_that_is_no_longer_there_is_no_error(interpreter):
-    other = "lanes.send: class 0 is none"
-    leg, test = legs.known()[CAUGHT]
-    known = {CAUGHT: (leg, test), other: (leg, test.partition(".")[0] + ".gone")}
-    found = list(legs.survey([CAUGHT, other], ["scenarios"], 1, known))
-    assert [each.leg for each in found] == [leg, "scenarios"] and found[0].test == test
+    with pytest.raises(legs.LegError, match="'scenarios' failed without a mutant: test_x"):
+        list(legs.survey([caught()], ["scenarios"], 1))
 
 
 def test_what_tests_take_is_read_from_pytest(interpreter):
-    failed, seconds = legs.Pytest(["test_latency.py"], "cpython").run(legs.ROOT, 60)
-    assert failed is None and len(seconds) > 5
+    outcome, _, seconds = legs.Pytest(["test_latency.py"], "cpython").run(legs.ROOT, 60)
+    assert outcome == "passed" and len(seconds) > 5
     assert all(test.startswith("test_latency.py::test_on_cpython") for test in seconds)
     assert all(0 <= each < 60 for each in seconds.values()) and any(seconds.values())
-
-
-class Hangs:
-    """A leg with a quick test and a slow one; with a mutant the first does not end."""
-
-    def __init__(self):
-        self.calls = []
-
-    def run(self, folder, limit, tests=None):
-        self.calls.append((limit, tests))
-        return None if limit == 300 else "test_quick", {"test_quick": 1, "test_slow": 40}
 
 
 class FailsUnbroken:
     """A leg that always fails."""
 
-    def run(self, folder, limit, tests=None):
-        return "test_x", {}
+    def run(self, folder, limit, tests=None, without=()):
+        return legs.Run("failed", "test_x")

