@@ -46,6 +46,7 @@ class Worker:
         self.stop = False
         self.emptied = False  # whether this thread's partner has found nothing
         self.wrong = None
+        self.crew = ()  # the others that do the same
         # Here, as a new attribute would allocate.
         self.taken = self.empty = self.gaps = self.full = 0
 
@@ -53,10 +54,12 @@ class Worker:
             while not Worker.go:  # so that no thread is through before another begins
                 pass
             micropython.heap_lock()
+            wrong = "raised"
             try:
                 # It returns what is wrong. Under a locked heap all threads share one exception.
-                self.wrong = work(self)
+                wrong = work(self)
             finally:
+                self.wrong = wrong
                 micropython.heap_unlock()
                 self.done = True
 
@@ -152,14 +155,14 @@ def share_sender(messages, guarded=True, senders=1):
     print("messages", taken, "empty", empty, "full", full, "switches", switches)
 
 
-def _receiver(end, marks, crew):
+def _receiver(end, marks):
     buf = bytearray(_SLOT)
     recv, timestamp = end.recv, end.timestamp
 
     def work(worker):
         last = -1
         while not worker.stop:
-            if worker.taken < _TURNS and is_ahead(worker, crew):
+            if worker.taken < _TURNS and is_ahead(worker):
                 time.sleep_us(_PAUSE_US)
                 continue
             m = recv(buf)
@@ -194,9 +197,9 @@ def share_receiver(messages, receivers=2, guarded=True):
     for _ in range(receivers - 1):
         ends.append(ch.add_receiver() if guarded else ch)
     marks = [bytearray(messages) for _ in ends]  # each thread its own: no shared word
-    workers = []
-    for i in range(receivers):
-        workers.append(Worker(_receiver(ends[i], marks[i], workers)))
+    workers = [Worker(_receiver(ends[i], marks[i])) for i in range(receivers)]
+    for worker in workers:
+        worker.crew = workers
     room = bytearray(_SLOT)
     views = [memoryview(room)[:size] for size in range(_SLOT + 1)]
     send_at = ch.send_at
@@ -244,8 +247,8 @@ def share_receiver(messages, receivers=2, guarded=True):
     print("messages", sum(shares), "empty", empty, "full", full, "gaps", gaps, "shares", shares)
 
 
-def is_ahead(worker, crew):
-    for other in crew:
+def is_ahead(worker):
+    for other in worker.crew:
         if other.taken < worker.taken and not other.done:
             return True
     return False

@@ -1,0 +1,81 @@
+"""What is left of channels that are closed and dropped: nothing; and what the import has at once."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import PACKAGE
+
+CHANNELS = 10_000
+CHANNELS_OF_CHIP = 60
+LEFT_MOST = 1024  # bytes: what the first channels have imported and cached stays
+
+LIFE = """
+import gc, ringlane
+from ringlane.lanes import named
+import lives
+before = lives.settled()
+lives.live({count}, 0)
+print("left", lives.settled() - before, "named", len(named))
+"""
+
+
+def left(printed):
+    words = printed.split()
+    return int(words[words.index("left") + 1]), int(words[words.index("named") + 1])
+
+
+def test_ten_thousand_channels_leave_nothing(micropython):
+    bytes_left, names = left(micropython(LIFE.format(count=CHANNELS)))
+    assert bytes_left <= LEFT_MOST and names == 0
+
+
+def test_channels_leave_nothing_on_an_emulated_rp2040(pico):
+    bytes_left, names = left(pico.exec(LIFE.format(count=CHANNELS_OF_CHIP)))
+    assert bytes_left <= LEFT_MOST and names == 0
+
+
+def test_a_closed_channel_leaves_the_report(micropython):
+    printed = micropython("import lives; lives.reported()")
+    assert printed.count("kept") == 1 and "gone" not in printed
+
+
+AT_ONCE = "ringlane.HIGH, ringlane.ROUND_ROBIN, ringlane.PriorityClass.HIGH, ringlane.BULK"
+
+
+def test_classes_and_policies_are_there_under_a_locked_heap(micropython):
+    program = f"""
+import micropython, ringlane, sys
+def look():
+    micropython.heap_lock()
+    try:
+        return ({AT_ONCE.replace(",", " +")} + ringlane.AnycastPolicy.RANDOM)
+    finally:
+        micropython.heap_unlock()
+modules = len(sys.modules)
+look()
+assert len(sys.modules) == modules
+print("ok")
+"""
+    assert micropython(program) == "ok\n"
+
+
+@pytest.mark.parametrize("name", ["circuitpython", "pyodide-like"])
+def test_an_interpreter_without_viper_is_named(name):
+    program = f"""
+import sys, types
+sys.implementation = types.SimpleNamespace(name={name!r})
+try:
+    import ringlane
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.lower()
+    assert name in said and "viper" in said and "micropython" in said, done
