@@ -1,4 +1,4 @@
-"""What is left of channels that are closed and dropped: nothing; and what the import has at once."""
+"""What is left of channels that are closed and dropped: nothing; what an import has at once."""
 
 import subprocess
 import sys
@@ -9,6 +9,9 @@ from conftest import PACKAGE
 CHANNELS = 10_000
 CHANNELS_OF_CHIP = 60
 LEFT_MOST = 1024  # bytes: what the first channels have imported and cached stays
+# The chip's collector also keeps what a stale word of the stack still points at: a few channels at
+# times, and no more the longer it goes on. Sixty that nothing had freed were 150 KB.
+LEFT_MOST_OF_CHIP = 16 * 1024
 
 LIFE = """
 import gc, ringlane
@@ -32,7 +35,7 @@ def test_ten_thousand_channels_leave_nothing(micropython):
 
 def test_channels_leave_nothing_on_an_emulated_rp2040(pico):
     bytes_left, names = left(pico.exec(LIFE.format(count=CHANNELS_OF_CHIP)))
-    assert bytes_left <= LEFT_MOST and names == 0
+    assert bytes_left <= LEFT_MOST_OF_CHIP and names == 0
 
 
 def test_a_closed_channel_leaves_the_report(micropython):
@@ -60,11 +63,11 @@ print("ok")
     assert micropython(program) == "ok\n"
 
 
-@pytest.mark.parametrize("name", ["circuitpython", "pyodide-like"])
+@pytest.mark.parametrize("name", ["circuitpython", "another"])
 def test_an_interpreter_without_viper_is_named(name):
     program = f"""
-import sys, types
-sys.implementation = types.SimpleNamespace(name={name!r})
+import sys
+sys.implementation.name = {name!r}
 try:
     import ringlane
 except ImportError as error:
