@@ -29,8 +29,8 @@ async def _fails(number, words, awaitable):
 
 
 def is_idle(ch):
-    """No id is taken, and as many requests as ever can be made."""
-    return ch.pending == 0 and ch.free() == ch.capacity
+    """No id is taken, and as many requests as ever can be made: none once it is closed."""
+    return ch.pending == 0 and ch.free() == (0 if ch.closed else ch.capacity)
 
 
 async def a_call_is_answered():
