@@ -29,12 +29,12 @@ class _Bytes(bytes):
 
 
 def _two_way():
-    # Channels with what sends a message on them and what receives one.
+    # What sends a message and what receives one, of each kind of channel.
     ch = Channel(4, 64)
-    yield ch, lambda data: ch.send(data, LOW), ch.recv
+    yield lambda data: ch.send(data, LOW), ch.recv
     bus = MulticastChannel(4, 4, 64, 1)
     end = bus.add_receiver()
-    yield bus, lambda data: bus.send(data, LOW), end.recv
+    yield lambda data: bus.send(data, LOW), end.recv
     rpc = RequestReplyChannel(4, 64)
 
     def recv(buf):
@@ -43,11 +43,11 @@ def _two_way():
             rpc.cancel(m[1])  # so that the next finds room
         return m
 
-    yield rpc, rpc.send_request, recv
+    yield rpc.send_request, recv
 
 
 def a_buffer_that_moved_is_not_taken_for_another_in_its_place():
-    for ch, send, recv in _two_way():
+    for send, recv in _two_way():
         assert send(b"A" * 24)
         buf = bytearray(24)
         assert recv(buf)[0] == 24
@@ -62,7 +62,7 @@ def a_buffer_that_moved_is_not_taken_for_another_in_its_place():
 
 
 def a_message_that_moved_is_not_taken_for_another_in_its_place():
-    for ch, send, recv in _two_way():
+    for send, recv in _two_way():
         buf = bytearray(48)
         data = bytearray(24)
         assert send(data) and recv(buf)[0] == 24
@@ -77,7 +77,7 @@ def a_message_that_moved_is_not_taken_for_another_in_its_place():
 
 
 def a_buffer_that_changed_its_size_is_met_with_its_size_of_now():
-    for ch, send, recv in _two_way():
+    for send, recv in _two_way():
         data, buf = bytearray(b"12345678"), bytearray(8)
         assert send(data) and recv(buf)[0] == 8 and buf == data
         data.extend(b"9abcdef")
