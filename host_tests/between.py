@@ -24,6 +24,7 @@ from conftest import SOAK
 from interleavings import message, tasks_by_hand
 from ringlane import NORMAL, REALTIME
 from ringlane.lanes import _HEAD, _TAIL, _store
+from ringlane.latency import _BUCKETS
 from ringlane_host.explorer import ExplorationError, apart, gil, name_words, soft
 from ringlane_host.simulated import ptr8, viper
 
@@ -422,14 +423,12 @@ class QueueWorld(Sends, Receives):
         parties = [*self.parties.values()]
         if self.verbs & {"reset_stats", "stats", "stats_into"}:
             self.check_stats()
-        rest = Party(self, "z", False)
-        self.parties["z"] = rest
+        rest = Party(self, "z", False)  # whose end is no longer another's
         self.ends["z"] = ch
         while len(ch):
             count = len(rest.got)
             self.recv(rest)
             assert len(rest.got) > count, "queued, and not to be had"
-        del self.parties["z"], self.ends["z"]
         got = [each for party in (*parties, rest) for each in party.got]
         skipped = sum(party.skipped for party in parties)
         sent = self.each_sent()
@@ -463,7 +462,7 @@ class QueueWorld(Sends, Receives):
         words = histogram._words
         figures = self.ch.stats()
         self.check_figures(figures)
-        counted = sum(words[4:])
+        counted = sum(words[_BUCKETS:])
         assert figures[0] == counted, "count and buckets differ"
         taken = sum(len(party.got) for party in self.parties.values())
         assert figures[0] <= taken
@@ -826,7 +825,7 @@ class RequestReplyWorld(World):
             status, reply = taken[id]
             assert reply == self.reply(request), "torn, or another's"
             assert status == statuses[id], (id, status, statuses)
-        assert ch.stats()[0] == sum(ch._stats._words[4:]), "count and buckets differ"
+        assert ch.stats()[0] == sum(ch._stats._words[_BUCKETS:]), "count and buckets differ"
         assert ch.pending == 0 and len(ch) == 0 and ch.free() == CAPACITY, f"leaked: {ch!r}"
         late = sum(not sent for each in self.answered.values() for _, sent, _ in each)
         assert ch.late == late, (ch.late, late)

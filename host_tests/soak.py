@@ -41,6 +41,8 @@ SWEEPS = (
     "test_claim_interrupts.py",
     "test_fanout_interrupts.py",
     "test_request_reply_interrupts.py",
+    "test_between.py",
+    "test_soft_handlers.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

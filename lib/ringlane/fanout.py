@@ -491,7 +491,7 @@ class Fanout(Sending):
     @property
     def sent(self):
         """Messages queued since the start, once for each receiver that got them."""
-        return _plus(_plus(self.received, len(self)), self.unread)
+        return _plus(self._sent(), self.unread)
 
     @property
     def unread(self):

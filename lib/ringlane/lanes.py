@@ -180,6 +180,22 @@ def _queued(block, header: int) -> int:
     return used if used < lane[_CAPACITY] else lane[_CAPACITY]
 
 
+@micropython.viper
+def _sent(block, header: int, count: int) -> int:
+    # The messages received and queued of so many lanes.
+    lane = int(ptr32(block)) + (header << 2)
+    total = 0
+    while count:
+        words = ptr32(lane)
+        used = words[_HEAD] - words[_TAIL]
+        if used < 0:
+            used += words[_CAPACITY] + words[_CAPACITY]
+        total += words[_RECEIVED] + used
+        lane += _LANE_BYTES
+        count -= 1
+    return total & 0x3FFFFFFF
+
+
 def _room(block, header):
     return max(0, (_load(block, header + _ROOM) & 0xFFFF) - _queued(block, header))
 
@@ -1054,7 +1070,7 @@ class Lanes:
     @property
     def sent(self):
         """Messages queued since the start: received and still queued."""
-        return _plus(self._sum(_RECEIVED), len(self))
+        return self._sent()
 
     @property
     def high_water(self):
@@ -1062,15 +1078,12 @@ class Lanes:
         return self._most()
 
     def _counters(self, place=None):
-        queued = 0
-        for number in range(self.senders):
-            for row in range(len(self._places)):
-                if place is None or row == place:
-                    queued += _queued(self._block, self._header(number, row))
+        # Received before sent, so that what is received meanwhile makes neither the smaller.
         received = self._sum(_RECEIVED, None, place)
+        sent = self.sent if place is None else self._sent(place)
         return (
-            queued,
-            self.sent if place is None else _plus(queued, received),
+            _plus(sent, -received),
+            sent,
             received,
             self.dropped if place is None else self._sum(_DROPPED, None, place),
             self.refused if place is None else self._sum(_REFUSED, None, place),
@@ -1187,6 +1200,11 @@ class Lanes:
         return _total(
             self._block, at, self.senders * _LANE_BYTES >> 2, rows if place is None else 1
         )
+
+    def _sent(self, place=None):
+        # Queued since the start, in the lanes of one place or all.
+        count = self.senders if place is not None else self.senders * len(self._places)
+        return _sent(self._block, self._header(0, place or 0), count)
 
     def _most(self, number=None, place=None):
         most = 0

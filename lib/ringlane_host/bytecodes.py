@@ -116,13 +116,13 @@ def apart(function):
 class Tracer:
     """Calls at_point(frame, point) before each bytecode that others can tell, in one thread.
 
-    `entered()` is called when any Python function is entered, viper functions among them. Inside
-    both nothing is traced. Both are attributes, set anew at any time.
+    `entered(viper)` is called when any Python function is entered, with True for a viper function.
+    Inside both nothing is traced. Both are attributes, set anew at any time.
     """
 
     def __init__(self):
         self.at_point: Callable[[types.FrameType, Point], None]
-        self.entered: Callable[[], None]
+        self.entered: Callable[[bool], None]
         self.thread: int | None = None
 
     def attach(self):
@@ -149,8 +149,9 @@ def _entered(code):
     tracer = _tracers.get(threading.get_ident())
     if tracer is None:
         return None
-    tracer.entered()
-    return None if id(code) in viper_codes or points_of(code) is None else tracer
+    viper = id(code) in viper_codes
+    tracer.entered(viper)
+    return None if viper or points_of(code) is None else tracer
 
 
 if sys.version_info >= (3, 12):

@@ -731,8 +731,10 @@ class _Gil(_Cores):
         self.log.append((self.who, kind, address >> 2, self.places[self.who]))
         clock.advance(1)
 
-    def enters(self):
+    def enters(self, viper):
         self.calls[self.who] = False
+        if viper and self.places[self.who] is not None:
+            self.touch("items")  # it may store into a list, such as a result
 
     def point(self, frame, point):
         """Let others run before a bytecode."""
