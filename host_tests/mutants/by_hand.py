@@ -1,8 +1,6 @@
 """Mutants that no operator of generate.py makes: what is wrong takes more than one small edit."""
 
-import ast
-
-from .generate import Mutant
+from .generate import Mutant, parse
 
 _SHRUNK = "        finally:  # should the buffer have shrunk since\n            slow._leave(state)"
 
@@ -74,7 +72,7 @@ def make(module, source, where, rule):
 
 def _span(source, where):
     # Where in the text the function begins and ends.
-    found = [ast.parse(source)]
+    found = [parse(source)]
     for name in where.split("."):
         found = [each for outer in found for each in outer.body if _name(each) == name]
     if len(found) != 1:

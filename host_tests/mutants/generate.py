@@ -7,6 +7,7 @@ ast.unparse() writes it, so that it outlives comments, line breaks and edits els
 
 import ast
 import re
+import threading
 from collections import Counter
 from typing import NamedTuple
 
@@ -37,6 +38,15 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
 _CASTS = {"ptr8", "ptr16", "ptr32", "int", "size_of"}  # calls that touch no memory
 _LONGEST = 70  # of a statement in a name
+
+
+_parsing = threading.Lock()
+
+
+def parse(source):
+    """As ast.parse, which in CPython 3.11 fails where two threads use it at once."""
+    with _parsing:
+        return ast.parse(source)
 
 
 class Mutant(NamedTuple):
@@ -99,7 +109,7 @@ class _Generator:
         for line in lines:
             self._starts.append(self._starts[-1] + len(line))
         self._function = None
-        self._block(ast.parse(source).body, [])
+        self._block(parse(source).body, [])
 
     # What a node is in the text
 

@@ -26,6 +26,8 @@ from typing import NamedTuple
 
 from ringlane_host import virtual_board
 
+from .generate import parse
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PARTS = ("lib", "host_tests", "firmware", "boards", "pyproject.toml", "README.md", "Makefile")
 LEG_LIMIT = 3600  # seconds
@@ -88,7 +90,7 @@ class Scenarios:
         device = folder / "host_tests" / "device"
         wanted = {}
         for path in sorted(device.glob("*_scenarios.py")):
-            body = ast.parse(path.read_text()).body
+            body = parse(path.read_text()).body
             names = [each.name for each in body if isinstance(each, ast.FunctionDef)]
             names = [f"{path.stem}.{name}" for name in names if name[0] != "_"]
             names = [name for name in names if name not in without and name in (tests or names)]

@@ -253,9 +253,7 @@ def make_try_request(table, slow):
     @micropython.viper
     def try_request(data) -> int:
         own = ptr32(table)
-        known = (
-            data if 1 else 0
-        )  # as in send_request: no Python code runs after the look
+        known = data if 1 else 0  # as in send_request: no Python code runs after the look
         if (known - own[_REQUEST_KNOWN]) & 0x3FFFFFFF:
             if slow._check_request(data):
                 slow._kept[1] = data
