@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 SWEEPS = (
     "test_interleavings.py",
+    "test_between.py",
+    "test_soft_handlers.py",
     "test_models.py",
     "test_waiting_threads.py",
     "test_interrupts.py",

@@ -206,6 +206,7 @@ LEGS = {
     "simulated": Pytest(["test_simulated*.py"]),
     "tasks": Pytest(["test_tasks.py"], "cpython or on_micropython"),
     "interleavings": Pytest(["test_interleavings.py"], "no_harm"),
+    "bytecodes": Pytest(["test_between.py", "test_soft_handlers.py"], "not chip and not cycle"),
     "threads": Pytest(
         [
             "test_threads.py",
@@ -217,8 +218,9 @@ LEGS = {
     ),
     "programs": Pytest(["test_contexts.py", "test_examples.py", "test_demo.py"]),
     "rp2040": Pytest(
-        ["test_scenarios.py", "test_tasks.py", "test_contexts.py", "test_*interrupts.py"],
-        "rp2040 or harm or waiting_interrupts",
+        ["test_scenarios.py", "test_tasks.py", "test_contexts.py", "test_*interrupts.py"]
+        + ["test_soft_handlers.py"],
+        "rp2040 or harm or waiting_interrupts or chip",
         one_setup=True,
     ),
 }
