@@ -230,7 +230,7 @@ class Found(NamedTuple):
     """What became of a mutant."""
 
     name: str
-    outcome: str  # "caught", "hung", "crashed" or "survived"
+    outcome: str  # "caught", "hung", "crashed", "survived"; "unusable": name is why a leg is that
     leg: str = ""
     test: str = ""  # what caught it, or the first that hung or crashed
     limit: int = 0  # the seconds that the test may take with a mutant
@@ -307,7 +307,10 @@ class Survey:
                 pass  # it is no longer there
         silent, flaky = [], []
         for leg in self.legs:
-            limit = self._limit(leg, tree)
+            try:
+                limit = self._limit(leg, tree)
+            except LegError:
+                continue  # survey() tells
             without = []
             for _ in range(_TRIES):
                 run = tree.run_on(mutant, leg, limit, None, without)
@@ -326,6 +329,11 @@ class Survey:
         found = silent[0] if silent else Found(mutant.name, "survived")
         return found._replace(flaky=tuple(flaky))
 
+    def unusable(self):
+        """Return a Found for each leg that cannot tell."""
+        errors = {leg: each for leg, each in self._limits.items() if isinstance(each, LegError)}
+        return [Found(str(error), "unusable", leg) for leg, error in errors.items()]
+
     def _confirm(self, mutant, tree, leg, test, limit):
         # Whether the test that failed fails again, and passes without the mutant.
         again = tree.run_on(mutant, leg, limit, [test])
@@ -340,8 +348,9 @@ def available():
 
 
 def survey(mutants, legs=None, jobs=None, caught_by=None):
-    """Yield the Found of each mutant, as they come. Raises LookupError if there are none.
+    """Yield the Found of each mutant, as they come, then of each leg that cannot tell.
 
+    Raises LookupError if there are no mutants.
     `legs` are tried in their order: all that are available if None. `caught_by` is
     {name: (leg, test, limit)}: what is tried before them.
     """
@@ -366,6 +375,7 @@ def survey(mutants, legs=None, jobs=None, caught_by=None):
         try:
             for task in as_completed(tasks):
                 yield task.result()
+            yield from survey.unusable()
         finally:
             for task in tasks:
                 task.cancel()
