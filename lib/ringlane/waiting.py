@@ -22,12 +22,12 @@ Where two cores, or threads without a GIL, wait, `import ringlane.waiting` befor
 starts: it is imported at the first wait, which must not happen in both at once.
 
 Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
-allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and 172 if its time passes, `arecv` 64,
-160 and 320, `select` about 300; recv_wait nothing after the first time it blocks. Where the heap
-lies above 0x3FFFFFFF, asyncio itself allocates more each time a task blocks: it keys streams by
-id(), which there is too large for a small int (288 bytes, not 96, for a `ready` that blocks, on a
-32-bit unix port with its heap up there; not measured on a board). What is ready is had at once,
-without a turn for other tasks.
+allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and about 200 if its time passes, `arecv`
+64, 160 and about 300, `select` about 300; recv_wait nothing after the first time it blocks. Where
+the heap lies above 0x3FFFFFFF, asyncio itself allocates more each time a task blocks: it keys
+streams by id(), which there is too large for a small int (288 bytes, not 96, for a `ready` that
+blocks, on a 32-bit unix port with its heap up there; not measured on a board). What is ready is
+had at once, without a turn for other tasks.
 
 Do not put asyncio.wait_for_ms() round arecv: in MicroPython it may lose a message that comes just
 then. `timeout_ms` does not.
