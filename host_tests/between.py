@@ -977,9 +977,8 @@ def explore(pattern, meeting, door, found=None):
     In some states the two may have nothing in common, as nothing is there to take; not in all.
     """
     schedules = points = 0
-    fanout = PATTERNS[pattern][0] is FanoutWorld  # to open and close takes many bytecodes
     with tasks_by_hand():
-        for state, buffers in found or (FOUND if SOAK or not fanout else FOUND[1:]):
+        for state, buffers in found or (FOUND if SOAK else FOUND[1:]):
             for each in orders(meeting) if door == "soft" else [meeting]:
                 try:
                     report = DOORS[door](scenario_of(pattern, each, state, buffers))
