@@ -262,9 +262,9 @@ class QueueWorld(Sends, Receives):
         receivers = [name for name in self.parties if self.verbs_of(name) & _TAKES_A_RESULT]
         options = {}
         if any(verb.startswith(("claim", "peek")) for verb in self.verbs):
-            options["views"] = True
+            options["zero_copy"] = True
         elif guard.endswith("Guard"):
-            options["guard"] = getattr(ringlane, guard)()
+            options["send_guard"] = getattr(ringlane, guard)()
         if len(receivers) > 1:
             options["recv_guard"] = ringlane.SoftGuard()
         if self.verbs & {"stats", "stats_into", "reset_stats"}:
@@ -290,11 +290,11 @@ class QueueWorld(Sends, Receives):
         _write(view, data)
         party.queued(self.ch.commit(NORMAL, _SIZE), data, NORMAL)
 
-    def claim_abandon(self, party):
+    def claim_abort(self, party):
         if self.ch.claim(NORMAL) is None:
             party.unsent.append(b"")
         else:
-            self.ch.abandon(NORMAL)
+            self.ch.abort(NORMAL)
 
     def peek_release(self, party):
         m = self.ch.peek()
@@ -312,9 +312,9 @@ class QueueWorld(Sends, Receives):
         assert 0 <= ch.free(NORMAL) <= CAPACITY and ch.is_full(NORMAL) in (False, True)
         assert 0 <= ch.free() <= CAPACITY
         assert least <= ch.sent <= most, (least, ch.sent, most)
-        assert 0 <= ch.received <= most and 0 <= ch.dropped <= others and not ch.refused
+        assert 0 <= ch.received <= most and 0 <= ch.dropped <= others and not ch.rejected
         assert 0 <= ch.high_water <= CAPACITY
-        queued, sent, received, dropped, refused, high_water = ch.counters()
+        queued, sent, received, dropped, rejected, high_water = ch.counters()
         assert least <= sent <= most and 0 <= queued <= 2 * CAPACITY, (least, sent, most)
         assert queued <= sent and received <= sent, (queued, sent, received)
         assert repr(ch)
@@ -442,10 +442,10 @@ class QueueWorld(Sends, Receives):
             self.in_order([each[0] for each in party.got])
         unsent = sum(len(party.unsent) for party in parties)
         assert ch.sent == ch.received == len(sent) and not len(ch), ch
-        assert ch.dropped + ch.refused == unsent, (ch, unsent)
+        assert ch.dropped + ch.rejected == unsent, (ch, unsent)
         assert self.level <= ch.high_water <= CAPACITY
-        if not self.verbs & {"claim_commit", "claim_abandon", "send_large", "close"}:
-            assert not ch.refused, ch
+        if not self.verbs & {"claim_commit", "claim_abort", "send_large", "close"}:
+            assert not ch.rejected, ch
             assert not unsent or len(sent) + unsent > CAPACITY, "dropped, with room"
         if not ch.closed:
             # And it goes on, with a stamp of its own.
@@ -578,7 +578,7 @@ class FanoutWorld(Sends):
         assert 0 <= ch.free() <= ch.capacity * 4
         assert 0 <= end.received <= ch.sent, (end.received, ch.sent)
         assert 0 <= ch.received <= ch.sent <= 16
-        assert 0 <= ch.dropped <= 8 and not ch.refused and 0 <= ch.high_water <= ch.capacity
+        assert 0 <= ch.dropped <= 8 and not ch.rejected and 0 <= ch.high_water <= ch.capacity
         assert end in ch.receivers
         if self.multicast:
             assert 0 <= end.lag <= ch.capacity and 0 <= end.dropped <= 8
@@ -622,7 +622,7 @@ class FanoutWorld(Sends):
                     if not self.verbs & {"send_large", "close"}:
                         assert life.end.dropped == missed, (life.end.dropped, missed)
         else:
-            assert ch.dropped + ch.refused == len(unsent), (ch, unsent)
+            assert ch.dropped + ch.rejected == len(unsent), (ch, unsent)
         if not ch.closed:
             count = ch.send_word(7, NORMAL)
             assert count == (len(self.lives) if self.multicast else bool(self.lives))
@@ -773,7 +773,7 @@ class RequestReplyWorld(World):
     def look(self, party):
         ch = self.ch
         assert 0 <= ch.pending <= CAPACITY and 0 <= ch.free() <= CAPACITY
-        assert 0 <= ch.dropped <= 4 and 0 <= ch.refused <= 4 and ch.late >= 0
+        assert 0 <= ch.dropped <= 4 and 0 <= ch.rejected <= 4 and ch.late >= 0
         assert 0 <= len(ch) <= CAPACITY and ch.answered >= 0 and repr(ch)
 
     def stats(self, party):
@@ -829,7 +829,7 @@ class RequestReplyWorld(World):
         assert ch.pending == 0 and len(ch) == 0 and ch.free() == CAPACITY, f"leaked: {ch!r}"
         late = sum(not sent for each in self.answered.values() for _, sent, _ in each)
         assert ch.late == late, (ch.late, late)
-        assert ch.dropped + ch.refused == sum(self.unsent.values()), ch
+        assert ch.dropped + ch.rejected == sum(self.unsent.values()), ch
         again = [ch.send_request(b"") for _ in range(CAPACITY + 1)]
         assert 0 not in again[:-1] and not again[-1] and not set(again) & set(asked)
         m = ch.recv_request(buf)
@@ -865,9 +865,9 @@ PRIORITY = [
     "t look | h send_urgent recv",
 ]
 VIEWS = [
-    *_pairs("claim_commit", "claim_abandon", "send", "send_at", others=("claim_commit", "send")),
-    *_pairs("peek_release", others=("send", "claim_commit", "claim_abandon", "look")),
-    "t claim_abandon | h claim_abandon",
+    *_pairs("claim_commit", "claim_abort", "send", "send_at", others=("claim_commit", "send")),
+    *_pairs("peek_release", others=("send", "claim_commit", "claim_abort", "look")),
+    "t claim_abort | h claim_abort",
     "t claim_commit | h look",
     "t claim_commit | h close",
 ]

@@ -161,7 +161,7 @@ class QueueWorld(World):
         senders = 1 + ("b" in self.roles)
         views = any(verb.startswith(("claim", "peek")) for verb in self.verbs)
         channel = getattr(self.package, self.rule)
-        self.ch = name_words(channel(_CAPACITY, _SLOT, senders, views=views))
+        self.ch = name_words(channel(_CAPACITY, _SLOT, senders, zero_copy=views))
         self.set_indices(start)
         self.ends = {"a": self.ch}
         if "b" in self.roles:
@@ -262,9 +262,9 @@ class QueueWorld(World):
         self.sent_at(data, since)
         return self.queued(role, ringlane.NORMAL, data, outcome)
 
-    def abandon(self, role):
+    def abort(self, role):
         if self.claims.pop(role, None):
-            self.ends[role].abandon(ringlane.NORMAL)
+            self.ends[role].abort(ringlane.NORMAL)
 
     def take(self, priority, data):
         self.got.append((priority, data))
@@ -407,10 +407,10 @@ class QueueWorld(World):
                 del lane[:count]
         # The counters.
         assert ch.sent == ch.received == len(sent) and not len(ch), ch
-        assert ch.dropped + ch.refused == self.unsent, ch
+        assert ch.dropped + ch.rejected == self.unsent, ch
         assert self.level <= ch.high_water <= _CAPACITY, ch
         if not self.verbs & {"close", "claim"}:
-            assert not ch.refused, ch
+            assert not ch.rejected, ch
         if all(self.level + count <= _CAPACITY for count in self.sends.values()):
             assert not ch.dropped, ch
         assert taken <= len(self.got)
@@ -651,14 +651,14 @@ class FanoutWorld(World):
         self.check_stamps()
         refusals = [each.data for each in self.sent if not each.took]
         if not ch.closed:
-            assert not ch.refused
+            assert not ch.rejected
         if self.multicast:
             self.check_multicast()
             # What is dropped is some receiver's, but for one on its way as that closed.
             counted = ch.dropped - sum(life.end.dropped for life in lives)
             assert 0 <= counted <= on_its_way, (counted, ch)
         else:
-            assert ch.dropped + ch.refused == len(refusals), ch
+            assert ch.dropped + ch.rejected == len(refusals), ch
             if not ch.closed and any(
                 self.levels[role] + self.most() <= _CAPACITY
                 for role, life in self.lives.items()
@@ -680,8 +680,8 @@ class FanoutWorld(World):
         for role, life in self.lives.items():
             if not life.first:
                 continue
-            refused = ch.refused if ch.closed else 0
-            missed = len(self.sent) - refused - len(life.got) - life.skipped
+            rejected = ch.rejected if ch.closed else 0
+            missed = len(self.sent) - rejected - len(life.got) - life.skipped
             assert life.end.dropped == missed, (role, missed, life.end.dropped)
             if self.levels[role] + self.most() <= _CAPACITY:
                 assert not missed, "it had room"
@@ -692,7 +692,7 @@ class RequestReplyWorld(World):
 
     A state is what has happened: a ask, c give up, r read, w answer, t take, and from which index
     of the lane on. A request is read once, whole and in order, unless it was cancelled; its reply
-    is the one to it, and is taken or refused.
+    is the one to it, and is taken or rejected.
     """
 
     _SLOT = 6
@@ -811,7 +811,7 @@ class RequestReplyWorld(World):
         for id, latency, since, until in self.dated:
             first, last = self.stamps[id]
             assert since - last <= latency <= until - first, f"the latency of another: {latency}"
-        # Every reply is taken, by who asked for it, or refused.
+        # Every reply is taken, by who asked for it, or rejected.
         assert {*self.asked} == {*self.taken} | self.cancelled
         assert not {*self.taken} & self.cancelled
         for id, (status, reply) in self.taken.items():
@@ -821,13 +821,13 @@ class RequestReplyWorld(World):
         sent = [id for id, sent in self.answers if sent]
         assert len(set(sent)) == len(sent) and {*self.taken} <= {*sent}
         for id, was_sent in self.answers:
-            assert was_sent or id in self.cancelled or id in sent, "refused, and it was wanted"
+            assert was_sent or id in self.cancelled or id in sent, "rejected, and it was wanted"
         # The counters, and that every entry can be used again.
         assert (ch.answered, ch.pending, len(ch)) == (len(self.taken), 0, 0), ch
         assert ch.late == len(self.answers) - len(sent), ch
-        assert ch.dropped + ch.refused == self.unsent, ch
+        assert ch.dropped + ch.rejected == self.unsent, ch
         if not ch.closed:
-            assert not ch.refused and ch.free() == _CAPACITY, ch
+            assert not ch.rejected and ch.free() == _CAPACITY, ch
             again = [ch.send_request(b"") for _ in range(_CAPACITY)]
             assert 0 not in again and not {*again} & {*self.asked} and not ch.send_request(b"")
         else:
@@ -1027,14 +1027,14 @@ QUEUE = [
     "a claim commit | r peek release",
     "a claim commit | r clear",
     "a claim send commit | r recv",
-    "a claim abandon | r recv",
-    "a claim abandon send | r peek release",
+    "a claim abort | r recv",
+    "a claim abort send | r peek release",
     "a claim | r recv",
     "a claim | r peek release",
     "a claim | r clear",
     "a claim | c close",
     "a claim commit | c close",
-    "a claim abandon | c close",
+    "a claim abort | c close",
     "a send | c close",
     "a send_word | c close close",
     "a send close | r recv_until_closed",
@@ -1195,7 +1195,7 @@ def _states_of(pattern, pair):
     if len(contexts) > 2:
         return _FOR_THREE
     # Some share nothing unless the receiver has something to move, or the sender no room.
-    if {"a claim", "a claim abandon"} & {*contexts} and contexts[-1] != "c close":
+    if {"a claim", "a claim abort"} & {*contexts} and contexts[-1] != "c close":
         return tuple(state for state in _FEW if state != "empty")
     if "look_within" in pair:
         return tuple(state for state in (STATES if verbs < 3 else _MOST) if state != "full")

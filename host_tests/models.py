@@ -33,7 +33,7 @@ class Lane:
         self.capacity = capacity
         self.queued = []
         self.claimed = False
-        self.sent = self.received = self.dropped = self.refused = self.high_water = 0
+        self.sent = self.received = self.dropped = self.rejected = self.high_water = 0
 
     @property
     def free(self):
@@ -172,44 +172,44 @@ class Queue(End):
         return [row[sender] for row in self.rows]
 
     def send(self, sender, data, priority, stamp):
-        """Return "queued", "dropped" or "refused"."""
+        """Return "queued", "dropped" or "rejected"."""
         lane = self.lane(sender, priority)
         if self.closed or len(data) > self.slot_size:
-            return self._count(lane, "refused")
+            return self._count(lane, "rejected")
         if not lane.capacity:
             raise Wrong(ValueError)
         if lane.claimed:
-            return self._count(lane, "refused")
+            return self._count(lane, "rejected")
         if not lane.free:
             return self._count(lane, "dropped")
         lane.put(Message(data, priority, stamp))
         return "queued"
 
     def claim(self, sender, priority):
-        """Return "claimed", "dropped" or "refused"."""
+        """Return "claimed", "dropped" or "rejected"."""
         lane = self.lane(sender, priority)
         if not lane.capacity:
             raise Wrong(ValueError)
         if self.closed or lane.claimed:
-            return self._count(lane, "refused")
+            return self._count(lane, "rejected")
         if not lane.free:
             return self._count(lane, "dropped")
         lane.claimed = True
         return "claimed"
 
     def commit(self, sender, data, priority, stamp):
-        """Return "queued" or "refused"."""
+        """Return "queued" or "rejected"."""
         lane = self._claimed(sender, priority)
         if self.closed:
             lane.claimed = False
-            return self._count(lane, "refused")
+            return self._count(lane, "rejected")
         if len(data) > self.slot_size:
             raise Wrong(ValueError)
         lane.claimed = False
         lane.put(Message(data, priority, stamp))
         return "queued"
 
-    def abandon(self, sender, priority):
+    def abort(self, sender, priority):
         self._claimed(sender, priority).claimed = False
 
     def _claimed(self, sender, priority):
@@ -231,7 +231,7 @@ class Queue(End):
             queued + received,
             received,
             total(lanes, "dropped"),
-            total(lanes, "refused"),
+            total(lanes, "rejected"),
             max(lane.high_water for lane in lanes),
         )
 
@@ -265,7 +265,7 @@ class Fanout:
         self.ends = []  # those that have closed, too
         self.closed = False
         self.unread = 0
-        self.refused = [0] * senders
+        self.rejected = [0] * senders
         self.passed_over = [0] * senders  # messages that nobody had room for
 
     def is_open(self):
@@ -306,7 +306,7 @@ class Fanout:
         if not 0 <= priority <= 4:
             raise Wrong(ValueError)
         if self.closed or len(data) > self.slot_size:
-            self.refused[sender] += 1
+            self.rejected[sender] += 1
             return True
         return False
 
@@ -343,7 +343,7 @@ class Anycast(Fanout):
     def may_send(self, sender, data, priority):
         """Return the receivers that the policy allows, the only one if it leaves no choice.
 
-        None if the message is refused; it is counted, and so it is if the list is empty.
+        None if the message is rejected; it is counted, and so it is if the list is empty.
         """
         if self._refuses(sender, data, priority):
             return None
@@ -394,13 +394,13 @@ class RequestReply:
         return 0 if self.closed else min(self.capacity - len(self.outstanding), self.lane.free)
 
     def may_request(self, data):
-        """Return "queued", "dropped" or "refused"."""
+        """Return "queued", "dropped" or "rejected"."""
         if len(self.outstanding) == self.capacity:
             self.no_id += 1
             return "dropped"
         if self.closed or len(data) > self.slot_size:
-            self.lane.refused += 1
-            return "refused"
+            self.lane.rejected += 1
+            return "rejected"
         if not self.lane.free:
             self.lane.dropped += 1
             return "dropped"
@@ -426,14 +426,14 @@ class RequestReply:
         return None
 
     def send_status(self, id, data, status):
-        """Return "replied", "late" or "refused"."""
+        """Return "replied", "late" or "rejected"."""
         request = self.find(id)
         if request is None or request.reply is not None:
             self.late += 1
             return "late"
         if len(data) > self.slot_size:
             self.too_large += 1
-            return "refused"
+            return "rejected"
         request.reply = (data, status)
         return "replied"
 

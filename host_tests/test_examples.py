@@ -27,8 +27,8 @@ OUTCOMES = {
     r"waiting\n.*display: showed \d+ of 200, skipped the others\n"
     r"uplink:  sent \d+, missed [1-9]\d*, it alone",
     "rpc": r"time-out: .*ETIMEDOUT: RequestReplyChannel 'motor': no reply in 50 ms\n"
-    r"refused:  the motor does not know order 99\n"
-    r"RequestReplyChannel 'motor': 0 pending, 501 answered, 0 dropped, 0 refused, [01] late, "
+    r"rejected:  the motor does not know order 99\n"
+    r"RequestReplyChannel 'motor': 0 pending, 501 answered, 0 dropped, 0 rejected, [01] late, "
     r"closed\na call took p50 \d+, p99 \d+, at most \d+ us",
     "console": r"button: press  5, \d+ us ago\n.*button: press 20, \d+ us ago\n.*"
     r"20 presses, [1-9]\d* telemetry \(\d+ dropped\), [1-9]\d* commands; all ended",

@@ -731,14 +731,14 @@ def crowd(channel, order, level, start):
                 sender.send(word(0), 2)
                 ch.recv(buf)
         sent = {ch: [], second: []}
-        refused = []
+        rejected = []
         got = []
 
         def send(sender, number):
             if sender.send(word(number), 2):
                 sent[sender].append(word(number))
             else:
-                refused.append(number)
+                rejected.append(number)
 
         def recv():
             if ch.recv(buf):
@@ -759,8 +759,8 @@ def crowd(channel, order, level, start):
             for messages in sent.values():
                 assert [each for each in got if each in messages] == messages
             assert len(got) == sum(map(len, sent.values()))
-            assert ch.dropped == len(refused)
-            assert not refused or level == CAPACITY
+            assert ch.dropped == len(rejected)
+            assert not rejected or level == CAPACITY
 
         return *(contexts[name] for name in order), check
 

@@ -42,7 +42,7 @@ def keepers(buffers, number):
 def test_what_a_verb_takes_for_checked_is_kept_until_another_comes(verb, guarded):
     # Else another object could come to lie at its address, and would not be checked.
     guard = Guard() if guarded else None
-    ch = Channel(4, slot_size=4, guard=guard, recv_guard=guard)
+    ch = Channel(4, slot_size=4, send_guard=guard, recv_guard=guard)
     kept = []
     for number in range(3):
         ch.send_word(number, NORMAL)
@@ -56,20 +56,20 @@ def test_what_a_verb_takes_for_checked_is_kept_until_another_comes(verb, guarded
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_what_is_refused_is_not_kept(guarded):
-    ch = Channel(4, slot_size=4, guard=Guard() if guarded else None)
+    ch = Channel(4, slot_size=4, send_guard=Guard() if guarded else None)
     rpc = ringlane.RequestReplyChannel(1, 4)
     id = rpc.send_request(b"x")
     large = [bytearray(5) for _ in range(3)]
     assert not ch.send(large[0], NORMAL) and not rpc.send_response(id, large[1])
     rpc.cancel(id)
     assert not rpc.send_request(large[2])
-    assert ch.refused == 1 and rpc.refused == 2
+    assert ch.rejected == 1 and rpc.rejected == 2
     assert not any(keepers(large, number) for number in range(3))
 
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_a_closed_channel_keeps_no_message(guarded):
-    ch = Channel(4, slot_size=4, senders=2, guard=Guard() if guarded else None)
+    ch = Channel(4, slot_size=4, senders=2, send_guard=Guard() if guarded else None)
     sent = [bytearray(4) for _ in range(3)]
     for sender, data in zip((ch, ch.add_sender()), sent, strict=False):
         assert sender.send(data, NORMAL)

@@ -120,7 +120,7 @@ RECVS_MISUSED = [
     *[("recv", what) for what in NO_BUFFERS],
     *[("recv_words", what) for what in NO_WORDS],
 ]
-CLAIMS_MISUSED = [(verb, what) for verb in ("claim", "commit", "abandon") for what in NO_CLASSES]
+CLAIMS_MISUSED = [(verb, what) for verb in ("claim", "commit", "abort") for what in NO_CLASSES]
 
 
 def call(**arguments):
@@ -341,7 +341,7 @@ class Machine(RuleBasedStateMachine):
             args = (1 if "word" in verb else b"data", what, 3)[: 2 + ("_at" in verb)]
             if verb == "commit":
                 args = (what, 1)
-            elif verb in ("claim", "abandon", "free"):
+            elif verb in ("claim", "abort", "free"):
                 args = (what,)
             return self.raises(ValueError, getattr(end, verb), *args)
         if verb == "recv":
@@ -379,10 +379,10 @@ class QueueMachine(Machine):
     """Channel and PriorityChannel."""
 
     wanted = (
-        *("queued", "dropped", "refused", "too large", "received", "word received"),
+        *("queued", "dropped", "rejected", "too large", "received", "word received"),
         *("words received", "cleared", "full", "index wrapped", "clock wrapped", "odd address"),
         *("TypeError", "ValueError", "sent while claimed", "committed", "committed late"),
-        *("abandoned", "peeked", "peeked again", "released", "released too late", "closed"),
+        *("aborted", "peeked", "peeked again", "released", "released too late", "closed"),
         *("stamped by hand", "a later sender's was older"),
     )
 
@@ -391,7 +391,9 @@ class QueueMachine(Machine):
         self.model = models.Queue(capacities, slot_size, senders)
         capacity = capacities if len(capacities) > 1 else capacities[0]
         kind = self.package.PriorityChannel if len(capacities) > 1 else self.package.Channel
-        self.ch = kind(capacity, slot_size, senders=senders, clock=clock, views=views, stats=stats)
+        self.ch = kind(
+            capacity, slot_size, senders=senders, clock=clock, zero_copy=views, stats=stats
+        )
         self.views, self.stats = views, stats
         self.senders = [self.ch] + [self.ch.add_sender() for _ in range(1, senders)]
         self.claims = {}  # by the model's lane
@@ -419,7 +421,7 @@ class QueueMachine(Machine):
             return
         assert got is (says == "queued")
         self.saw(says)
-        if claimed and says == "refused":
+        if claimed and says == "rejected":
             self.saw("sent while claimed")
         if len(data) > self.slot_size:
             self.saw("too large")
@@ -537,13 +539,13 @@ class QueueMachine(Machine):
 
     @precondition(lambda self: self.views)
     @call(claim=CLAIMS)
-    def abandon(self, claim):
+    def abort(self, claim):
         sender, priority = claim
-        abandon = self.senders[sender].abandon
+        abort = self.senders[sender].abort
         before = self.model.lane(sender, priority).claimed
-        self.model_says(abandon, (priority,), self.model.abandon, sender, priority)
+        self.model_says(abort, (priority,), self.model.abort, sender, priority)
         if before:
-            self.saw("abandoned")
+            self.saw("aborted")
             del self.claims[self.model.lane(sender, priority)]
 
     @precondition(lambda self: self.views)
@@ -596,7 +598,7 @@ class QueueMachine(Machine):
         ch, model = self.ch, self.model
         counters = model.counters()
         assert ch.counters() == counters
-        names = ("sent", "received", "dropped", "refused", "high_water")
+        names = ("sent", "received", "dropped", "rejected", "high_water")
         assert len(ch) == counters[0]
         assert getattr(ch, names[turn]) == counters[turn + 1], names[turn]
         assert ch.closed is model.closed
@@ -619,8 +621,8 @@ class QueueMachine(Machine):
         else:
             self.raises(ValueError, sender.free, turn)
         if number:
-            counts = models.total(lanes, "dropped"), models.total(lanes, "refused")
-            assert (sender.dropped, sender.refused) == counts
+            counts = models.total(lanes, "dropped"), models.total(lanes, "rejected")
+            assert (sender.dropped, sender.rejected) == counts
             assert sender.high_water == max(lane.high_water for lane in lanes)
         if self.stats:
             self.check_stats(ch, model.latencies)
@@ -666,7 +668,7 @@ class FanoutMachine(Machine):
     """MulticastChannel and AnycastChannel; their receivers go by the order they opened in."""
 
     wanted = (
-        *("queued", "dropped", "refused", "too large", "received", "word received"),
+        *("queued", "dropped", "rejected", "too large", "received", "word received"),
         *("words received", "cleared", "index wrapped", "clock wrapped", "odd address"),
         *("TypeError", "ValueError", "opened", "reopened", "no room for a receiver"),
         *("left unread", "used after close", "closed", "stamped by hand"),
@@ -705,7 +707,7 @@ class FanoutMachine(Machine):
         if len(data) > self.slot_size:
             self.saw("too large")
         if self.model.closed or len(data) > self.slot_size:
-            self.saw("refused")
+            self.saw("rejected")
         for end in took:
             if any(lane.sent > 2 * self.model.capacity for lane in end.lanes):
                 self.saw("index wrapped")
@@ -848,7 +850,7 @@ class FanoutMachine(Machine):
         assert (len(ch), ch.received) == (len(model), received)
         assert ch.sent == received + len(model) + model.unread
         assert ch.dropped == model.dropped()
-        assert ch.refused == sum(model.refused)
+        assert ch.rejected == sum(model.rejected)
         assert ch.high_water == model.high_water()
         assert ch.unread == model.unread
         assert ch.closed is model.closed
@@ -859,7 +861,7 @@ class FanoutMachine(Machine):
         assert sender.is_full() is (not model.free(number))
         if number:
             assert sender.dropped == model.dropped(number)
-            assert sender.refused == model.refused[number]
+            assert sender.rejected == model.rejected[number]
             assert sender.high_water == model.high_water(number)
         for end, _, its in self.ends:
             assert (len(end), end.received, end.id) == (len(its), its.received, its.place)
@@ -925,8 +927,8 @@ class MulticastMachine(FanoutMachine):
         assert getattr(self.senders[sender], verb)(*args) == len(took)
         self.sent_on()
         self.saw_sent(data, took)
-        refused = self.model.closed or len(data) > self.slot_size
-        if took and not refused and len(took) < len(self.model.is_open()):
+        rejected = self.model.closed or len(data) > self.slot_size
+        if took and not rejected and len(took) < len(self.model.is_open()):
             self.saw("missed by one, not by all")
 
     @precondition(lambda self: self.ends)
@@ -1049,7 +1051,7 @@ GENERATIONS = 0x1FFF00  # where they start anew
 
 class RequestReplyMachine(Machine):
     wanted = (
-        *("queued", "dropped", "refused", "replied", "late", "reply refused", "reply taken"),
+        *("queued", "dropped", "rejected", "replied", "late", "reply rejected", "reply taken"),
         *("taken out of order", "cancelled", "cancelled with a reply", "not outstanding"),
         *("pending", "status", "requests passed over", "served", "closed", "clock wrapped"),
         *("index wrapped", "odd address", "TypeError", "ValueError", "an id's entry used again"),
@@ -1166,7 +1168,7 @@ class RequestReplyMachine(Machine):
         says = self.model.send_status(id, data, status)
         self.sent_on()
         assert got is (says == "replied")
-        self.saw("reply refused" if says == "refused" else says)
+        self.saw("reply rejected" if says == "rejected" else says)
 
     @call(id=IDS, buffer=BUFFERS)
     def recv_response(self, id, buffer):
@@ -1255,7 +1257,7 @@ class RequestReplyMachine(Machine):
         assert ch.pending == len(model.outstanding)
         assert ch.answered == model.answered
         assert ch.dropped == lane.dropped + model.no_id
-        assert ch.refused == lane.refused + model.too_large
+        assert ch.rejected == lane.rejected + model.too_large
         assert ch.late == model.late
         assert (len(ch), ch.sent, ch.received) == (len(lane.queued), lane.sent, lane.received)
         assert ch.high_water == lane.high_water
@@ -1412,7 +1414,7 @@ FINDS = {
     ],
     PriorityMachine: [
         ("lanes", "send", '"part[_AT_SET] = 0" left out'),
-        ("lanes", "send_word", 'lane[_ROOM] else _REFUSED" always'),
+        ("lanes", "send_word", 'lane[_ROOM] else _REJECTED" always'),
         ("lanes", "send", "3 is 2", "if not source & 3:"),
     ],
     MulticastMachine: [

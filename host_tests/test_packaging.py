@@ -32,7 +32,7 @@ size, priority, latency = ch.recv(buf)
 print(bytes(buf[:size]), priority, ch)
 """
 MESSAGE_PASSED = (
-    "b'over' 1 PriorityChannel 'passed': 0 queued, 1 sent, 1 received, 0 dropped, 0 refused\n"
+    "b'over' 1 PriorityChannel 'passed': 0 queued, 1 sent, 1 received, 0 dropped, 0 rejected\n"
 )
 
 # A message through each of the other patterns, and what hangs on them: every module is used.
@@ -56,11 +56,11 @@ print(bytes(buf[:size]), rpc.send_status(id, b"answer", 7))
 size, status, latency = rpc.recv_response(id, buf)
 print(bytes(buf[:size]), status)
 
-zero = Channel(4, slot_size=4, views=True)
+zero = Channel(4, slot_size=4, zero_copy=True)
 zero.claim(BULK)[:] = b"view"
 print(zero.commit(BULK, 4), zero.peek()[:2], bytes(zero.view), zero.release())
 
-shared = Channel(4, guard=LockGuard(), recv_guard=LockGuard(), stats=True)
+shared = Channel(4, send_guard=LockGuard(), recv_guard=LockGuard(), stats=True)
 print(shared.send_word(5, HIGH), shared.add_receiver().recv_word()[:2])
 
 async def wait():
@@ -85,7 +85,7 @@ True [4, 4] b'view' True
 True [5, 1]
 True [5, 2]
 2
-channel  lane  capacity  queued  sent  received  dropped  refused  high water
+channel  lane  capacity  queued  sent  received  dropped  rejected  high water
 """
 
 

@@ -37,16 +37,16 @@ rpc.send_response(last, bytes(33))
 report()
 """
 PRINTED = """\
-channel  lane      capacity  queued  sent  received  dropped  refused  high water
-axle     -                3       1     1         0        0        0           1
-bus      REALTIME     12345       1     2         1        0        0           2
-bus      HIGH             1       1     1         0        1        0           1
-bus      NORMAL           2       0     0         0        0        1           0
-bus      BULK             1       0     0         0        0        0           0
-news     -                2       3     4         1        2        0           2
-news     screen           2       1     2         1        1        -           -
-news     1                2       2     2         0        1        -           -
-rpc      -                4       4     4         0        2        2           4
+channel  lane      capacity  queued  sent  received  dropped  rejected  high water
+axle     -                3       1     1         0        0         0           1
+bus      REALTIME     12345       1     2         1        0         0           2
+bus      HIGH             1       1     1         0        1         0           1
+bus      NORMAL           2       0     0         0        0         1           0
+bus      BULK             1       0     0         0        0         0           0
+news     -                2       3     4         1        2         0           2
+news     screen           2       1     2         1        1         -           -
+news     1                2       2     2         0        1         -           -
+rpc      -                4       4     4         0        2         2           4
 """
 
 

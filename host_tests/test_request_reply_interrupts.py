@@ -63,4 +63,4 @@ def test_a_mutant_is_caught(uf2, tmp_path, query):
     task, handler, level = MEETING_OF[query]
     with broken_pico(uf2, tmp_path, ("request_reply", *query)) as pico:
         meeting = f"request_reply_interrupts.Exchange({task!r}, {handler!r})"
-        is_caught(pico, meeting, level, STEP, "torn|lost|wrongly|refused")
+        is_caught(pico, meeting, level, STEP, "torn|lost|wrongly|rejected")

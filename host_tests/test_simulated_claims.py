@@ -14,9 +14,9 @@ from ringlane_host.simulated import ptr8
 
 CAPACITY = 2
 SIZE = 6
-FILLING = ("send", "claim", "abandon")
+FILLING = ("send", "claim", "abort")
 TAKING = ("peek", "recv", "skip", "clear")
-MEETINGS = [(f, t) for f in FILLING for t in TAKING if "claim" in f or "abandon" in f]
+MEETINGS = [(f, t) for f in FILLING for t in TAKING if "claim" in f or "abort" in f]
 MEETINGS += [("send", "peek")]
 KINDS = [PriorityChannel, Channel]
 
@@ -30,7 +30,7 @@ class Party:
 
     def __init__(self, end, verb, number, priority=NORMAL):
         self.end, self.verb, self.number, self.priority = end, verb, number, priority
-        self.sent = None  # True, False: refused; None: it does not send
+        self.sent = None  # True, False: rejected; None: it does not send
         self.received = []
         self.dropped = 0  # by skip and clear
 
@@ -38,13 +38,13 @@ class Party:
         end, verb = self.end, self.verb
         if verb == "send":
             self.sent = end.send(payload(self.number), self.priority)
-        elif verb in ("claim", "abandon"):
+        elif verb in ("claim", "abort"):
             view = end.claim(self.priority)
             if view is not None:
                 for place, byte in enumerate(payload(self.number)):
                     ptr8(view)[place] = byte
-                if verb == "abandon":
-                    end.abandon(self.priority)
+                if verb == "abort":
+                    end.abort(self.priority)
                     view = None
                     return
                 assert end.commit(self.priority, SIZE) is True
@@ -73,7 +73,7 @@ def scenario_of(kind, task, handler, level, start):
     numbers = itertools.count(1)
 
     def scenario():
-        ch = kind(CAPACITY, SIZE, views=True)
+        ch = kind(CAPACITY, SIZE, zero_copy=True)
         for _ in range(start):
             ch.send(payload(0), NORMAL)
             ch.skip()
@@ -96,7 +96,7 @@ def scenario_of(kind, task, handler, level, start):
             refusals = sum(party.sent is False for party in parties)
             assert not refusals or level == CAPACITY
             assert ch.sent == ch.received == start + len(queued), ch
-            assert (ch.dropped + ch.refused) == refusals or "abandon" in (task, handler), ch
+            assert (ch.dropped + ch.rejected) == refusals or "abort" in (task, handler), ch
             assert ch.release() is False and ch.claim(NORMAL) is not None
 
         return *parties, check
@@ -124,7 +124,7 @@ def test_a_claim_interrupted_by_another_sender_does_no_harm(kind, task, handler)
         numbers = itertools.count(1)
 
         def scenario(level=level, numbers=numbers):
-            ch = kind(CAPACITY, SIZE, 2, views=True)
+            ch = kind(CAPACITY, SIZE, 2, zero_copy=True)
             other = ch.add_sender()
             queued = [next(numbers) for _ in range(level)]
             for number in queued:
@@ -150,7 +150,7 @@ def of_a_peek(kind, handler):
     """Return a scenario: peek twice and release, while a more urgent message comes."""
 
     def scenario():
-        ch = kind(CAPACITY, SIZE, 2, views=True)
+        ch = kind(CAPACITY, SIZE, 2, zero_copy=True)
         urgent = Party(ch.add_sender(), handler, 2, HIGH)
         assert ch.send(payload(1), BULK)
         seen = []
@@ -182,7 +182,7 @@ def of_a_close(kind):
     """Return a scenario: a claim and its commit, while the channel is closed."""
 
     def scenario():
-        ch = kind(CAPACITY, SIZE, views=True)
+        ch = kind(CAPACITY, SIZE, zero_copy=True)
         assert ch.send(payload(1), NORMAL)
         outcomes = []
 
@@ -193,7 +193,7 @@ def of_a_close(kind):
         def check():
             assert outcomes[0] in (None, True, False) and ch.closed
             assert ch.sent == (2 if outcomes[0] else 1)
-            assert ch.refused == (0 if outcomes[0] else 1)
+            assert ch.rejected == (0 if outcomes[0] else 1)
             with pytest.raises(ValueError, match="no claim is open on class 2"):
                 ch.commit(NORMAL, SIZE)
 
@@ -229,7 +229,7 @@ def of_one_sender(guard, task, handler):
     """Return a scenario in which both contexts use the same verbs of one sender."""
 
     def scenario():
-        ch = Channel(3, 8, guard=guard)
+        ch = Channel(3, 8, send_guard=guard)
         assert ch.send(payload(1), NORMAL)
         parties = [Party(ch, task, 2), Party(ch, handler, 3)]
 
@@ -241,7 +241,7 @@ def of_one_sender(guard, task, handler):
                 left()
             assert left.received[0] == payload(1)
             assert sorted(left.received[1:]) == [payload(2), payload(3)], left.received
-            assert (ch.sent, ch.dropped, ch.refused, ch.high_water) == (3, 0, 0, 3), ch
+            assert (ch.sent, ch.dropped, ch.rejected, ch.high_water) == (3, 0, 0, 3), ch
 
         return parties[0], lambda: masking.interrupt(parties[1]), check
 

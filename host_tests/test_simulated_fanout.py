@@ -122,7 +122,7 @@ def meeting(package, rule, task, handler, level, start):
             else:
                 now = len(parties) - outcomes
             assert ch.dropped - dropped == now and (not now or level == CAPACITY)
-            assert ch.sent == ch.received and ch.refused == ch.unread == len(ch) == 0
+            assert ch.sent == ch.received and ch.rejected == ch.unread == len(ch) == 0
 
         return call, interrupt, check
 
@@ -463,7 +463,7 @@ def test_a_channel_may_close_at_any_access_of_a_send(rule):
             got = sum((drain(end) for end in ends), [])
             assert took == [len(got)] and set(got) <= {word(2)}
             assert took[0] in (0, 2 if rule == "multicast" else 1)
-            assert ch.refused == (not got) and ch.dropped == 0
+            assert ch.rejected == (not got) and ch.dropped == 0
             assert ch.send(word(3), 2) == 0 and all(end.recv_word() is None for end in ends)
             seen.update(took)
 

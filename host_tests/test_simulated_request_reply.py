@@ -76,7 +76,7 @@ class World:
     def give_up(self):
         if self.outstanding:
             id = self.outstanding.pop()
-            self.given_up.append(id)  # first: within cancel a reply may already be refused
+            self.given_up.append(id)  # first: within cancel a reply may already be rejected
             assert self.ch.cancel(id) is True
 
     def use_again(self):
@@ -110,7 +110,7 @@ class World:
             sent = self.ch.send_status(id, reply(number), number & 0xFF)
         if not sent:
             self.late += 1
-            assert id in self.given_up, "refused, and it was outstanding"
+            assert id in self.given_up, "rejected, and it was outstanding"
         assert self.ch.send_response(id, b"again") is False
         self.late += 1
 
@@ -137,7 +137,7 @@ class World:
             assert self.pending == pending, "read and answered, but still pending"
         ch = self.ch
         assert (ch.pending, ch.answered, len(ch)) == (0, self.taken, 0), ch
-        assert (ch.dropped, ch.late, ch.refused) == (self.dropped, self.late, 0), ch
+        assert (ch.dropped, ch.late, ch.rejected) == (self.dropped, self.late, 0), ch
         assert ch.free() == CAPACITY
         # And every entry is usable, once each.
         ids = [ch.send_request(b"") for _ in range(CAPACITY)]

@@ -62,20 +62,20 @@ class machine:
     disable_irq = enable_irq = int
 sys.modules["machine"] = machine
 """
-VIEWS = {"claim", "commit", "abandon", "peek", "release"}  # with views=True only
+VIEWS = {"claim", "commit", "abort", "peek", "release"}  # with zero_copy=True only
 
 
 @pytest.mark.parametrize(
     ("thing", "name", "lacks"),
     [
-        ("PriorityChannel(4, views=True)", "PriorityChannel", set()),
+        ("PriorityChannel(4, zero_copy=True)", "PriorityChannel", set()),
         ("PriorityChannel(4)", "PriorityChannel", VIEWS),
-        ("Channel(4, views=True)", "Channel", set()),
-        ("Channel(4, stats=True, guard=LockGuard())", "Channel", VIEWS),
+        ("Channel(4, zero_copy=True)", "Channel", set()),
+        ("Channel(4, stats=True, send_guard=LockGuard())", "Channel", VIEWS),
         ("Channel(4, recv_guard=LockGuard())", "Channel", VIEWS),
         ("Channel(4, recv_guard=LockGuard()).add_receiver()", "GuardedReceiver", set()),
         ("Channel(4, senders=2).add_sender()", "Sender", VIEWS),
-        ("PriorityChannel(4, senders=2, views=True).add_sender()", "Sender", set()),
+        ("PriorityChannel(4, senders=2, zero_copy=True).add_sender()", "Sender", set()),
         ("MulticastChannel(4)", "MulticastChannel", set()),
         ("MulticastChannel(4, senders=2).add_sender()", "FanoutSender", set()),
         ("MulticastChannel(4).add_receiver()", "MulticastReceiver", set()),
@@ -237,17 +237,17 @@ class HalfAGuard:
         return 1
 
 
-Channel(8, guard=IrqGuard(), recv_guard=LockGuard()).add_receiver().recv_word()
-PriorityChannel(8, guard=MyGuard())
-Channel(8, guard=HalfAGuard())  # wrong
-Channel(8, guard=IrqGuard)  # wrong
-Channel(8, guard=LockGuard)  # wrong
+Channel(8, send_guard=IrqGuard(), recv_guard=LockGuard()).add_receiver().recv_word()
+PriorityChannel(8, send_guard=MyGuard())
+Channel(8, send_guard=HalfAGuard())  # wrong
+Channel(8, send_guard=IrqGuard)  # wrong
+Channel(8, send_guard=LockGuard)  # wrong
 PriorityChannel(8, recv_guard="irq")  # wrong
 PriorityChannel(8, 32, 1, None, None, None, None, True, True, 0)  # wrong
-Channel(8, views=None)  # wrong
+Channel(8, zero_copy=None)  # wrong
 IrqGuard("mask")  # wrong
 
-zero = Channel(4, slot_size=512, views=True)
+zero = Channel(4, slot_size=512, zero_copy=True)
 if (view := zero.claim(HIGH)) is not None:
     view[0] = 1
     sent = zero.commit(HIGH, 512)
@@ -255,7 +255,7 @@ zero.claim(HIGH)[0] = 1  # wrong
 zero.claim(priority=HIGH)  # wrong
 zero.commit(HIGH)  # wrong
 zero.commit(HIGH, b"x")  # wrong
-zero.abandon(HIGH, 0)  # wrong
+zero.abort(HIGH, 0)  # wrong
 if m := zero.peek():
     zero.view[: m[0]]
 zero.peek(buf)  # wrong
@@ -264,7 +264,7 @@ zero.add_sender().claim("HIGH")  # wrong
 
 many = MulticastChannel(8, max_lag=4, max_receivers=3)
 MulticastChannel()  # wrong
-MulticastChannel(8, views=True)  # wrong
+MulticastChannel(8, zero_copy=True)  # wrong
 MulticastChannel(8, 4, 32, 3, 1, None, None, False, None)  # wrong
 logger = many.add_receiver("logger", max_lag=2)
 many.add_receiver(7)  # wrong

@@ -407,7 +407,7 @@ class Copied:
     verbs = None
 
     def __init__(self, size):
-        self.channel = Channel(ROOM, slot_size=size, views=True)
+        self.channel = Channel(ROOM, slot_size=size, zero_copy=True)
 
     def prepare(self, data):
         pass

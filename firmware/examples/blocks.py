@@ -106,7 +106,7 @@ async def consume(ch, blocks, sampler, known):
 
 def main(blocks=40, wired=False):
     """Take `blocks` blocks. Raises Failed unless each arrived whole or was counted as lost."""
-    ch = Channel(_BLOCKS, slot_size=_BLOCK, name="blocks", views=True)
+    ch = Channel(_BLOCKS, slot_size=_BLOCK, name="blocks", zero_copy=True)
     sampler = Sampler(hardware(wired), ch)
     ticker = Ticker(_RATE, sampler.on_tick)
     try:

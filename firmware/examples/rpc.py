@@ -2,7 +2,7 @@
 
 Core 1 has a motor to itself and answers requests; core 0 runs asyncio and asks. A request is an
 order and a number, a reply a number. One call is not answered in time: it raises, the program
-handles it, and the late answer is refused, so that it is never taken for that of a newer call.
+handles it, and the late answer is rejected, so that it is never taken for that of a newer call.
 
 Wiring   none; put your motor into Motor.
 Run      .venv/bin/python firmware/examples/run.py rpc [--target /dev/ttyACM0]
@@ -82,7 +82,7 @@ async def drive(rpc, motor, calls):
     try:
         await ask(rpc, 99, 0, PATIENCE_MS)
     except Failed as error:
-        print("refused:  %s" % error)
+        print("rejected:  %s" % error)
     else:
         raise Failed("the motor knows what it cannot know")
 

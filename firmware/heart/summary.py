@@ -65,13 +65,13 @@ def faults(demo):
     if demo.wrong:
         found.append("%d samples differ from the recording" % demo.wrong)
     for priority in range(5):
-        _, sent, received, dropped, refused, _ = channel_of(demo, priority).counters(priority)
+        _, sent, received, dropped, rejected, _ = channel_of(demo, priority).counters(priority)
         name = CLASS_NAMES[priority]
         if dropped and priority != BULK:
             capacity = channel_of(demo, priority).capacity[priority]
             found.append("%s dropped %d: its lane of %d was full" % (name, dropped, capacity))
-        if refused:
-            found.append("%s refused %d" % (name, refused))
+        if rejected:
+            found.append("%s rejected %d" % (name, rejected))
         if not received:
             found.append("%s carried nothing" % name)
         # The channel's counts against the program's own, on either side.

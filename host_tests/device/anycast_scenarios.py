@@ -377,7 +377,7 @@ def _random_program(policy, seed, senders, steps):
     ends = [plain] + [plain.add_sender(i % 2) for i in range(1, senders)]
     models = [None] * 4
     turns = [0] * senders
-    refused = dropped = unread = taken = reopened = 0
+    rejected = dropped = unread = taken = reopened = 0
     buf = bytearray(9)
     state = seed * 7919 + policy
     for step in range(steps):
@@ -395,7 +395,7 @@ def _random_program(policy, seed, senders, steps):
             got = [i for i in range(4) if models[i] and models[i].end.pending > before[i]]
             allowed = _allowed(models, policy, number, turns[number], number % 2)
             if len(data) > 9:
-                refused += 1
+                rejected += 1
                 assert took == 0 and not got
             elif not allowed:
                 dropped += 1
@@ -438,8 +438,8 @@ def _random_program(policy, seed, senders, steps):
         if step % 10 == 9:
             assert (len(plain), plain.received, plain.unread) == (queued, taken, unread)
             assert (plain.sent, plain.dropped) == (queued + taken + unread, dropped)
-            assert plain.refused == refused
-    assert taken > steps // 10 and (not ROOMY or dropped and refused and reopened), plain
+            assert plain.rejected == rejected
+    assert taken > steps // 10 and (not ROOMY or dropped and rejected and reopened), plain
 
 
 def classes_are_labels_with_every_policy():

@@ -95,7 +95,7 @@ def a_subclass_is_no_buffer():
     raises(TypeError, "or array, not _Long", ch.recv, _Long(4))
     raises(TypeError, "not _Long", ch.recv_words, _Long(4))
     buf = bytearray(4)
-    assert ch.recv(buf)[0] == 4 and buf == b"1234" and ch.refused == 0
+    assert ch.recv(buf)[0] == 4 and buf == b"1234" and ch.rejected == 0
 
 
 def words_are_received_into_ints_only():

@@ -46,7 +46,7 @@ class _Way:
     """One way from `send(data)` to `recv(buf)`, and what must hold after each call.
 
     `least`: the smallest receive buffer, 0: as large as the message. `counts()`: how many messages
-    are queued, and were received and refused since.
+    are queued, and were received and rejected since.
     """
 
     def __init__(self, title, send, recv, counts, guard=None, least=0):
@@ -59,8 +59,8 @@ class _Way:
         self._before = counts()
 
     def counts(self):
-        queued, received, refused = self._counts()
-        return queued, received - self._before[1], refused - self._before[2]
+        queued, received, rejected = self._counts()
+        return queued, received - self._before[1], rejected - self._before[2]
 
     def check(self, *counts):
         assert self.guard is None or not self.guard.held, self.title
@@ -68,7 +68,7 @@ class _Way:
 
 
 def _counts_of(ch):
-    return lambda: (len(ch), ch.received, ch.refused)
+    return lambda: (len(ch), ch.received, ch.rejected)
 
 
 def _queues():
@@ -76,7 +76,7 @@ def _queues():
     for kind in (Channel, PriorityChannel):
         yield kind.__name__, kind(4, _SLOT), None, None
         guard = _Guard()
-        ch = kind(4, _SLOT, guard=guard, recv_guard=guard)
+        ch = kind(4, _SLOT, send_guard=guard, recv_guard=guard)
         yield "guarded " + kind.__name__, ch, None, guard
         yield "guarded receiver of " + kind.__name__, ch, ch.add_receiver(), guard
 
@@ -147,7 +147,7 @@ def _reply_way(verb):
         return m
 
     # What is counted as received is the request, so the replies that were taken stand for it.
-    return verb, send, recv, lambda: (len(ids), rpc.answered, rpc.refused)
+    return verb, send, recv, lambda: (len(ids), rpc.answered, rpc.rejected)
 
 
 def _each():
@@ -268,9 +268,9 @@ def a_message_that_changed_is_sent_as_it_is_now():
         assert buf == pattern(_SLOT, 3) and len(others) == 20, way.title
         way.check(0, 4, 0)
         data.extend(b"!")
-        for refused in (1, 2):  # too large, and never cut
+        for rejected in (1, 2):  # too large, and never cut
             assert not way.send(data), way.title
-            way.check(0, 4, refused)
+            way.check(0, 4, rejected)
         data[_SLOT:] = b""
         assert way.send(data) and way.recv(buf)[0] == _SLOT, way.title
 

@@ -74,9 +74,9 @@ class Claims(Meeting):
             CAPACITY,
             SIZE,
             senders,
-            guard=guard,
+            send_guard=guard,
             recv_guard=guard,
-            views=not shared,
+            zero_copy=not shared,
         )
         other = ch
         if senders == 2:

@@ -15,8 +15,8 @@ from ringlane import (
 )
 from ringlane.lanes import _store
 
-_COUNTERS = ("sent", "received", "dropped", "refused", "high_water")
-_DROPPED, _REFUSED, _RECEIVED = 7, 8, 10  # words of a lane's header, as in lanes.py
+_COUNTERS = ("sent", "received", "dropped", "rejected", "high_water")
+_DROPPED, _REJECTED, _RECEIVED = 7, 8, 10  # words of a lane's header, as in lanes.py
 _MODULO = 1 << 30
 # Words of a lane, as a counter that is never reset comes to have: near 2**30, 2**31 and 2**32.
 _NEAR = (_MODULO - 1, _MODULO, 2 * _MODULO - 1, 2 * _MODULO, 4 * _MODULO - 1)
@@ -35,7 +35,7 @@ def _ends():
     for ch in _channels():
         yield ch, _COUNTERS
         if hasattr(ch, "add_sender") and ch.senders > 1:
-            yield ch.add_sender(), ("dropped", "refused", "high_water")
+            yield ch.add_sender(), ("dropped", "rejected", "high_water")
         if hasattr(ch, "add_receiver") and hasattr(ch, "max_receivers"):
             names = "received", "lag", "dropped"
             if isinstance(ch, AnycastChannel):
@@ -68,7 +68,7 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
         for word in _NEAR:
             for number in range(ch.senders):
                 for place in range(len(ch._places)):
-                    for field in (_DROPPED, _REFUSED, _RECEIVED):
+                    for field in (_DROPPED, _REJECTED, _RECEIVED):
                         _store(ch._block, ch._header(number, place) + field, word)
             lanes = ch.senders * len(ch._places)
             figures = [None] * 5
@@ -81,11 +81,11 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
 def a_counter_that_passes_2_to_the_30_starts_from_0():
     plain = Channel(1, 4)
     ch = Locked(plain)
-    for field in (_DROPPED, _REFUSED, _RECEIVED):
+    for field in (_DROPPED, _REJECTED, _RECEIVED):
         _store(plain._block, plain._header(0, 0) + field, _MODULO - 1)
     assert ch.send_word(1, LOW) and not ch.send_word(2, LOW) and not ch.send(b"large", LOW)
     assert ch.recv_word()[0] == 1
-    assert (plain.dropped, plain.refused, plain.received, plain.sent) == (0, 0, 0, 0)
+    assert (plain.dropped, plain.rejected, plain.received, plain.sent) == (0, 0, 0, 0)
     assert ch.send_word(3, LOW) and plain.sent == 1
 
 

@@ -143,7 +143,7 @@ def slots_are_reused_in_order_for_any_capacity():
                 received += 1
             assert sent == received > 2 * capacity and dropped, (sent, received)
             assert (plain.sent, plain.received, plain.dropped) == (sent, sent, dropped)
-            assert plain.high_water == capacity and plain.refused == 0
+            assert plain.high_water == capacity and plain.rejected == 0
 
 
 def one_slot_size_is_the_whole_range():
@@ -163,7 +163,7 @@ def a_message_larger_than_a_slot_is_refused_and_never_cut():
         end = plain.add_receiver()
         ch = Locked(plain)
         assert ch.send(b"1234", NORMAL) == 0 and ch.send_word(1, NORMAL) == 0
-        assert (plain.refused, plain.dropped, len(end)) == (2, 0, 0)
+        assert (plain.rejected, plain.dropped, len(end)) == (2, 0, 0)
         assert ch.send(b"123", NORMAL) == 1 and len(end) == 1
 
 
@@ -239,8 +239,8 @@ def each_sender_counts_its_own():
         end = plain.add_receiver()
         assert second.send_word(1, LOW) == 1 and second.send_word(2, LOW) == 0
         assert plain.send_word(3, LOW) == 1 and second.send(b"12345", LOW) == 0
-        assert (second.dropped, second.refused, second.high_water) == (1, 1, 1)
-        assert (plain.dropped, plain.refused, plain.high_water, len(plain)) == (1, 1, 1, 2)
+        assert (second.dropped, second.rejected, second.high_water) == (1, 1, 1)
+        assert (plain.dropped, plain.rejected, plain.high_water, len(plain)) == (1, 1, 1, 2)
         assert len(end) == 2 and "sender 1 of %s" % kind.__name__ in str(second)
         raises(ValueError, "has room for senders=2, all taken", plain.add_sender)
 
@@ -463,7 +463,7 @@ def a_closed_channel_refuses_and_its_receivers_drain():
         ch.close()  # harmless
         assert plain.closed and end.closed
         assert ch.send_word(3, LOW) == 0 and second.send(b"x", LOW) == 0 and ch.send(b"", 1) == 0
-        assert plain.refused == 3 and plain.dropped == 0
+        assert plain.rejected == 3 and plain.dropped == 0
         raises(ValueError, "%s 'bus' is closed" % kind.__name__, plain.check, b"x", LOW)
         raises(ValueError, "%s 'bus' is closed" % kind.__name__, plain.add_receiver)
         assert sorted([locked.recv_word()[0], locked.recv_word()[0]]) == [1, 2]
@@ -538,7 +538,7 @@ def a_message_that_is_not_bytes_is_a_type_error():
                 raises(TypeError, "", ch.send_at, data, NORMAL, 1)
                 raises(TypeError, type(data).__name__, plain.check, data, NORMAL)
                 trials += 1
-        assert trials == 14 and plain.refused == 0 and plain.dropped == 0 and len(plain) == 1
+        assert trials == 14 and plain.rejected == 0 and plain.dropped == 0 and len(plain) == 1
         raises(TypeError, "or array, not str", ch.send, "text", NORMAL)
         raises(TypeError, "items must be bytes, not those of array", ch.send, array("H", [1]), 1)
         for value in ("1", None, b"1"):
@@ -560,7 +560,7 @@ def a_class_out_of_range_names_itself():
             raises(ValueError, text, plain.check, b"x", priority)
         raises(TypeError, "str", ch.send, b"x", "HIGH")
         raises(TypeError, "class must be an int, not None", plain.check, b"x", None)
-        assert plain.dropped == 0 and plain.refused == 0 and len(end) == 0
+        assert plain.dropped == 0 and plain.rejected == 0 and len(end) == 0
         assert plain.check(bytes(32), LOW) is None
         raises(
             ValueError,
@@ -628,7 +628,7 @@ def printing_a_channel_gives_one_readable_line():
         plain.add_receiver()
         plain.send_word(1, LOW)
         plain.send_word(2, LOW)
-        text = "%s 'bus': 1 queued, 1 sent, 0 received, 1 dropped, 0 refused" % kind.__name__
+        text = "%s 'bus': 1 queued, 1 sent, 0 received, 1 dropped, 0 rejected" % kind.__name__
         assert str(plain) == text, str(plain)
         assert bool(plain) and bool(plain.add_receiver())
 

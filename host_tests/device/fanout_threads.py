@@ -235,7 +235,7 @@ def multicast(deliveries, words=False):
         assert end.received == taker.count and end.lag == 0, end
         assert end.received + end.dropped == number, (end, end.dropped, number)
     count = takers[0].count + takers[1].count
-    assert total == count == channel.sent and channel.refused == 0, (total, channel)
+    assert total == count == channel.sent and channel.rejected == 0, (total, channel)
     assert channel.dropped == takers[0].end.dropped + takers[1].end.dropped
     empties = [taker.empty for taker in takers]
     print(
@@ -372,7 +372,7 @@ def anycast(policy, messages):
     assert sum(counts) == messages == number, "lost: %r of %d" % (counts, number)
     assert counts == [owners.count(b"\x01"), owners.count(b"\x02")] and not owners.count(b"\0")
     assert [end.processed for end in ends] == counts
-    assert channel.sent == messages and len(channel) == 0 and channel.refused == 0, channel
+    assert channel.sent == messages and len(channel) == 0 and channel.rejected == 0, channel
     assert sender.dropped == channel.dropped == full
     chosen, forced = _check_choices(policy, owners, before, after)
     empties = [taker.empty for taker in takers]

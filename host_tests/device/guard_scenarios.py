@@ -47,7 +47,7 @@ class _Recorder:
 
 def _guarded(kind, capacity, slot_size=8, **rest):
     guard, recv_guard = _Recorder(), _Recorder()
-    plain = kind(capacity, slot_size, guard=guard, recv_guard=recv_guard, **rest)
+    plain = kind(capacity, slot_size, send_guard=guard, recv_guard=recv_guard, **rest)
     return plain, Locked(plain), guard, recv_guard
 
 
@@ -64,11 +64,11 @@ def each_send_takes_the_guard_once_whatever_comes_of_it():
         assert ch.send_at(b"dropped", LOW, 5) is False and guard.took(1)
         assert ch.send_word_at(7, LOW, 5) is False and guard.took(1)
         assert ch.send(b"too large", LOW) is False and guard.took(1)
-        assert (plain.dropped, plain.refused) == (4, 1)
+        assert (plain.dropped, plain.rejected) == (4, 1)
         plain.close()
         assert ch.send(b"", LOW) is False and guard.took(1)
         assert ch.send_word(7, LOW) is False and guard.took(1)
-        assert plain.refused == 3 and len(plain) == 2
+        assert plain.rejected == 3 and len(plain) == 2
         assert recv_guard.took(0)  # that is for the receivers
 
 
@@ -96,7 +96,7 @@ def what_raises_never_takes_the_guard():
             raises(TypeError, name, ch.send, b"x", value)
         raises(TypeError, "positional arguments but", plain.send, b"x")
         assert guard.took(0), guard.entered
-        assert (plain.sent, plain.dropped, plain.refused) == (0, 0, 0)
+        assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
         assert ch.send(b"fine", NORMAL) is True and guard.took(1)
     assert trials == 32
     plain, ch, guard, _ = _guarded(PriorityChannel, (1, 0, 1, 1, 1))
@@ -311,7 +311,7 @@ def interrupts_are_as_before_after_every_outcome():
     assert inside == free and _probe(guard) != free  # it can be told
     guard.leave(inside)
     for kind in KINDS:
-        plain = kind(2, 4, guard=guard, recv_guard=guard)
+        plain = kind(2, 4, send_guard=guard, recv_guard=guard)
         ch, other = Locked(plain), Locked(plain.add_receiver())
         buf = bytearray(4)
         outcomes = 0
@@ -349,7 +349,7 @@ def interrupts_are_as_before_after_every_outcome():
 def a_lock_guard_is_free_after_every_outcome():
     guard = LockGuard()
     for kind in KINDS:
-        plain = kind(1, 4, guard=guard, recv_guard=LockGuard())
+        plain = kind(1, 4, send_guard=guard, recv_guard=LockGuard())
         ch = Locked(plain)
         free = guard.enter
         for call in (
@@ -381,22 +381,22 @@ def what_is_no_guard_is_a_type_error_that_names_it():
     half = Half()
     for kind in KINDS:
         for bad in (5, "IrqGuard", True, half, [1]):
-            for name in ("guard", "recv_guard"):
+            for name in ("send_guard", "recv_guard"):
                 raises(
                     TypeError,
                     "guard must have enter and leave, not %r" % (bad,),
                     lambda kind=kind, name=name, bad=bad: kind(2, **{name: bad}),
                 )
-        for name in ("guard", "recv_guard"):
+        for name in ("send_guard", "recv_guard"):
             raises(
                 ValueError,
-                "views=True needs a context each, not",
-                lambda kind=kind, name=name: kind(2, views=True, **{name: LockGuard()}),
+                "zero_copy=True needs a context each, not",
+                lambda kind=kind, name=name: kind(2, zero_copy=True, **{name: LockGuard()}),
             )
 
 
 def a_channel_without_recv_guard_has_one_receiver():
-    ch = PriorityChannel(2, name="bus", guard=LockGuard())
+    ch = PriorityChannel(2, name="bus", send_guard=LockGuard())
     raises(ValueError, "PriorityChannel 'bus' has no recv_guard, so one receiver", ch.add_receiver)
     assert ch.send_word(1, LOW) and ch.recv_word()[0] == 1
     plain, _, _, _ = _guarded(Channel, 2)

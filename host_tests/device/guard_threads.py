@@ -104,7 +104,7 @@ def share_sender(messages, guarded=True, senders=1):
     With `senders` 2 each has a verb of its own.
     """
     guard = LockGuard() if guarded else None
-    ch = Channel(_CAPACITY, slot_size=_SLOT, senders=senders, guard=guard)
+    ch = Channel(_CAPACITY, slot_size=_SLOT, senders=senders, send_guard=guard)
     count = messages // 2
     sends = (ch.send, ch.send if senders == 1 else ch.add_sender().send)
     workers = [Worker(_sender(sends[thread], thread, count)) for thread in (0, 1)]
@@ -150,7 +150,7 @@ def share_sender(messages, guarded=True, senders=1):
     assert wrong is None, "%s: after %d messages, at %r" % (wrong, taken, expected)
     full = sum(worker.full for worker in workers)
     assert (ch.sent, ch.received, len(ch)) == (taken, taken, 0), ch
-    assert ch.dropped == full and ch.refused == 0, ch
+    assert ch.dropped == full and ch.rejected == 0, ch
     assert 0 < ch.high_water <= _CAPACITY, ch
     print("messages", taken, "empty", empty, "full", full, "switches", switches)
 
@@ -240,7 +240,7 @@ def share_receiver(messages, receivers=2, guarded=True):
     lost, doubled = times.count(b"\x00"), messages - times.count(b"\x00") - times.count(b"\x01")
     assert not lost and not doubled, "%d lost, %d doubled" % (lost, doubled)
     assert (ch.sent, ch.received, len(ch)) == (messages, messages, 0), ch
-    assert ch.dropped == full and ch.refused == 0, ch
+    assert ch.dropped == full and ch.rejected == 0, ch
     shares = [worker.taken for worker in workers]
     empty = sum(worker.empty for worker in workers)
     gaps = min(worker.gaps for worker in workers)

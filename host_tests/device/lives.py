@@ -23,7 +23,7 @@ def _queue(kind, name, stats):
 
 
 def _views(name):
-    ch = ringlane.Channel(2, 8, name=name, views=True)
+    ch = ringlane.Channel(2, 8, name=name, zero_copy=True)
     assert ch.claim(LOW) is not None and ch.commit(LOW, 4)
     assert ch.peek() and ch.view is not None and ch.release()
     ch.close()
@@ -31,7 +31,7 @@ def _views(name):
 
 def _guarded(name):
     ch = ringlane.Channel(
-        2, 8, name=name, guard=ringlane.SoftGuard(), recv_guard=ringlane.SoftGuard()
+        2, 8, name=name, send_guard=ringlane.SoftGuard(), recv_guard=ringlane.SoftGuard()
     )
     end = ch.add_receiver()
     assert ch.send(b"one", LOW) and end.recv(bytearray(8))[0] == 3

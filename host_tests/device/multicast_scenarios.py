@@ -18,7 +18,7 @@ def send_tells_how_many_took_it():
     plain = MulticastChannel(2, max_receivers=4)
     ch = Locked(plain)
     assert ch.send(b"nobody", LOW) == 0 and ch.send_word(1, LOW) == 0
-    assert (plain.dropped, plain.refused, plain.sent) == (0, 0, 0)  # nobody missed it
+    assert (plain.dropped, plain.rejected, plain.sent) == (0, 0, 0)  # nobody missed it
     ends = []
     for count in range(1, 5):
         ends.append(plain.add_receiver())
@@ -206,7 +206,7 @@ def _random_program(seed, senders, steps):
     plain = MulticastChannel(3, 2, 9, 3, senders, None, ticks.clock)
     ends = [Locked(plain)] + [Locked(plain.add_sender()) for _ in range(senders - 1)]
     models = [None] * 3
-    refused = dropped = unread = taken = reopened = 0
+    rejected = dropped = unread = taken = reopened = 0
     buf = bytearray(9)
     state = seed * 7919
     for step in range(steps):
@@ -222,7 +222,7 @@ def _random_program(seed, senders, steps):
             took = ends[number].send(data, priority)
             expected = 0
             if len(data) > 9:
-                refused += 1
+                rejected += 1
             else:
                 for each in models:
                     if each:
@@ -274,8 +274,8 @@ def _random_program(seed, senders, steps):
         if step % 10 == 9:
             assert (len(plain), plain.received, plain.unread) == (queued, taken, unread)
             assert (plain.sent, plain.dropped) == (queued + taken + unread, dropped)
-            assert plain.refused == refused
-    assert taken > steps // 8 and dropped and reopened and (refused or not ROOMY), plain
+            assert plain.rejected == rejected
+    assert taken > steps // 8 and dropped and reopened and (rejected or not ROOMY), plain
 
 
 def classes_are_labels_at_every_receiver():

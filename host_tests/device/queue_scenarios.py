@@ -100,7 +100,7 @@ def a_full_lane_drops_the_new_message_and_counts_it():
             assert ch.send_word(i, LOW) is True
         assert ch.free(LOW) == 0 and ch.is_full(LOW)
         assert ch.send_word(3, LOW) is False and ch.send(b"four", LOW) is False
-        assert plain.dropped == 2 and plain.refused == 0
+        assert plain.dropped == 2 and plain.rejected == 0
         assert [ch.recv_word()[0] for _ in range(3)] == [0, 1, 2]
         assert ch.recv_word() is None
         assert ch.send_word(9, LOW) is True and ch.recv_word()[0] == 9
@@ -114,11 +114,11 @@ def a_message_larger_than_a_slot_is_refused_and_never_cut():
         assert ch.send(b"12345", NORMAL) is True
         assert ch.send(b"123456", NORMAL) is False
         assert ch.send(bytes(70), NORMAL) is False
-        assert plain.refused == 2 and plain.dropped == 0 and len(ch) == 1
+        assert plain.rejected == 2 and plain.dropped == 0 and len(ch) == 1
         buf = bytearray(5)
         assert ch.recv(buf)[0] == 5 and buf == b"12345"
         narrow = Locked(kind(2, slot_size=3))
-        assert narrow.send_word(1, NORMAL) is False and narrow.end.refused == 1
+        assert narrow.send_word(1, NORMAL) is False and narrow.end.rejected == 1
 
 
 def one_slot_size_is_the_whole_range():
@@ -373,21 +373,21 @@ def each_sender_counts_its_own():
     first, second = plain, plain.add_sender()
     assert second.send_word(1, LOW) and not second.send_word(2, LOW)
     assert first.send_word(3, LOW) and not second.send(b"12345", LOW)
-    assert (second.dropped, second.refused, second.high_water) == (1, 1, 1)
-    assert (plain.dropped, plain.refused, plain.high_water, len(plain)) == (1, 1, 1, 2)
+    assert (second.dropped, second.rejected, second.high_water) == (1, 1, 1)
+    assert (plain.dropped, plain.rejected, plain.high_water, len(plain)) == (1, 1, 1, 2)
     assert second.free(LOW) == 0 and second.is_full(LOW) and second.free(HIGH) == 1
     assert second.free() == 0 and second.is_full() and not second.is_full(HIGH)
     assert "sender 1 of PriorityChannel" in str(second)
-    # What the second alone was refused, and the most that its lanes have held.
+    # What the second alone was rejected, and the most that its lanes have held.
     plain = PriorityChannel(3, slot_size=4, senders=2)
     first, second = plain._senders[0], plain.add_sender()
     assert not second.send(b"12345", LOW) and not second.send(b"12345", HIGH)
     for _ in range(3):
         second.send_word(1, HIGH)
     first.send_word(1, HIGH)
-    assert (first.refused, first.high_water, first.dropped) == (0, 1, 0)
-    assert (second.refused, second.high_water, second.dropped) == (2, 3, 0)
-    assert (plain.refused, plain.high_water) == (2, 3)
+    assert (first.rejected, first.high_water, first.dropped) == (0, 1, 0)
+    assert (second.rejected, second.high_water, second.dropped) == (2, 3, 0)
+    assert (plain.rejected, plain.high_water) == (2, 3)
     assert first.free(HIGH) == 2 and second.free(HIGH) == 0 and plain.free(HIGH) == 2
 
 
@@ -527,12 +527,12 @@ def a_closed_channel_drains_and_refuses():
         ch.close()
         assert plain.closed is True
         assert ch.send_word(3, LOW) is False and second.send(b"x", LOW) is False
-        assert ch.send(b"", LOW) is False and plain.refused == 3
+        assert ch.send(b"", LOW) is False and plain.rejected == 3
         raises(ValueError, "is closed", plain.check, b"x", LOW)
         ch.close()  # harmless
         assert ch.recv_word()[0] == 1 and ch.recv_word()[0] == 2
         assert ch.recv_word() is None and ch.recv(bytearray(4)) is None
-        assert ", closed" in str(plain) and plain.refused == 3
+        assert ", closed" in str(plain) and plain.rejected == 3
 
 
 # Bad input
@@ -554,7 +554,7 @@ def a_message_that_is_not_bytes_is_a_type_error():
                 raises(TypeError, "", ch.send_at, data, NORMAL, 1)
                 raises(TypeError, type(data).__name__, plain.check, data, NORMAL)
                 trials += 1
-        assert trials == 18 and plain.refused == 0 and plain.dropped == 0 and len(ch) == 1
+        assert trials == 18 and plain.rejected == 0 and plain.dropped == 0 and len(ch) == 1
         raises(TypeError, "or array, not str", ch.send, "text", NORMAL)
         raises(TypeError, "items must be bytes, not those of array", ch.send, array("H", [1]), 1)
         raises(TypeError, "int", ch.send, 5, NORMAL)
@@ -648,7 +648,7 @@ def a_class_out_of_range_names_itself():
         raises(TypeError, "str", ch.send, b"x", "HIGH")
         raises(TypeError, "class must be an int, not 'HIGH'", plain.check, b"x", "HIGH")
         raises(TypeError, "class must be an int, not None", plain.check, b"x", None)
-        assert plain.dropped == 0 and plain.refused == 0 and ch.recv_word()[0] == 1
+        assert plain.dropped == 0 and plain.rejected == 0 and ch.recv_word()[0] == 1
 
 
 def check_says_the_whole_sentence():
@@ -660,7 +660,7 @@ def check_says_the_whole_sentence():
     plain.check(b"1", True)  # as send takes it
     raises(TypeError, "class must be an int, not 1.0", plain.check, b"1", 1.0)
     raises(TypeError, "or array, not NoneType", plain.check, None, LOW)
-    assert plain.refused == 0 and len(plain) == 0
+    assert plain.rejected == 0 and len(plain) == 0
 
 
 class _HalfAGuard:
@@ -674,7 +674,7 @@ def a_channel_keeps_what_it_was_made_of():
     assert ch.capacity is capacities and (ch.slot_size, ch.senders, ch.name) == (6, 2, None)
     assert PriorityChannel([3, 1, 2, 0, 1], slot_size=6).counters(HIGH) == (0,) * 6
     assert Channel(7, name="seven").capacity == 7
-    assert Channel(1, views=True).view is None
+    assert Channel(1, zero_copy=True).view is None
     raises(TypeError, "guard must have enter and leave, not ", Channel, 1, 8, 1, None, None, 5)
     raises(TypeError, "enter and leave, not ", Channel, 1, 8, 1, None, None, None, _HalfAGuard())
 
@@ -788,7 +788,7 @@ def printing_a_channel_gives_one_readable_line():
     ch.send_word(1, LOW)
     ch.send_word(2, LOW)
     assert (
-        str(ch) == "PriorityChannel 'bus': 1 queued, 1 sent, 0 received, 1 dropped, 0 refused"
+        str(ch) == "PriorityChannel 'bus': 1 queued, 1 sent, 0 received, 1 dropped, 0 rejected"
     ), str(ch)
     assert str(Channel(2)).startswith("Channel: 0 queued")
 
@@ -806,7 +806,7 @@ def _random_program(seed, senders, steps):
     ends = [Locked(plain)] + [Locked(plain.add_sender()) for _ in range(senders - 1)]
     ch = ends[0]
     lanes = [[[] for _ in range(senders)] for _ in range(5)]  # (stamp, data)
-    dropped = refused = taken = 0
+    dropped = rejected = taken = 0
     buf = bytearray(9)
     state = seed * 7919
     for step in range(steps):
@@ -820,7 +820,7 @@ def _random_program(seed, senders, steps):
             lane = lanes[priority][number]
             ok = ends[number].send(data, priority)
             if len(data) > 9:
-                refused += 1
+                rejected += 1
                 assert ok is False
             elif len(lane) == capacities[priority]:
                 dropped += 1
@@ -848,5 +848,5 @@ def _random_program(seed, senders, steps):
                 assert bytes(buf[: got[0]]) == data and ch.timestamp() == stamp
         queued = sum(len(lane) for classes in lanes for lane in classes)
         assert len(ch) == queued and plain.received == taken
-        assert (plain.dropped, plain.refused) == (dropped, refused)
-    assert taken > steps // 8 and dropped + refused, (taken, dropped, refused)
+        assert (plain.dropped, plain.rejected) == (dropped, rejected)
+    assert taken > steps // 8 and dropped + rejected, (taken, dropped, rejected)

@@ -114,7 +114,7 @@ class Exchange(Meeting):
         for id in held:
             stamp(read, outstanding.get(id, 0), WORDS)
             sent = send_response(id, read)
-            assert sent == (id in outstanding), "accepted or refused wrongly"
+            assert sent == (id in outstanding), "accepted or rejected wrongly"
             if not sent:
                 self.late += 1
         for id in given_up:
@@ -179,23 +179,23 @@ class Exchange(Meeting):
             if id in held:
                 held.remove(id)
             if not seen[2]:
-                assert id in given_up, "refused, and it was outstanding"
+                assert id in given_up, "rejected, and it was outstanding"
                 self.late += 1
             elif id in outstanding:
                 self._take(outstanding, id)
         elif ran and id:
             if id in outstanding:
                 self._check(self.read, SIZE, outstanding[id])
-                assert seen[2], "refused, and it was outstanding"
+                assert seen[2], "rejected, and it was outstanding"
                 self._take(outstanding, id)
             else:
                 assert id == mine and task != "send_request", "a request that nobody sent"
                 self._check(self.read, SIZE, number)
                 if not seen[2]:
-                    assert task == "cancel", "refused, and it was outstanding"
+                    assert task == "cancel", "rejected, and it was outstanding"
                     self.late += 1
         if given_up and held:
-            # _finish answers those once more, and must be refused.
+            # _finish answers those once more, and must be rejected.
             held = [id for id in held if id not in given_up]
         self._finish(outstanding, held, given_up)
         return ran
@@ -257,7 +257,7 @@ class Exchange(Meeting):
                 assert not level or (ran and not outstanding), "lost"
         else:
             if not sent:
-                assert got in given_up, "refused, and it was outstanding"
+                assert got in given_up, "rejected, and it was outstanding"
                 self.late += 1
             if ran and handler == "take" and seen[2] >= 0:
                 assert sent, "taken, and never sent"
@@ -273,4 +273,4 @@ class Exchange(Meeting):
         ch = self.channel
         assert ch.pending == 0 and len(ch) == 0 and ch.free() == CAPACITY, ch
         assert ch.late == self.late and ch.dropped == self.dropped, (ch, self.late, self.dropped)
-        assert ch.answered == self.answered and ch.refused == 0, (ch, self.answered)
+        assert ch.answered == self.answered and ch.rejected == 0, (ch, self.answered)

@@ -302,7 +302,7 @@ def at_most_capacity_are_outstanding_and_the_next_is_dropped():
         assert ch.send_request(b"more") == 0 and ch.free() == 0
         ch.recv_response(ids[-1], buf)
         assert ch.free() == 1 and ch.send_request(b"more") > 0
-        assert plain.dropped == 4 + capacity and plain.refused == 0
+        assert plain.dropped == 4 + capacity and plain.rejected == 0
 
 
 # Cancelling
@@ -359,7 +359,7 @@ def a_lane_full_of_cancelled_requests_gives_zero_until_they_are_read():
             assert ch.free() == 0 and ch.is_full() and ch.send_request(b"none") == 0
             assert plain.dropped == i + 1 and plain.pending == 0
         assert ch.recv_request(buf) is None, "a cancelled request came alive"
-        assert ch.free() == capacity and plain.refused == 0
+        assert ch.free() == capacity and plain.rejected == 0
         id = ch.send_request(b"live")
         assert _served(ch, b"yes") == id and ch.recv_response(id, buf)[0] == 3
 
@@ -380,7 +380,7 @@ def requests_that_fail_bring_no_cancelled_one_alive():
         attempts = 256 if ROOMY else 9
         for i in range(attempts):
             if kind is None:
-                assert ch.send_request(data) == 0 and plain.refused == i + 1
+                assert ch.send_request(data) == 0 and plain.rejected == i + 1
                 continue
             try:
                 plain.send_request(data)
@@ -448,7 +448,7 @@ def late_repeated_and_unknown_replies_are_refused_and_counted():
         assert ch.send_response(id, b"wrong") is False, id
         assert ch.send_status(id, b"wrong", 7) is False, id
         late += 2
-        assert plain.late == late and plain.refused == 0 == plain.dropped
+        assert plain.late == late and plain.rejected == 0 == plain.dropped
     assert list(ch.recv_response(used, buf))[:2] == [4, 0] and buf[:4] == b"once"
     assert ch.send_response(used, b"taken") is False and plain.late == late + 1
     gone = ch.send_request(b"gone")
@@ -537,10 +537,10 @@ def a_reply_larger_than_a_slot_is_refused_and_the_request_stays():
         plain, ch = _pair(1, slot_size)
         buf = bytearray(slot_size)
         id = ch.send_request(b"q")
-        assert ch.send_request(b"r") == 0  # a second is dropped, not refused
+        assert ch.send_request(b"r") == 0  # a second is dropped, not rejected
         ch.recv_request(buf)
         for i, size in enumerate((slot_size + 1, slot_size + 4, 70)):
-            assert ch.send_response(id, bytes(size)) is False and plain.refused == i + 1
+            assert ch.send_response(id, bytes(size)) is False and plain.rejected == i + 1
             assert ch.recv_response(id, buf) is None and plain.pending == 1
         assert plain.late == 0
         reply = pattern(slot_size)
@@ -551,7 +551,7 @@ def a_reply_larger_than_a_slot_is_refused_and_the_request_stays():
 def a_request_larger_than_a_slot_is_refused():
     plain, ch = _pair(2, 4)
     assert ch.send_request(b"12345") == 0 and ch.send_request(bytes(70)) == 0
-    assert (plain.refused, plain.dropped, plain.pending, len(ch)) == (2, 0, 0, 0)
+    assert (plain.rejected, plain.dropped, plain.pending, len(ch)) == (2, 0, 0, 0)
     id = ch.send_request(b"1234")
     assert _served(ch, b"") == id
 
@@ -588,7 +588,7 @@ def what_is_not_bytes_is_a_type_error_and_changes_nothing():
         for _ in range(2):
             raises(TypeError, "", ch.send_request, data)
             raises(TypeError, type(data).__name__, plain.check, data)
-    assert (plain.dropped, plain.refused, plain.pending, len(ch)) == (0, 0, 1, 1)
+    assert (plain.dropped, plain.rejected, plain.pending, len(ch)) == (0, 0, 1, 1)
     raises(TypeError, "or array, not str", ch.send_request, "text")
     raises(TypeError, "items must be bytes, not those of array", ch.send_request, array("H", [1]))
     assert ch.recv_request(buf)[1] == id and buf == b"kept"
@@ -598,7 +598,7 @@ def what_is_not_bytes_is_a_type_error_and_changes_nothing():
             raises(TypeError, "", ch.send_status, id, data, 1)
     raises(TypeError, "or array, not str", ch.send_response, id, "text")
     raises(TypeError, "those of array", ch.send_response, id, array("H", [1]))
-    assert plain.late == 0 == plain.refused and ch.recv_response(id, buf) is None
+    assert plain.late == 0 == plain.rejected and ch.recv_response(id, buf) is None
     assert ch.send_response(id, b"good") is True and ch.recv_response(id, buf)[1] == 0
     for _ in range(2):  # with every id outstanding the same
         ch.send_request(b"")
@@ -744,7 +744,7 @@ def a_closed_channel_refuses_requests_and_drains():
     ch.close()
     ch.close()  # harmless
     assert plain.closed is True and ", closed" in str(plain)
-    assert ch.send_request(b"3") == 0 and ch.send_request(b"") == 0 and plain.refused == 2
+    assert ch.send_request(b"3") == 0 and ch.send_request(b"") == 0 and plain.rejected == 2
     raises(ValueError, "RequestReplyChannel is closed", plain.check, b"x")
     assert _served(ch, b"two") == second
     assert ch.recv_request(buf) is None
@@ -759,7 +759,7 @@ def check_says_the_whole_sentence():
     raises(ValueError, "message of 9 bytes is larger than a slot of 8", plain.check, b"123456789")
     plain.send_request(b"")
     assert plain.check(b"") is None, "full is no error"
-    assert plain.refused == 0 == plain.dropped and len(plain) == 1
+    assert plain.rejected == 0 == plain.dropped and len(plain) == 1
 
 
 def counters_allocate_nothing_one_by_one():
@@ -793,7 +793,7 @@ def printing_a_channel_gives_one_readable_line():
     ch.send_request(b"4")
     assert (
         str(plain)
-        == "RequestReplyChannel 'rpc': 2 pending, 1 answered, 1 dropped, 1 refused, 1 late"
+        == "RequestReplyChannel 'rpc': 2 pending, 1 answered, 1 dropped, 1 rejected, 1 late"
     ), str(plain)
     plain.close()
     assert str(plain).endswith("1 late, closed")
@@ -897,7 +897,7 @@ def _random_program(seed, capacity, steps):
     open_ = {}  # id: [sent, data and status of the reply, or None]
     over = [NEVER]
     held = []  # what the server has read, and never forgets
-    dropped = refused = late = taken = gone = skipped = 0
+    dropped = rejected = late = taken = gone = skipped = 0
     state = seed * 7919 + capacity
     for step in range(steps):
         state = (state * 1103515245 + 12345) & 0x3FFFFFFF
@@ -913,7 +913,7 @@ def _random_program(seed, capacity, steps):
                 dropped += 1
                 assert id == 0
             elif len(data) > 9:
-                refused += 1
+                rejected += 1
                 assert id == 0
             elif len(lane) == capacity:
                 dropped += 1
@@ -946,7 +946,7 @@ def _random_program(seed, capacity, steps):
                 late += 1
                 assert sent is False
             elif len(data) > 9:
-                refused += 1
+                rejected += 1
                 assert sent is False
             else:
                 assert sent is True
@@ -974,8 +974,8 @@ def _random_program(seed, capacity, steps):
             del open_[id]
             over.append(id)
             gone += 1
-        assert (plain.dropped, plain.refused, plain.late) == (dropped, refused, late), step
+        assert (plain.dropped, plain.rejected, plain.late) == (dropped, rejected, late), step
         assert (plain.pending, plain.answered) == (len(open_), taken), step
         assert len(ch) == len(lane) and ch.free() == capacity - max(len(open_), len(lane))
     assert plain.stats().count == taken > steps // 50, taken
-    return taken, dropped, refused, late, gone, skipped
+    return taken, dropped, rejected, late, gone, skipped

@@ -156,7 +156,7 @@ async def a_handler_may_reply_in_many_ways():
     texts = [str(error) for error in printed.errors]
     assert "reply of 9 bytes is larger than a slot of 8" in texts, texts
     assert "status must be 0 to 255, not 256" in texts, texts
-    assert is_idle(ch) and ch.answered == len(expected) and ch.refused == 0
+    assert is_idle(ch) and ch.answered == len(expected) and ch.rejected == 0
     ch.close()
     await server
 
@@ -356,7 +356,7 @@ async def bad_input_is_an_error_at_once_and_takes_no_id():
                 assert text in str(error), (text, error)
             else:
                 raise AssertionError("no error: " + text)
-            assert is_idle(ch) and len(ch) == 0 and ch.refused == 0 == ch.dropped
+            assert is_idle(ch) and len(ch) == 0 and ch.rejected == 0 == ch.dropped
 
 
 async def call_wait_and_serve_wait_do_the_same_without_asyncio():

@@ -70,7 +70,7 @@ class Server:
         self.read = 0  # requests
         self.empty = 0  # how often there was none
         self.accepted = 0  # replies
-        self.refused = 0  # replies that nobody waited for any more, or twice
+        self.rejected = 0  # replies that nobody waited for any more, or twice
         recv_request, send_status = channel.recv_request, channel.send_status
         buf = bytearray(_SLOT)
         views = _views()
@@ -83,7 +83,7 @@ class Server:
             if send_status(id, views[size], status_of(number)):
                 self.accepted += 1
             else:
-                self.refused += 1
+                self.rejected += 1
 
         def run():
             micropython.heap_lock()
@@ -123,7 +123,7 @@ class Server:
                     at = number % _OLD
                     if old[at] and old[at] not in ids:
                         send_status(old[at], b"once more", 1) and self._fail(number)
-                        self.refused += 1
+                        self.rejected += 1
                     old[at] = id
             micropython.heap_unlock()
             self.done = True
@@ -234,16 +234,16 @@ def main(requests):
             time.sleep_ms(1)
     assert server.torn is None, "torn or answered twice at %d" % server.torn
     assert answered + cancelled == requests and channel.answered == answered, channel
-    assert channel.pending == 0 and channel.refused == 0 and len(channel) == 0, channel
+    assert channel.pending == 0 and channel.rejected == 0 and len(channel) == 0, channel
     assert channel.dropped == full, channel
-    assert channel.late == server.refused, (channel, server.refused)
+    assert channel.late == server.rejected, (channel, server.rejected)
     assert channel.sent == channel.received == requests, channel
     assert answered <= server.read <= requests, (answered, server.read)
     stats = channel.stats()
     assert stats.count == answered and stats.p50_latency <= stats.max_latency, stats
     print(
         "requests %d answered %d given up %d full %d pending %d empty %d late %d"
-        % (requests, answered, cancelled, full, pending, server.empty, server.refused)
+        % (requests, answered, cancelled, full, pending, server.empty, server.rejected)
     )
 
 
@@ -281,5 +281,5 @@ def calls(count):
             time.sleep_ms(1)
     assert served, "serve_wait does not end on close"
     assert channel.answered == count and channel.pending == 0, channel
-    assert channel.dropped == channel.refused == channel.late == 0, channel
+    assert channel.dropped == channel.rejected == channel.late == 0, channel
     print("calls", count)

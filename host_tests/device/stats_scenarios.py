@@ -137,7 +137,7 @@ def stats_count_what_recv_and_recv_word_take():
 def stats_count_what_release_takes_by_the_latency_that_peek_gave():
     for kind in KINDS:
         ticks = Ticks()
-        plain = kind(4, 8, clock=ticks.clock, views=True, stats=True)
+        plain = kind(4, 8, clock=ticks.clock, zero_copy=True, stats=True)
         ch = Locked(plain)
         buf = bytearray(8)
         expected = []

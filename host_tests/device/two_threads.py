@@ -145,7 +145,7 @@ def main(messages, words=False, senders=1):
                 time.sleep_ms(1)
     full = sum(thread.full for thread in threads)
     assert (channel.sent, channel.received, len(channel)) == (count, count, 0), channel
-    assert channel.dropped == full and channel.refused == 0, channel
+    assert channel.dropped == full and channel.rejected == 0, channel
     assert 0 < channel.high_water <= _CAPACITY, channel
     full = sum(thread.overtook for thread in threads)
     print("messages", count, "empty", empty, "full", full)

@@ -582,7 +582,7 @@ async def asend_waits_for_room_and_queues_once():
             assert _recv(ch) == b"first"
             assert await task is True
             assert _recv(ch) == second and _recv(ch) is None
-            assert (ch.sent, ch.dropped, ch.refused) == (2, 0, 0)
+            assert (ch.sent, ch.dropped, ch.rejected) == (2, 0, 0)
 
 
 async def asend_of_a_channel_is_its_first_senders():
@@ -608,14 +608,14 @@ async def asend_waits_for_its_own_class_only():
 async def asend_counts_as_dropped_what_finds_no_room_in_its_time():
     for guard in (None, LockGuard()):
         for kind in (PriorityChannel, Channel):
-            ch = kind(1, slot_size=_SLOT, guard=guard)
+            ch = kind(1, slot_size=_SLOT, send_guard=guard)
             ch.send(b"x", LOW)
             for dropped, timeout in enumerate((0, 1, 3)):
                 start = time.ticks_ms()
                 assert ch.dropped == dropped
                 assert await ch.asend(b"y", LOW, timeout) is False
                 assert time.ticks_diff(time.ticks_ms(), start) >= timeout
-            assert (ch.sent, ch.dropped, ch.refused) == (1, 3, 0)
+            assert (ch.sent, ch.dropped, ch.rejected) == (1, 3, 0)
             assert _recv(ch) == b"x" and _recv(ch) is None
 
 
@@ -667,7 +667,7 @@ async def asend_is_false_for_what_can_never_be_queued():
     ch = Channel(1, slot_size=_SLOT)
     ch.send(b"x", LOW)
     assert await ch.asend(bytes(_SLOT + 1), LOW) is False  # at once, though the lane is full
-    assert ch.refused == 1
+    assert ch.rejected == 1
     tasks = [asyncio.create_task(ch.asend(b"y", LOW)) for _ in range(3)]
     await _settle()
     ch.close()
@@ -675,7 +675,7 @@ async def asend_is_false_for_what_can_never_be_queued():
         assert await task is False
     for timeout in (None, 0, 1):
         assert await ch.asend(b"y", LOW, timeout) is False
-    assert (ch.sent, ch.dropped, ch.refused) == (1, 0, 7) and _recv(ch) == b"x"
+    assert (ch.sent, ch.dropped, ch.rejected) == (1, 0, 7) and _recv(ch) == b"x"
 
 
 async def asend_raises_at_once_even_where_there_is_no_room():
@@ -693,7 +693,7 @@ async def asend_raises_at_once_even_where_there_is_no_room():
             raise AssertionError("no %s for %r, %r" % (kind, data, priority))
         except kind as error:
             assert text in str(error), error
-    assert len(ch) == 1 and not ch.dropped and not ch.refused
+    assert len(ch) == 1 and not ch.dropped and not ch.rejected
 
 
 async def asend_to_nobody_is_0_at_once():
@@ -706,7 +706,7 @@ async def asend_to_nobody_is_0_at_once():
     assert not task.done()
     end.close()  # whom it waited for
     assert await task == 0
-    assert not ch.dropped and not ch.refused
+    assert not ch.dropped and not ch.rejected
 
 
 class _Contended:
@@ -725,7 +725,7 @@ class _Contended:
 
 async def asend_under_a_guard_waits_again_where_another_context_took_the_room():
     guard = _Contended()
-    ch = Channel(1, _SLOT, guard=guard)
+    ch = Channel(1, _SLOT, send_guard=guard)
     guard.other = lambda: ch.send(b"other", NORMAL)
     task = asyncio.create_task(ch.asend(b"mine", NORMAL))
     await _settle()
@@ -736,7 +736,7 @@ async def asend_under_a_guard_waits_again_where_another_context_took_the_room():
 
 async def asend_under_a_guard_gives_up_in_time_however_often_it_was_woken():
     guard = _Contended()
-    ch = Channel(1, _SLOT, guard=guard)
+    ch = Channel(1, _SLOT, send_guard=guard)
     taken = []
 
     def take():
@@ -756,13 +756,13 @@ async def asend_under_a_guard_gives_up_in_time_however_often_it_was_woken():
 
 
 async def asend_under_a_guard_ends_with_the_channel():
-    ch = Channel(1, _SLOT, guard=_Contended())
+    ch = Channel(1, _SLOT, send_guard=_Contended())
     assert await ch.asend(b"x", NORMAL) is True
     task = asyncio.create_task(ch.asend(b"y", NORMAL))
     await _settle()
     ch.close()
     assert await task is False
-    assert ch.refused == 1 and _recv(ch) == b"x" and not len(ch)
+    assert ch.rejected == 1 and _recv(ch) == b"x" and not len(ch)
 
 
 async def several_tasks_asend_each_message_once():

@@ -1,4 +1,4 @@
-"""What zero-copy promises (views=True), as functions that CPython and MicroPython both run."""
+"""What zero-copy promises (zero_copy=True), as functions that CPython and MicroPython both run."""
 
 from array import array
 
@@ -9,7 +9,7 @@ KINDS = (PriorityChannel, Channel)
 
 
 def _made(kind, capacity, slot_size=8, **rest):
-    plain = kind(capacity, slot_size, views=True, **rest)
+    plain = kind(capacity, slot_size, zero_copy=True, **rest)
     return plain, Locked(plain)
 
 
@@ -28,7 +28,7 @@ def _send(ch, data, priority):
     return True
 
 
-# Claim, commit, abandon
+# Claim, commit, abort
 
 
 def a_claimed_view_is_exactly_the_slot():
@@ -60,7 +60,7 @@ def writing_a_view_changes_its_own_slot_alone():
                     assert ch.recv(buf)[0] == 5 and buf == pattern(5, received), (capacity, sent)
                     received += 1
             assert plain.received == received > 2 * capacity
-            assert plain.dropped == rounds and plain.refused == 0
+            assert plain.dropped == rounds and plain.rejected == 0
 
 
 def a_claim_may_hold_any_size_from_nothing_to_the_whole_slot():
@@ -90,9 +90,9 @@ def the_stamp_is_taken_at_commit():
         assert ch.recv_word()[2] == 7 and ch.timestamp() == 250
         # A stamp set for another message is not this one's, nor this one's that one's.
         ch.claim(LOW)
-        assert ch.send_word_at(1, LOW, 5) is False  # refused while the slot is claimed
+        assert ch.send_word_at(1, LOW, 5) is False  # rejected while the slot is claimed
         ch.commit(LOW, 4)
-        assert ch.recv_word()[2] == 0 and plain.refused == 1
+        assert ch.recv_word()[2] == 0 and plain.rejected == 1
 
 
 def while_a_claim_is_open_the_lane_refuses_and_others_do_not():
@@ -102,12 +102,12 @@ def while_a_claim_is_open_the_lane_refuses_and_others_do_not():
     _write(view, b"claimed!")
     assert ch.send(b"x", NORMAL) is False and ch.send_word(1, NORMAL) is False
     assert ch.claim(NORMAL) is None and ch.send_at(b"x", NORMAL, 1) is False
-    assert (plain.refused, plain.dropped) == (4, 0)
+    assert (plain.rejected, plain.dropped) == (4, 0)
     assert plain.counters(NORMAL)[4] == 4 and ch.free(NORMAL) == 0 and ch.is_full(NORMAL)
     for priority in (REALTIME, HIGH, LOW, BULK):
         assert ch.send_word(priority, priority) is True, priority
         assert ch.claim(priority) is not None
-        ch.abandon(priority)
+        ch.abort(priority)
     assert ch.free(LOW) == 1
     # The receiver goes on meanwhile; what is claimed is not queued yet.
     buf = bytearray(8)
@@ -115,7 +115,7 @@ def while_a_claim_is_open_the_lane_refuses_and_others_do_not():
     assert ch.recv(buf)[0] == 6 and buf[:6] == b"before"
     assert ch.commit(NORMAL, 8) is True
     assert ch.recv(buf)[0] == 8 and buf == b"claimed!"
-    assert plain.refused == 4 and len(ch) == 2
+    assert plain.rejected == 4 and len(ch) == 2
 
 
 def on_a_channel_one_claim_holds_all_classes():
@@ -124,7 +124,7 @@ def on_a_channel_one_claim_holds_all_classes():
     _write(view, b"label")
     for priority in range(5):
         assert ch.claim(priority) is None and ch.send_word(0, priority) is False
-    assert plain.refused == 10
+    assert plain.rejected == 10
     assert ch.commit(HIGH, 5) is True  # the class is a label, and that of the commit counts
     buf = bytearray(8)
     got = ch.recv(buf)
@@ -139,7 +139,7 @@ def a_claim_on_a_full_lane_is_none_and_dropped():
                 assert _send(ch, bytes((number,)), LOW)
             for _ in range(2):
                 assert ch.claim(LOW) is None
-            assert (plain.dropped, plain.refused, plain.high_water) == (2, 0, capacity)
+            assert (plain.dropped, plain.rejected, plain.high_water) == (2, 0, capacity)
             raises(ValueError, "no claim is open on class 3", ch.commit, LOW, 1)
             buf = bytearray(8)
             assert ch.recv(buf)[0] == 1 and buf[0] == 0
@@ -147,29 +147,29 @@ def a_claim_on_a_full_lane_is_none_and_dropped():
             assert ch.commit(LOW, 0) is True and len(ch) == capacity
 
 
-def an_abandoned_claim_leaves_nothing():
+def an_aborted_claim_leaves_nothing():
     for kind in KINDS:
         plain, ch = _made(kind, 2)
         assert ch.send(b"kept", NORMAL)
         for _ in range(5):
             view = ch.claim(NORMAL)
             _write(view, b"rubbish!")
-            assert ch.abandon(NORMAL) is None
+            assert ch.abort(NORMAL) is None
             assert len(ch) == 1 and ch.free(NORMAL) == 1
-        raises(ValueError, "no claim is open on class 2", ch.abandon, NORMAL)
+        raises(ValueError, "no claim is open on class 2", ch.abort, NORMAL)
         assert ch.send(b"next", NORMAL) is True
         buf = bytearray(8)
         for text in (b"kept", b"next"):
             assert ch.recv(buf)[0] == 4 and buf[:4] == text
         assert ch.recv(buf) is None
-        assert (plain.sent, plain.dropped, plain.refused) == (2, 0, 0)
+        assert (plain.sent, plain.dropped, plain.rejected) == (2, 0, 0)
 
 
 def a_wrong_commit_names_the_value_and_leaves_the_claim_open():
     for kind in KINDS:
         plain, ch = _made(kind, 2)
         raises(ValueError, "no claim is open on class 3", ch.commit, LOW, 1)
-        raises(ValueError, "no claim is open on class 3", ch.abandon, LOW)
+        raises(ValueError, "no claim is open on class 3", ch.abort, LOW)
         view = ch.claim(LOW)
         _write(view, b"12345678")
         for size in (-1, 9, 70000, -(1 << 29)):
@@ -180,11 +180,11 @@ def a_wrong_commit_names_the_value_and_leaves_the_claim_open():
             text = "class must be 0 to 4, not %d" % priority
             raises(ValueError, text, ch.claim, priority)
             raises(ValueError, text, ch.commit, priority, 1)
-            raises(ValueError, text, ch.abandon, priority)
+            raises(ValueError, text, ch.abort, priority)
         if kind is PriorityChannel:
             raises(ValueError, "no claim is open on class 1", ch.commit, HIGH, 1)
-            raises(ValueError, "no claim is open on class 1", ch.abandon, HIGH)
-        assert (plain.sent, plain.dropped, plain.refused) == (0, 0, 0)
+            raises(ValueError, "no claim is open on class 1", ch.abort, HIGH)
+        assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
         assert ch.commit(LOW, 8) is True
         buf = bytearray(8)
         assert ch.recv(buf)[0] == 8 and buf == b"12345678" and ch.recv(buf) is None
@@ -195,8 +195,8 @@ def a_class_without_capacity_cannot_be_claimed():
     for priority in (HIGH, LOW, BULK):
         raises(ValueError, "class %d has capacity 0" % priority, ch.claim, priority)
         raises(ValueError, "no claim is open on class %d" % priority, ch.commit, priority, 0)
-        raises(ValueError, "no claim is open on class %d" % priority, ch.abandon, priority)
-    assert (plain.sent, plain.dropped, plain.refused) == (0, 0, 0)
+        raises(ValueError, "no claim is open on class %d" % priority, ch.abort, priority)
+    assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
     assert _send(ch, b"a", REALTIME) and _send(ch, b"b", NORMAL) and _send(ch, b"c", NORMAL)
     got = []
     while ch.peek():
@@ -211,16 +211,16 @@ def a_close_while_a_claim_is_open_refuses_its_commit():
         assert _send(ch, b"kept", NORMAL)
         ch.claim(NORMAL)
         ch.close()
-        assert ch.claim(NORMAL) is None and plain.refused == 1
-        assert ch.commit(NORMAL, 4) is False and plain.refused == 2
+        assert ch.claim(NORMAL) is None and plain.rejected == 1
+        assert ch.commit(NORMAL, 4) is False and plain.rejected == 2
         raises(ValueError, "no claim is open on class 2", ch.commit, NORMAL, 4)
         assert ch.claim(NORMAL) is None and ch.send(b"x", NORMAL) is False
         assert ch.peek()[0] == 4 and bytes(plain.view[:4]) == b"kept" and ch.release() is True
         assert ch.peek() is None and ch.release() is False and len(ch) == 0
-        abandoned, ch = _made(kind, 2)
+        aborted, ch = _made(kind, 2)
         ch.claim(NORMAL)
         ch.close()
-        assert ch.abandon(NORMAL) is None and abandoned.refused == 0
+        assert ch.abort(NORMAL) is None and aborted.rejected == 0
 
 
 def two_senders_may_hold_a_claim_on_one_class_at_once():
@@ -241,9 +241,9 @@ def two_senders_may_hold_a_claim_on_one_class_at_once():
             assert ch.peek()[0] == 7 and plain.view == pattern(8, 2 * turn)
             assert ch.release() is True
         ch.claim(HIGH)
-        assert second.send(b"free", HIGH) is True and plain.refused == 0
+        assert second.send(b"free", HIGH) is True and plain.rejected == 0
         raises(ValueError, "no claim is open on class 1", second.commit, HIGH, 1)
-        ch.abandon(HIGH)
+        ch.abort(HIGH)
 
 
 def sends_and_claims_take_turns_on_a_lane():
@@ -471,17 +471,19 @@ def a_channel_without_views_has_no_claim():
     for kind in KINDS:
         plain = kind(2, 8, senders=2)
         second = plain.add_sender()
-        for name in ("claim", "commit", "abandon"):
+        for name in ("claim", "commit", "abort"):
             raises(AttributeError, "'%s'" % name, getattr, second, name)
-        for name in ("claim", "commit", "abandon", "peek", "release", "view"):
-            raises(AttributeError, "made without views=True: no %s" % name, getattr, plain, name)
+        for name in ("claim", "commit", "abort", "peek", "release", "view"):
+            raises(
+                AttributeError, "made without zero_copy=True: no %s" % name, getattr, plain, name
+            )
         raises(AttributeError, "has no attribute 'nothing'", getattr, plain, "nothing")
         assert kind.memory(2, 8, 2) == len(plain._block)  # views are beside the block
-        assert len(kind(2, 8, 2, views=True)._block) == len(plain._block)
+        assert len(kind(2, 8, 2, zero_copy=True)._block) == len(plain._block)
 
 
 def peek_and_claim_take_positional_arguments_only():
-    ch = Channel(2, views=True)
+    ch = Channel(2, zero_copy=True)
     for call in (lambda: ch.claim(priority=1), lambda: ch.commit(priority=1, size=1)):
         try:
             call()
@@ -507,7 +509,7 @@ def _random_program(seed, steps):
     capacities = (1, 2, 3, 2, 5)
     buf = bytearray(9)
     peeked = None
-    dropped = refused = taken = committed = 0
+    dropped = rejected = taken = committed = 0
     state = seed * 7919
     for step in range(steps):
         state = (state * 1103515245 + 12345) & 0x3FFFFFFF
@@ -520,7 +522,7 @@ def _random_program(seed, steps):
         if action < 2:
             ok = ch.send(data, priority)
             if claims[priority] is not None:
-                refused += 1
+                rejected += 1
             elif len(lane) == capacities[priority]:
                 dropped += 1
             else:
@@ -531,7 +533,7 @@ def _random_program(seed, steps):
         elif action < 4:
             view = ch.claim(priority)
             if claims[priority] is not None:
-                refused += 1
+                rejected += 1
                 assert view is None
             elif len(lane) == capacities[priority]:
                 dropped += 1
@@ -542,7 +544,7 @@ def _random_program(seed, steps):
             if claims[priority] is None:
                 raises(ValueError, "no claim", ch.commit, priority, 1)
             elif pick & 4096:
-                ch.abandon(priority)
+                ch.abort(priority)
                 claims[priority] = None
             else:
                 _write(claims[priority], data)
@@ -585,12 +587,12 @@ def _random_program(seed, steps):
             else:
                 assert m is None
         assert len(ch) == sum(len(lane) for lane in lanes) and plain.received == taken
-        assert (plain.dropped, plain.refused) == (dropped, refused), step
-    assert taken > steps // 20 and committed > steps // 50 and dropped + refused
+        assert (plain.dropped, plain.rejected) == (dropped, rejected), step
+    assert taken > steps // 20 and committed > steps // 50 and dropped + rejected
 
 
 def high_water_is_right_where_the_lane_wraps():
-    ch = Channel(2, 8, views=True)
+    ch = Channel(2, 8, zero_copy=True)
     for _ in range(3):
         ch.claim(NORMAL)
         assert ch.commit(NORMAL, 4) and ch.high_water == 1 and ch.skip()

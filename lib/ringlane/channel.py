@@ -24,8 +24,8 @@ from .lanes import Queue, whole
 
 
 class Channel(Queue):
-    """Channel(capacity, slot_size=32, senders=1, name=None, clock=None, guard=None,
-    recv_guard=None, views=False, stats=False)
+    """Channel(capacity, slot_size=32, senders=1, name=None, clock=None, send_guard=None,
+    recv_guard=None, zero_copy=False, stats=False)
 
     `capacity`: messages per sender, 1..65535. The rest as for PriorityChannel.
     """

@@ -12,9 +12,9 @@ class Channel(Queue):
         senders: int = 1,
         name: str | None = None,
         clock: Clock | None = None,
-        guard: _Guard | None = None,
+        send_guard: _Guard | None = None,
         recv_guard: _Guard | None = None,
-        views: bool = False,
+        zero_copy: bool = False,
         stats: bool = False,
     ) -> None: ...
     @classmethod

@@ -58,7 +58,7 @@ _CAPACITY = const(3)
 _FIRST = const(4)
 _REST = const(5)
 _DROPPED = const(7)
-_REFUSED = const(8)
+_REJECTED = const(8)
 _HIGH_WATER = const(9)
 _RECEIVED = const(10)
 _LANE_BYTES = const(44)
@@ -81,7 +81,7 @@ def make_sender(block, slow):
         """Queue `data`, 0..slot_size bytes, for receivers; return how many will get it.
 
         Multicast: all that are open and lag by less than their max_lag. Anycast: one, by the
-        policy, so 1; 0 and counted (dropped) if none has room. 0 and counted (refused) if the
+        policy, so 1; 0 and counted (dropped) if none has room. 0 and counted (rejected) if the
         message is larger than a slot or the channel closed. Errors as Channel.send; the class is
         a label.
 
@@ -110,7 +110,7 @@ def make_sender(block, slow):
             slow._bad_class(priority)
         own = int(part) + part[_OWN_LANES]
         if size >= part[_LIMIT]:
-            ptr32(own)[_REFUSED] += 1
+            ptr32(own)[_REJECTED] += 1
             return 0
         places = part[_PLACES]
         policy = part[_POLICY]
@@ -207,7 +207,7 @@ def make_sender(block, slow):
             slow._bad_class(priority)
         own = int(part) + part[_OWN_LANES]
         if 4 >= part[_LIMIT]:
-            ptr32(own)[_REFUSED] += 1
+            ptr32(own)[_REJECTED] += 1
             return 0
         places = part[_PLACES]
         policy = part[_POLICY]

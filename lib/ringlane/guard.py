@@ -2,15 +2,15 @@
 
     from ringlane import HIGH, Channel, IrqGuard
 
-    ch = Channel(8, guard=IrqGuard())
+    ch = Channel(8, send_guard=IrqGuard())
 
     def on_edge(pin):  # a hard handler
         ch.send_word(1, HIGH)
 
     ch.send_word(2, HIGH)  # a task, with the same verb: the handler waits meanwhile
 
-guard= is for senders, recv_guard= for receivers: each further receiving context takes an end of
-its own from ch.add_receiver(), since a result belongs to one context. Whatever can raise comes
+send_guard= is for senders, recv_guard= for receivers: each further receiving context takes an end
+of its own from ch.add_receiver(), since a result belongs to one context. Whatever can raise comes
 before the guard is taken, or gives it back.
 
     guard        excludes                                           from

@@ -9,7 +9,7 @@ Words
     capacity    slots in a lane, every one of them usable
     head        the next slot to write: the producer's
     tail        the next slot to read: the consumer's
-    dropped     messages that found their lane full; refused: larger than a slot, or after close()
+    dropped     messages that found their lane full; rejected: larger than a slot, or after close()
     high_water  the most messages a lane has held at once
     place       which of a channel's rows of lanes: a class, or a receiver; a lane for each sender
     epoch       how often a place was taken by a receiver, modulo 256
@@ -109,7 +109,7 @@ _FIRST = const(4)  # from this header to the lane's first slot
 _REST = const(5)  # from this header to that of the place's last sender; | _STALE: check the epoch
 _NUMBER = const(6)  # the number of the lane's first slot in the block
 _DROPPED = const(7)  # Owner: producer
-_REFUSED = const(8)  # Owner: producer
+_REJECTED = const(8)  # Owner: producer
 _HIGH_WATER = const(9)  # Owner: producer
 _RECEIVED = const(10)  # Owner: consumer
 _LANE_BYTES = const(44)
@@ -306,7 +306,7 @@ def make_sender(block, slow):
         """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
 
         True: queued. False, and counted: the lane is full (dropped), or the message is larger than
-        a slot, the channel closed or a slot of the lane claimed (refused). Raises TypeError if
+        a slot, the channel closed or a slot of the lane claimed (rejected). Raises TypeError if
         `data` is not bytes-like or its items are not bytes, ValueError if the class is not 0..4 or
         has no capacity; then nothing has changed.
 
@@ -334,7 +334,7 @@ def make_sender(block, slow):
             slow._bad_class(priority)
         lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
         if size >= part[_LIMIT]:
-            lane[_REFUSED] += 1
+            lane[_REJECTED] += 1
             return False
         head = lane[_HEAD]
         capacity = lane[_CAPACITY]
@@ -344,7 +344,7 @@ def make_sender(block, slow):
         if used >= lane[_ROOM]:
             if not capacity:
                 slow._unused_class(priority)
-            lane[_DROPPED if lane[_ROOM] else _REFUSED] += 1
+            lane[_DROPPED if lane[_ROOM] else _REJECTED] += 1
             return False
         index = head
         if index >= capacity:
@@ -406,7 +406,7 @@ def make_sender(block, slow):
             slow._bad_class(priority)
         lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
         if 4 >= part[_LIMIT]:
-            lane[_REFUSED] += 1
+            lane[_REJECTED] += 1
             return False
         head = lane[_HEAD]
         capacity = lane[_CAPACITY]
@@ -416,7 +416,7 @@ def make_sender(block, slow):
         if used >= lane[_ROOM]:
             if not capacity:
                 slow._unused_class(priority)
-            lane[_DROPPED if lane[_ROOM] else _REFUSED] += 1
+            lane[_DROPPED if lane[_ROOM] else _REJECTED] += 1
             return False
         index = head
         if index >= capacity:
@@ -776,7 +776,7 @@ class Sender:
     """One sending context's end of a channel: what add_sender() returns.
 
     Its counters are its own; the channel's are the sums over its senders. Attributes: `send`,
-    `send_word`, `send_at`, `send_word_at` and, with views=True, `claim`, `commit`, `abandon`
+    `send_word`, `send_at`, `send_word_at` and, with zero_copy=True, `claim`, `commit`, `abort`
     (viper, positional arguments only).
     """
 
@@ -798,7 +798,7 @@ class Sender:
         if channel._views is not None:
             from .zero_copy import make_claims
 
-            self.claim, self.commit, self.abandon = make_claims(block, self, channel._views)
+            self.claim, self.commit, self.abort = make_claims(block, self, channel._views)
 
     def check(self, data, priority):
         """Raise the error that send(data, priority) would raise or count, in a whole sentence.
@@ -834,8 +834,8 @@ class Sender:
 
         Returns what send does. When `timeout_ms` have passed it sends once more, so that a message
         for which there is still no room is counted as dropped. A message larger than a slot, or
-        for a closed channel, is refused at once; a multicast that has no receiver takes it at once
-        and returns 0. Errors as send, at once. Cancelled, it has queued and counted nothing.
+        for a closed channel, is rejected at once; a multicast that has no receiver takes it at
+        once and returns 0. Errors as send, at once. Cancelled, it has queued and counted nothing.
 
         Context: a task | alloc: a coroutine, a waiter | blocks: its task only
         """
@@ -847,9 +847,9 @@ class Sender:
         return self._channel._sum(_DROPPED, self._number)
 
     @property
-    def refused(self):
+    def rejected(self):
         """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._channel._sum(_REFUSED, self._number)
+        return self._channel._sum(_REJECTED, self._number)
 
     @property
     def high_water(self):
@@ -864,7 +864,7 @@ class Sender:
     # costs a search of its bases, thousands of cycles.
 
     def _check_message(self, data):
-        # Whether to keep it: not what is refused.
+        # Whether to keep it: not what is rejected.
         check_message(data)
         return len(data) <= self._channel.slot_size and not self._channel.closed
 
@@ -1007,9 +1007,9 @@ class Lanes:
         self._lay_out()
 
     def close(self):
-        """End the channel: sends are refused, receivers drain what is queued, waits end.
+        """End the channel: sends are rejected, receivers drain what is queued, waits end.
 
-        A send that is under way in another context meanwhile is refused too, or its message is
+        A send that is under way in another context meanwhile is rejected too, or its message is
         queued and a later recv finds it. A closed channel leaves report(). Closing twice is
         harmless.
 
@@ -1058,9 +1058,9 @@ class Lanes:
         return self._sum(_DROPPED)
 
     @property
-    def refused(self):
+    def rejected(self):
         """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._sum(_REFUSED)
+        return self._sum(_REJECTED)
 
     @property
     def received(self):
@@ -1086,7 +1086,7 @@ class Lanes:
             sent,
             received,
             self.dropped if place is None else self._sum(_DROPPED, None, place),
-            self.refused if place is None else self._sum(_REFUSED, None, place),
+            self.rejected if place is None else self._sum(_REJECTED, None, place),
             self._most(None, place),
         )
 
@@ -1095,13 +1095,13 @@ class Lanes:
         return [("-", self._places[0], self._counters())]
 
     def __repr__(self):
-        return "%s: %d queued, %d sent, %d received, %d dropped, %d refused%s" % (
+        return "%s: %d queued, %d sent, %d received, %d dropped, %d rejected%s" % (
             self._title(),
             len(self),
             self.sent,
             self.received,
             self.dropped,
-            self.refused,
+            self.rejected,
             ", closed" if self.closed else "",
         )
 
@@ -1271,7 +1271,7 @@ class Queue(Sending, Receiver):
     """What PriorityChannel and Channel have in common: one receiver for all lanes.
 
     Attributes beside those of Sending: `capacity` as given; `recv`, `recv_word`, `recv_words`,
-    `skip`, `clear`, `timestamp`; with views=True the first sender's `claim`, `commit`, `abandon`
+    `skip`, `clear`, `timestamp`; with zero_copy=True the first sender's `claim`, `commit`, `abort`
     and the receiver's `peek`, `release`, `view` (all viper but view, positional arguments only).
     """
 
@@ -1282,28 +1282,28 @@ class Queue(Sending, Receiver):
         senders=1,
         name=None,
         clock=None,
-        guard=None,
+        send_guard=None,
         recv_guard=None,
-        views=False,
+        zero_copy=False,
         stats=False,
     ):
         Lanes.__init__(self, self._capacities(capacity), slot_size, senders, name, clock)
         self.capacity = capacity
-        for what, each in (("guard", guard), ("recv_guard", recv_guard)):
+        for what, each in (("send_guard", send_guard), ("recv_guard", recv_guard)):
             if each is not None and not (hasattr(each, "enter") and hasattr(each, "leave")):
                 raise TypeError("%s must have enter and leave, not %r" % (what, each))
-            if each is not None and views:
-                raise ValueError("views=True needs a context each, not %s=%r" % (what, each))
-        self._guard = guard
-        if views:
+            if each is not None and zero_copy:
+                raise ValueError("zero_copy=True needs a context each, not %s=%r" % (what, each))
+        self._guard = send_guard
+        if zero_copy:
             from .zero_copy import make_peeks, make_views
 
             self._views = make_views(self)
         self._attach(self._block, self.clock)
         self._begin()
-        if views:
+        if zero_copy:
             first = self._senders[0]
-            self.claim, self.commit, self.abandon = first.claim, first.commit, first.abandon
+            self.claim, self.commit, self.abort = first.claim, first.commit, first.abort
             self._seen = [None]
             self.peek, self.release = make_peeks(self._block, self, self._views)
         if stats:
@@ -1339,8 +1339,10 @@ class Queue(Sending, Receiver):
         # Only what an instance lacks comes here.
         if name == "_seen":
             name = "view"
-        if name in ("claim", "commit", "abandon", "peek", "release", "view"):
-            raise AttributeError("%s was made without views=True: no %s" % (self._title(), name))
+        if name in ("claim", "commit", "abort", "peek", "release", "view"):
+            raise AttributeError(
+                "%s was made without zero_copy=True: no %s" % (self._title(), name)
+            )
         raise AttributeError("%s has no attribute %r" % (self._title(), name))
 
     @property
@@ -1349,7 +1351,7 @@ class Queue(Sending, Receiver):
         return self._seen[0]
 
     def counters(self, priority=None):
-        """Return (queued, sent, received, dropped, refused, high_water) of a class; None: of all.
+        """Return (queued, sent, received, dropped, rejected, high_water) of a class; None: of all.
 
         Sums over the senders, high_water their greatest. Raises ValueError for a class that is not
         0..4, and on a channel whose classes share one lane.

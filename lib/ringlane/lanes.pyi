@@ -31,7 +31,7 @@ class _Sending:
     @property
     def dropped(self) -> int: ...
     @property
-    def refused(self) -> int: ...
+    def rejected(self) -> int: ...
     @property
     def high_water(self) -> int: ...
 
@@ -45,10 +45,10 @@ class Sender(_Sending):
         self, data: _Message, priority: int, timeout_ms: int | None = None
     ) -> Coroutine[Any, Any, bool]: ...
 
-    # With views=True only.
+    # With zero_copy=True only.
     def claim(self, priority: int, /) -> memoryview | None: ...
     def commit(self, priority: int, size: int, /) -> bool: ...
-    def abandon(self, priority: int, /) -> None: ...
+    def abort(self, priority: int, /) -> None: ...
 
 class _Receiving:
     @property
@@ -100,7 +100,7 @@ class Lanes:
     @property
     def dropped(self) -> int: ...
     @property
-    def refused(self) -> int: ...
+    def rejected(self) -> int: ...
     @property
     def received(self) -> int: ...
     @property
@@ -121,7 +121,7 @@ class Queue(Sending, Receiver):
     capacity: Any
     closed: bool
 
-    # With views=True only.
+    # With zero_copy=True only.
     @property
     def view(self) -> memoryview | Any: ...  # None before the first peek
     def __init__(
@@ -131,15 +131,15 @@ class Queue(Sending, Receiver):
         senders: int = 1,
         name: str | None = None,
         clock: Clock | None = None,
-        guard: _Guard | None = None,
+        send_guard: _Guard | None = None,
         recv_guard: _Guard | None = None,
-        views: bool = False,
+        zero_copy: bool = False,
         stats: bool = False,
     ) -> None: ...
     @classmethod
     def memory(cls, capacity: Any, slot_size: int = 32, senders: int = 1) -> int: ...
     def send(self, data: _Message, priority: int, /) -> bool:
-        """Queue a message; False if dropped (lane full) or refused (too large, closed)."""
+        """Queue a message; False if dropped (lane full) or rejected (too large, closed)."""
 
     def send_word(self, value: int, priority: int, /) -> bool:
         """Queue the low 32 bits of value as a message of 4 bytes; outcomes as send."""
@@ -154,12 +154,12 @@ class Queue(Sending, Receiver):
         self, data: _Message, priority: int, timeout_ms: int | None = None
     ) -> Coroutine[Any, Any, bool]: ...
     def claim(self, priority: int, /) -> memoryview | None:
-        """Return the next slot of the class to write to; None if dropped or refused."""
+        """Return the next slot of the class to write to; None if dropped or rejected."""
 
     def commit(self, priority: int, size: int, /) -> bool:
         """Queue the first size bytes of the claimed slot; False if closed meanwhile."""
 
-    def abandon(self, priority: int, /) -> None:
+    def abort(self, priority: int, /) -> None:
         """Give the claimed slot back; nothing is queued."""
 
     def peek(self) -> list[int] | None:

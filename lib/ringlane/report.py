@@ -2,7 +2,7 @@
 
 from .lanes import named
 
-_COLUMNS = ("queued", "sent", "received", "dropped", "refused", "high water")
+_COLUMNS = ("queued", "sent", "received", "dropped", "rejected", "high water")
 
 
 def report():

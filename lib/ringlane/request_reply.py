@@ -15,7 +15,7 @@ Who may write what of an entry, which is all that the two share beside the lane 
     the reply   Owner: server, from when the entry is issued until it is replied; then the client.
 
 An id is the entry's number and a generation that grows with each use, so that a late, repeated or
-unknown reply is refused and counted, and never taken for a newer request's.
+unknown reply is rejected and counted, and never taken for a newer request's.
 
     rpc = RequestReplyChannel(4, slot_size=16)
 
@@ -66,7 +66,7 @@ _HEAD = const(0)
 _TAIL = const(1)
 _CAPACITY = const(3)
 _DROPPED = const(7)
-_REFUSED = const(8)
+_REJECTED = const(8)
 
 # The table: these words, the entries, and a byte each for the numbers of the free ones.
 _COUNT = const(0)  # entries
@@ -79,8 +79,8 @@ _REQUEST_KNOWN = const(6)  # the client's message last checked, as a word. Owner
 _BUFFER_KNOWN = const(7)  # the client's buffer last checked. Owner: client
 _TAKEN = const(8)  # replies. Owner: client
 _STATUS = const(9)  # of the next reply. Owner: server
-_LATE = const(10)  # replies refused: late, repeated or unknown. Owner: server
-_TOO_LARGE = const(11)  # replies refused: larger than a slot. Owner: server
+_LATE = const(10)  # replies rejected: late, repeated or unknown. Owner: server
+_TOO_LARGE = const(11)  # replies rejected: larger than a slot. Owner: server
 _REPLY_KNOWN = const(12)  # the server's message last checked. Owner: server
 _REPLY_LIMIT = const(13)  # slot_size + 1
 _CLOCK_REGISTER = const(14)  # address of the clock's register, 0: call the clock's ticks()
@@ -114,7 +114,7 @@ def make_client(table, slow, put):
         """Queue a request of 0..slot_size bytes; return its id, above 0.
 
         0, and counted: `capacity` requests are outstanding or not yet read (dropped), or the
-        message is larger than a slot or the channel closed (refused). Raises TypeError if `data`
+        message is larger than a slot or the channel closed (rejected). Raises TypeError if `data`
         is not bytes-like or its items are not bytes.
 
         Context: the client's | alloc: none | time: O(bytes) | blocks: never
@@ -216,7 +216,7 @@ def make_client(table, slow, put):
 
     @micropython.viper
     def cancel(id: int) -> bool:
-        """Give up request `id`: a reply to it will be refused, and its entry is free again.
+        """Give up request `id`: a reply to it will be rejected, and its entry is free again.
 
         True: it was outstanding, perhaps with a reply that nobody has taken. False: it was not.
 
@@ -309,7 +309,7 @@ def make_send_response(table, slow):
         """Answer request `id` with `data`, 0..slot_size bytes, and the status 0.
 
         True: the client can take it. False, and counted: the request was cancelled, is answered
-        already or never was (late), or the reply is larger than a slot (refused; the request
+        already or never was (late), or the reply is larger than a slot (rejected; the request
         stays pending). Raises TypeError if `data` is not bytes-like or its items are not bytes.
 
         Context: the server's | alloc: none | time: O(bytes) | blocks: never
@@ -393,7 +393,7 @@ class _Server(Receiver):
         self._check_buffer = check_buffer
 
     def _check_message(self, data):
-        # Whether to keep it: not what is refused.
+        # Whether to keep it: not what is rejected.
         check_message(data)
         return len(data) <= self._slot_size
 
@@ -488,13 +488,13 @@ class RequestReplyChannel(Lanes, Receiver):
         return _plus(self._sum(_DROPPED), _load(self._table, _NO_ENTRY))
 
     @property
-    def refused(self):
+    def rejected(self):
         """Requests and replies larger than a slot, and requests after close()."""
-        return _plus(self._sum(_REFUSED), _load(self._table, _TOO_LARGE))
+        return _plus(self._sum(_REJECTED), _load(self._table, _TOO_LARGE))
 
     @property
     def late(self):
-        """Replies refused as nobody waited for them: late, repeated or to an unknown id."""
+        """Replies rejected as nobody waited for them: late, repeated or to an unknown id."""
         return _load(self._table, _LATE)
 
     def free(self):
@@ -648,18 +648,18 @@ class RequestReplyChannel(Lanes, Receiver):
         self.notify()
 
     def __repr__(self):
-        return "%s: %d pending, %d answered, %d dropped, %d refused, %d late%s" % (
+        return "%s: %d pending, %d answered, %d dropped, %d rejected, %d late%s" % (
             self._title(),
             self.pending,
             self.answered,
             self.dropped,
-            self.refused,
+            self.rejected,
             self.late,
             ", closed" if self.closed else "",
         )
 
     def _check_request(self, data):
-        # Whether to keep it: not what is refused.
+        # Whether to keep it: not what is rejected.
         check_message(data)
         return len(data) <= self.slot_size and not self.closed
 

@@ -24,7 +24,7 @@ class RequestReplyChannel(Lanes, _Receiving):
 
     # The client's.
     def send_request(self, data: _Message, /) -> int:
-        """Queue a request; return its id, or 0 if dropped (no room) or refused."""
+        """Queue a request; return its id, or 0 if dropped (no room) or rejected."""
 
     def recv_response(self, id: int, buf: _Buffer, /) -> list[int] | None:
         """Take a request's reply into buf: [size, status, latency]; None while it is pending."""

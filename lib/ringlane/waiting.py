@@ -243,7 +243,7 @@ async def asend(sender, data, priority, timeout_ms):
         elif waiter.left_ms() == 0:
             break
         await waiter  # and try again, as another context may take the room meanwhile
-    return sender.send(data, priority)  # which counts it, dropped or refused
+    return sender.send(data, priority)  # which counts it, dropped or rejected
 
 
 def make_attempt(sender):

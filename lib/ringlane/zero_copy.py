@@ -1,10 +1,10 @@
 """Zero-copy: write a message where it will be read, and read it where it was written.
 
-For a channel made with views=True, whose slots have a memoryview each, made once.
+For a channel made with zero_copy=True, whose slots have a memoryview each, made once.
 
     from ringlane import BULK, Channel
 
-    ch = Channel(4, slot_size=512, views=True)
+    ch = Channel(4, slot_size=512, zero_copy=True)
 
     def on_block(dma):  # a handler; the DMA writes into `view` while nothing else runs
         global view
@@ -19,8 +19,8 @@ For a channel made with views=True, whose slots have a memoryview each, made onc
             ch.release()
 
 A claim may stay open for as long as it takes, over any number of handler calls; one at a time on a
-lane, and until commit or abandon a send on that lane is refused. Who may call what: claim, commit
-and abandon belong to the sender's context, peek and release to the receiver's.
+lane, and until commit or abort a send on that lane is rejected. Who may call what: claim, commit
+and abort belong to the sender's context, peek and release to the receiver's.
 
 Cost of claim, commit, peek, reading `view` and release: 9,400 cycles, as much as to send and recv
 some 500 bytes (emulated RP2040, MicroPython 1.28). It is for what writes into the slot itself.
@@ -51,7 +51,7 @@ _CAPACITY = const(3)
 _FIRST = const(4)
 _NUMBER = const(6)
 _DROPPED = const(7)
-_REFUSED = const(8)
+_REJECTED = const(8)
 _HIGH_WATER = const(9)
 _RECEIVED = const(10)
 _META = const(0)
@@ -70,14 +70,14 @@ def make_views(channel):
 
 
 def make_claims(block, slow, views):
-    """Return (claim, commit, abandon) of the sender whose words begin `block`."""
+    """Return (claim, commit, abort) of the sender whose words begin `block`."""
 
     @micropython.viper
     def claim(priority: int):
         """Return a memoryview of the next slot of class `priority`, slot_size bytes to write to.
 
         None, and counted: the lane is full (dropped), a claim is open there or the channel is
-        closed (refused). Raises ValueError if the class is not 0..4 or has no capacity.
+        closed (rejected). Raises ValueError if the class is not 0..4 or has no capacity.
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
@@ -88,7 +88,7 @@ def make_claims(block, slow, views):
         if not lane[_CAPACITY]:
             slow._unused_class(priority)
         if not part[_LIMIT] or not lane[_ROOM]:
-            lane[_REFUSED] += 1
+            lane[_REJECTED] += 1
             return None
         index = lane[_HEAD]
         used = (
@@ -108,7 +108,7 @@ def make_claims(block, slow, views):
     def commit(priority: int, size: int) -> bool:
         """Queue the first `size` bytes of the claimed slot of class `priority`, stamped now.
 
-        True: queued. False, counted as refused: the channel was closed meanwhile; the claim has
+        True: queued. False, counted as rejected: the channel was closed meanwhile; the claim has
         ended all the same. Raises ValueError if no claim is open on the class or `size` is not
         0..slot_size; then the claim, if there is one, stays open.
 
@@ -124,7 +124,7 @@ def make_claims(block, slow, views):
         limit = part[_LIMIT]  # once: the channel may be closed meanwhile
         if not limit:
             lane[_ROOM] = capacity
-            lane[_REFUSED] += 1
+            lane[_REJECTED] += 1
             return False
         if size < 0 or size >= limit:
             _bad_size(size, limit - 1)
@@ -151,7 +151,7 @@ def make_claims(block, slow, views):
         return True
 
     @micropython.viper
-    def abandon(priority: int):
+    def abort(priority: int):
         """Give the claimed slot of class `priority` back; nothing is queued.
 
         Raises ValueError if no claim is open on the class.
@@ -166,7 +166,7 @@ def make_claims(block, slow, views):
             _no_claim(priority)
         lane[_ROOM] = lane[_CAPACITY]
 
-    return claim, commit, abandon
+    return claim, commit, abort
 
 
 def make_peeks(block, slow, views):

@@ -1,1 +1,1 @@
-# What it makes are methods of a Channel or PriorityChannel with views=True, and of their senders.
+# What it makes are methods of a Channel or PriorityChannel with zero_copy=True, and their senders.
