@@ -21,9 +21,9 @@ from typing import NamedTuple
 import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
 from conftest import SOAK
+from engine_words import start_at
 from interleavings import message, tasks_by_hand
 from ringlane import NORMAL, REALTIME
-from ringlane.lanes import _HEAD, _TAIL, _store
 from ringlane.latency import _BUCKETS
 from ringlane_host.explorer import ExplorationError, apart, gil, name_words, soft
 from ringlane_host.simulated import ptr8, viper
@@ -144,12 +144,7 @@ class World:
 
     def start_at(self, index):
         """Let every lane, which is empty, go on at this index."""
-        ch = self.ch
-        for place in range(len(ch._places)):
-            for number in range(ch.senders):
-                header = ch._header(number, place)
-                _store(ch._block, header + _HEAD, index)
-                _store(ch._block, header + _TAIL, index)
+        start_at(self.ch, index)
 
     @apart
     def each_sent(self):

@@ -19,7 +19,8 @@ from typing import NamedTuple
 import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
 from conftest import SOAK
-from ringlane.lanes import _HEAD, _LANE_BYTES, _ROOM, _RX_BYTES, _RX_META, _TAIL, _load, _store
+from engine_words import WORD, start_at
+from ringlane.lanes import load, store
 from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
 from ringlane_host.simulated import ptr8, ptr32, viper
 
@@ -113,11 +114,7 @@ class World:
 
     def set_indices(self, start):
         """Let every lane, which is empty, go on at this index."""
-        lanes = len(self.ch._places) * self.ch.senders
-        first = self.ch._header(0, 0)
-        for header in range(first, first + lanes * (_LANE_BYTES >> 2), _LANE_BYTES >> 2):
-            _store(self.ch._block, header + _HEAD, start)
-            _store(self.ch._block, header + _TAIL, start)
+        start_at(self.ch, start)
 
     def close(self, role):
         # The attribute `closed` is seen at once, which a store of this core's might not be.
@@ -474,15 +471,15 @@ class FanoutWorld(World):
             for _ in range(level):
                 self.send("a")
             headers = [self.ch._header(number, 0) for number in range(senders)]
-            room = _load(self.ch._block, headers[0] + _ROOM)
+            room = load(self.ch._block, headers[0] + WORD["ROOM"])
             for header in headers:
-                _store(self.ch._block, header + _ROOM, 0)
+                store(self.ch._block, header + WORD["ROOM"], 0)
         self.open("y", True)
         for _ in range(level):
             self.send("a")
         if not self.multicast:
             for header in headers:
-                _store(self.ch._block, header + _ROOM, room)
+                store(self.ch._block, header + WORD["ROOM"], room)
         assert all(each.took for each in self.sent)
         self.queued = len(self.sent)  # all that is known to have arrived
         self.levels = {role: len(life.end) for role, life in self.lives.items()}
@@ -548,7 +545,7 @@ class FanoutWorld(World):
             data = bytes(buf[: m[0]])
             assert self.classes.get(data) in (None, m[1]), "the class of another"
             self.dated.append((data, life.end.timestamp(), m[2], since, self.now()))
-            meta = life.end.id * _RX_BYTES + 4 * _RX_META
+            meta = life.end.id * WORD["RECEIVER_BYTES"] + 4 * WORD["RX_META"]
             epoch = self.ch._block[meta + 3]
             assert epoch == life.end._told >> 16 & 0xFF, "for an earlier receiver"
             life.got.append(data)

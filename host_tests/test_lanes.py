@@ -91,31 +91,31 @@ def test_what_a_server_or_a_client_takes_for_checked_is_kept():
 
 
 @pytest.fixture
-def rp2_lanes(monkeypatch):
-    """lanes.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
+def rp2_port(monkeypatch):
+    """port.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
     masked = []
     machine = SimpleNamespace(
         disable_irq=lambda: len(masked), enable_irq=lambda state: masked.append(state)
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "platform", "rp2")
-    name, path = "ringlane.lanes_of_rp2", str(PACKAGE / "lanes.py")
+    name, path = "ringlane.port_of_rp2", str(PACKAGE / "port.py")
     spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, path))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module, masked
 
 
-def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_lanes):
-    module, masked = rp2_lanes
-    module._send_event()
-    module._send_event()
+def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_port):
+    module, masked = rp2_port
+    module.send_event()
+    module.send_event()
     assert masked == [0, 1]
 
 
 def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
     woken = []
-    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(True))
+    monkeypatch.setattr(lanes, "send_event", lambda: woken.append(True))
     ch = ringlane.RequestReplyChannel(1, 8)
     with pytest.raises(OSError):
         ch.call_wait(b"x", bytearray(8), 0)
@@ -133,7 +133,7 @@ def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
 @pytest.mark.parametrize("pattern", ["Channel", "MulticastChannel", "RequestReplyChannel"])
 def test_notify_and_close_wake_the_other_core(monkeypatch, pattern):
     woken = []
-    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(True))
+    monkeypatch.setattr(lanes, "send_event", lambda: woken.append(True))
     ch = getattr(ringlane, pattern)(2)
     ch.notify()
     assert len(woken) == 1

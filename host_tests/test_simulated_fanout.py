@@ -6,6 +6,7 @@ from array import array
 
 import pytest
 import ringlane
+from engine_words import WORD
 from ringlane_host.interrupts import InterruptError, sweep
 from ringlane_host.simulated import memory
 from test_simulated_interrupts import Party, word
@@ -163,7 +164,7 @@ class Reopening:
         self.took = self.fresh = None
         self.late = self.busy = False
         self.unread = 0
-        self.room_at = memory.address_of(ch._block)[0] + 4 * (ch._header(0, 0) + 2)
+        self.room_at = memory.address_of(ch._block)[0] + 4 * (ch._header(0, 0) + WORD["ROOM"])
 
     def call(self):
         interrupt = memory.hook

@@ -4,6 +4,7 @@ import sys
 
 import micropython
 from harness import ROOMY, Locked, Ticks, pattern, raises
+from micropython import const
 from ringlane import (
     AFFINITY_FIRST,
     HIGH,
@@ -17,6 +18,10 @@ from ringlane import (
 )
 
 _POLICIES = (ROUND_ROBIN, LEAST_LOADED, RANDOM, AFFINITY_FIRST)
+
+#: words(cog.inFile) :#
+_CORE = const(20)  # anycast: the sender's core, or the address of the register that tells it
+# stamped.
 
 
 def _taker(ends):
@@ -280,7 +285,7 @@ def a_sender_without_a_core_finds_itself_on_core_0():
         assert mem32[0xD0000000] == 0
         # Not by default: each sender looks there, the first two words of 32 a register's address.
         for sender in range(2):
-            word = (plain._sender_at(sender) >> 2) + 14  # _CORE
+            word = (plain._sender_at(sender) >> 2) + _CORE
             assert _is_cpuid(plain._block, word), sender
 
 

@@ -2,6 +2,7 @@
 
 import micropython
 from harness import Locked, raises
+from micropython import const
 from ringlane import (
     HIGH,
     LOW,
@@ -13,10 +14,17 @@ from ringlane import (
     PriorityChannel,
     RequestReplyChannel,
 )
-from ringlane.lanes import _store
+from ringlane.lanes import store
 
 _COUNTERS = ("sent", "received", "dropped", "rejected", "high_water")
-_DROPPED, _REJECTED, _RECEIVED = 7, 8, 10  # words of a lane's header, as in lanes.py
+
+#: words(cog.inFile) :#
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+# stamped.
+
 _MODULO = 1 << 30
 # Words of a lane, as a counter that is never reset comes to have: near 2**30, 2**31 and 2**32.
 _NEAR = (_MODULO - 1, _MODULO, 2 * _MODULO - 1, 2 * _MODULO, 4 * _MODULO - 1)
@@ -67,10 +75,10 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
     for ch in _channels():
         for word in _NEAR:
             for number in range(ch.senders):
-                for place in range(len(ch._places)):
-                    for field in (_DROPPED, _REJECTED, _RECEIVED):
-                        _store(ch._block, ch._header(number, place) + field, word)
-            lanes = ch.senders * len(ch._places)
+                for row in range(len(ch._capacities)):
+                    for field in (_HEAD, _TAIL, _DROPPED, _REJECTED):
+                        store(ch._block, ch._header(number, row) + field, word)
+            lanes = ch.senders * len(ch._capacities)
             figures = [None] * 5
             _read(ch, _COUNTERS, figures)
             total = lanes * word & _MODULO - 1
@@ -81,8 +89,8 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
 def a_counter_that_passes_2_to_the_30_starts_from_0():
     plain = Channel(1, 4)
     ch = Locked(plain)
-    for field in (_DROPPED, _REJECTED, _RECEIVED):
-        _store(plain._block, plain._header(0, 0) + field, _MODULO - 1)
+    for field in (_HEAD, _TAIL, _DROPPED, _REJECTED):
+        store(plain._block, plain._header(0, 0) + field, _MODULO - 1)
     assert ch.send_word(1, LOW) and not ch.send_word(2, LOW) and not ch.send(b"large", LOW)
     assert ch.recv_word()[0] == 1
     assert (plain.dropped, plain.rejected, plain.received, plain.sent) == (0, 0, 0, 0)
@@ -92,8 +100,8 @@ def a_counter_that_passes_2_to_the_30_starts_from_0():
 def a_reopened_receiver_counts_from_0_where_its_predecessor_passed_2_to_the_30():
     for ch in (MulticastChannel(1, 1, 4, 1), AnycastChannel(1, ROUND_ROBIN, 4, 1)):
         first = ch.add_receiver()
-        for field in (_DROPPED, _RECEIVED):
-            _store(ch._block, ch._header(0, 0) + field, _MODULO - 2)
+        for field in (_DROPPED, _HEAD, _TAIL):
+            store(ch._block, ch._header(0, 0) + field, _MODULO - 2)
         first.close()
         second = ch.add_receiver()
         for number in range(4):

@@ -8,7 +8,7 @@ from array import array
 import micropython
 from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, pattern, raises
 from ringlane import RequestReplyChannel
-from ringlane.lanes import _load, _store
+from ringlane.lanes import load, store
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 31, 32)
 NEVER = 77 << 8  # an id that no test here comes to
@@ -21,8 +21,8 @@ def _pair(capacity=4, slot_size=32, name=None, clock=None):
 
 def _next_generation(plain, index, generation):
     # As if the entry had been used so many times: request_reply.py says where its word is.
-    entry = _load(plain._table, 1) + index * _load(plain._table, 2)
-    _store(plain._table, entry >> 2, 1 << 29 | generation - 1 << 8 | index)
+    entry = load(plain._table, 1) + index * load(plain._table, 2)
+    store(plain._table, entry >> 2, 1 << 29 | generation - 1 << 8 | index)
 
 
 def _served(ch, reply):

@@ -194,8 +194,8 @@ def a_class_without_capacity_cannot_be_claimed():
     plain, ch = _made(PriorityChannel, (1, 0, 2, 0, 0))
     for priority in (HIGH, LOW, BULK):
         raises(ValueError, "class %d has capacity 0" % priority, ch.claim, priority)
-        raises(ValueError, "no claim is open on class %d" % priority, ch.commit, priority, 0)
-        raises(ValueError, "no claim is open on class %d" % priority, ch.abort, priority)
+        raises(ValueError, "class %d has capacity 0" % priority, ch.commit, priority, 0)
+        raises(ValueError, "class %d has capacity 0" % priority, ch.abort, priority)
     assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
     assert _send(ch, b"a", REALTIME) and _send(ch, b"b", NORMAL) and _send(ch, b"c", NORMAL)
     got = []

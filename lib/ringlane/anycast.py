@@ -31,70 +31,69 @@ import sys
 import micropython
 from micropython import const
 
+from .checks import check_int
 from .constants import AFFINITY_FIRST, ROUND_ROBIN
 from .fanout import Fanout, FanoutReceiver, FanoutSender
-from .lanes import _room, _store, whole
+from .lanes import store
 
 _LEAST_LOADED = const(2)  # as in constants.py
 _RANDOM = const(3)
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_OWN_LANES = const(2)
-_PLACE_STEP = const(3)
-_PLACES = const(10)
-_POLICY = const(11)
-_TURN = const(12)
-_SEED = const(13)
-_CORE = const(14)
-_HEAD = const(0)
-_TAIL = const(1)
-_ROOM = const(2)
-_CAPACITY = const(3)
-_REST = const(5)
-_LANE_BYTES = const(44)
-_STALE = const(1)
+#: words(cog.inFile) :#
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_ROWS = const(15)  # fan-out: how many receivers there may be
+_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_TURN = const(18)  # anycast: the row to look at first. Owner: sender
+_SEED = const(19)  # anycast: of the policy RANDOM. Owner: sender
+_CORE = const(20)  # anycast: the sender's core, or the address of the register that tells it
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_LANE_BYTES = const(56)
+_MARK_BYTES = const(20)  # an end mark: the words up to CAPACITY
+_STALE = const(1)  # in REST
+_LAST = const(2)  # in REST
+# stamped.
 
 _CORES_MAX = const(64)
 _CPUID = 0xD0000000  # SIO CPUID of the datasheets, RP2040 2.3.1, RP2350 3.1: the core that reads
 
 
-def make_choose(block):
-    """Return the choose of the sender whose words begin `block`."""
+def make_choose(at):
+    """Return the choose of the sender whose words are at the address `at`."""
 
     @micropython.viper
     def choose() -> int:
-        # The place to look at first, by the sender's policy: one with room, if any has.
-        part = ptr32(block)
-        own = int(part) + part[_OWN_LANES]
-        step = part[_PLACE_STEP]
-        places = part[_PLACES]
+        # The row to look at first, by the sender's policy: one with room, if any has.
+        part = ptr32(int(at))
+        own = int(part) + part[_CARDS]
+        step = part[_ROW_STEP]
+        rows = part[_ROWS]
         policy = part[_POLICY]
         core = part[_CORE]
         if core < 0 or core >= _CORES_MAX:
             core = ptr32(core)[0]
-        at = part[_TURN]
-        best = at
+        row = part[_TURN]
+        best = row
         least = 0x3FFFFFFF
         count = 0
-        left = places
+        left = rows
         while left:
-            lane = ptr32(own + at * step)
+            lane = ptr32(own + row * step)
             room = lane[_ROOM]
-            used = lane[_HEAD] - lane[_TAIL]
-            if used < 0:
-                used += lane[_CAPACITY] + lane[_CAPACITY]
-            if used < (room & 0xFFFF):
+            if ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) < (room & 0xFFFF):
                 load = 0
                 if policy == _LEAST_LOADED:  # what all senders have queued there
-                    other = int(lane) + (lane[_REST] & ~_STALE)
-                    first = other - step + _LANE_BYTES
-                    while first <= other:
-                        its = ptr32(first)
-                        used = its[_HEAD] - its[_TAIL]
-                        if used < 0:
-                            used += its[_CAPACITY] + its[_CAPACITY]
-                        load += used
-                        first += _LANE_BYTES
+                    its = ptr32(
+                        int(lane) + (lane[_REST] & ~_STALE) + _LANE_BYTES - (step - _MARK_BYTES)
+                    )
+                    while its[_REST] != _LAST:
+                        load += (its[_HEAD] - its[_TAIL]) & 0x3FFFFFFF
+                        its = ptr32(int(its) + _LANE_BYTES)
                 elif policy == _RANDOM:  # of those with room so far, each as likely as the others
                     count += 1
                     seed = (part[_SEED] * 1664525 + 1013904223) & 0x3FFFFFFF
@@ -106,10 +105,10 @@ def make_choose(block):
                     load = 1
                 if load < least:
                     least = load
-                    best = at
-            at += 1
-            if at == places:
-                at = 0
+                    best = row
+            row += 1
+            if row == rows:
+                row = 0
             left -= 1
         return best
 
@@ -121,7 +120,7 @@ class AnycastSender(FanoutSender):
 
     def __init__(self, channel, number):
         FanoutSender.__init__(self, channel, number)
-        self._choose = make_choose(memoryview(channel._block)[channel._sender_at(number) :])
+        self._choose = make_choose(self._sender)
 
 
 class AnycastReceiver(FanoutReceiver):
@@ -154,8 +153,8 @@ class AnycastChannel(Fanout):
     Attributes beside those of Fanout: `policy`.
     """
 
-    _sender = AnycastSender
-    _receiver = AnycastReceiver
+    _sender_kind = AnycastSender
+    _receiver_kind = AnycastReceiver
 
     def __init__(
         self,
@@ -168,14 +167,15 @@ class AnycastChannel(Fanout):
         clock=None,
         stats=False,
     ):
-        self.policy = whole("policy", policy, ROUND_ROBIN, AFFINITY_FIRST)
+        self.policy = check_int("policy", policy, ROUND_ROBIN, AFFINITY_FIRST)
         Fanout.__init__(
             self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats
         )
+        self._choose = make_choose(self._sender)
         for number in range(senders):
             word = self._sender_at(number) >> 2
-            _store(self._block, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
-            _store(self._block, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
+            store(self._block, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
+            store(self._block, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
 
     def _free(self, number, priority):
         # What the open receivers have room for together; the class is a label.
@@ -183,8 +183,8 @@ class AnycastChannel(Fanout):
             self._lane(number, priority)  # raises if there is no such class
         free = 0
         if not self.closed:
-            for place in range(self.max_receivers):
-                free += _room(self._block, self._header(number, place))
+            for row in range(self.max_receivers):
+                free += self._room(number, row)
         return free
 
     def add_sender(self, core=None):
@@ -193,11 +193,11 @@ class AnycastChannel(Fanout):
         `core`: where it runs, 0..63; None: where each send finds itself, on rp2, else 0.
         """
         if core is not None:
-            whole("core", core, 0, _CORES_MAX - 1)
+            check_int("core", core, 0, _CORES_MAX - 1)
         sender = Fanout.add_sender(self)
         if core is not None:
             word = self._sender_at(sender._number) >> 2
-            _store(self._block, word + _CORE, core)
+            store(self._block, word + _CORE, core)
         return sender
 
     def add_receiver(self, name=None, core=0):
@@ -208,4 +208,4 @@ class AnycastChannel(Fanout):
 
         Context: a task | alloc: the receiver | time: O(senders) | blocks: never
         """
-        return self._open(name, self.capacity, whole("core", core, 0, _CORES_MAX - 1))
+        return self._open(name, self.capacity, check_int("core", core, 0, _CORES_MAX - 1))

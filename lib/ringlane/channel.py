@@ -20,7 +20,8 @@ Who may call what: as in priority.py. A message costs what it costs on a Priorit
 look past empty classes; the memory is a fifth.
 """
 
-from .lanes import Queue, whole
+from .checks import check_int
+from .queue import Queue
 
 
 class Channel(Queue):
@@ -31,5 +32,5 @@ class Channel(Queue):
     """
 
     @staticmethod
-    def _capacities(capacity):
-        return (whole("capacity", capacity, 1, 65535),)
+    def _check_capacity(capacity):
+        return (check_int("capacity", capacity, 1, 65535),)

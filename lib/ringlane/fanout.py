@@ -1,78 +1,68 @@
 """Fan-out: the engine of the channels with several receivers, multicast.py and anycast.py.
 
-A place for each receiver that there may be, with a lane for each sender. What is to be received of
-a message is written into the lane itself, so receivers share nothing with each other.
+A row of lanes for each receiver that there may be, with a lane for each sender. What is to be
+received of a message is written into the lane itself, so receivers share nothing with each other.
 
-A receiver opens and closes its place while senders send: it tells them by one word of the lane,
+A receiver opens and closes its row while senders send: it tells them by one word of the lane,
 _ROOM, how many messages it takes and which epoch, and a sender reads that word once a message. A
 message that was on its way when its receiver closed thus carries that one's epoch, and the next
-receiver of the place drops it unseen. What a sender counts is never reset; a receiver remembers
+receiver of the row drops it unseen. What a sender counts is never reset; a receiver remembers
 what the counts were when it opened.
 """
 
 import micropython
 from micropython import const
 
-from .lanes import (
-    Lanes,
-    Receiver,
-    Sender,
-    Sending,
-    _error,
-    _forget_buffers,
-    _load,
-    _plus,
-    _queued,
-    _store,
-    _total,
-    check_name,
-    whole,
-)
+from .checks import check_int, check_name, error
+from .ends import Receiver, Sender
+from .lanes import Lanes, forget_buffers, load, plus, queued, store, take_all, total
+from .port import address, later
+from .queue import Sending
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_LANES = const(0)
-_LANES_END = const(1)
-_STAMP = const(5)
-_PITCH = const(2)
-_EPOCH = const(9)
-_PEEKED = const(10)
-_STRAYS = const(12)
-_RX_BYTES = const(52)
-_CLOCK = const(0)
-_LIMIT = const(1)
-_OWN_LANES = const(2)
-_PLACE_STEP = const(3)
-_OWN_PITCH = const(4)
-_REGISTER = const(5)
-_AT_SET = const(6)
-_AT = const(7)
-_TX_KNOWN = const(8)
-_CLASSES = const(9)
-_PLACES = const(10)
-_POLICY = const(11)
-_TURN = const(12)
-_HEAD = const(0)
-_TAIL = const(1)
-_ROOM = const(2)
-_CAPACITY = const(3)
-_FIRST = const(4)
-_REST = const(5)
-_DROPPED = const(7)
-_REJECTED = const(8)
-_HIGH_WATER = const(9)
-_RECEIVED = const(10)
-_LANE_BYTES = const(44)
-_STALE = const(1)
-_META = const(0)
-_TIME = const(1)
+#: words(cog.inFile) :#
+_LANES = const(0)  # bytes from here to the receiver's first lane
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
+_STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
+_RECEIVER_BYTES = const(52)
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_TX_STRIDE = const(10)  # bytes of a slot
+_REGISTER = const(11)  # as RX_CLOCK
+_AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
+_AT = const(13)
+_TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
+_ROWS = const(15)  # fan-out: how many receivers there may be
+_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_TURN = const(18)  # anycast: the row to look at first. Owner: sender
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
+_FIRST = const(7)  # bytes from here to the first slot
+_END = const(8)  # bytes from here past the last slot
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+_LANE_BYTES = const(56)
+_META = const(0)  # size | class << 16 | epoch << 24
+_TIME = const(1)  # the clock when it was sent
+_STALE = const(1)  # in REST
+# stamped.
 
 _IN_TURN = const(1)  # the policy that needs no choosing: the first with room from _TURN on
 
 
-def make_sender(block, slow):
-    """Return (send, send_word, send_at, send_word_at) of the sender whose words begin `block`.
+def make_sender(at, cold):
+    """Return (send, send_word, None) of the sender whose words are at the address `at`.
 
-    `slow` as in lanes.make_sender; its _choose() gives the place to look at first.
+    `cold` as in lanes.make_sender; its _choose() gives the row to look at first.
     """
     size_of = len
 
@@ -88,8 +78,8 @@ def make_sender(block, slow):
         Context: any handler or task, one per sender | alloc: none | time: O(receivers, bytes) |
         blocks: never
         """
-        part = ptr32(block)
-        # The clock comes first: until head is loaded, whatever runs in between does no harm.
+        part = ptr32(int(at))
+        #: step("stamp") :#
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -98,90 +88,104 @@ def make_sender(block, slow):
             part[_AT_SET] = 0
             part[_CLOCK] = part[_REGISTER]
         else:
-            now = int(slow._ticks())
-        known = data if 1 else 0  # as in lanes.py
+            now = int(cold._ticks())
+        # stamped.
+        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
-            if slow._check_message(data):
-                slow._kept[0] = data
+            if cold._check_message(data):
+                cold._kept[0] = data
                 part[_TX_KNOWN] = known
+        # stamped.
+        #: step("span") :#
         size = int(size_of(data))
         source = int(ptr8(data))
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        own = int(part) + part[_OWN_LANES]
+        # stamped.
+        if priority < 0 or priority > 4:
+            cold._no_lane(priority)
+        own = int(part) + part[_CARDS]
         if size >= part[_LIMIT]:
-            ptr32(own)[_REJECTED] += 1
+            ptr32(own)[_REJECTED] = ptr32(own)[_REJECTED] + 1
             return 0
-        places = part[_PLACES]
+        rows = part[_ROWS]
         policy = part[_POLICY]
-        wanted = places
-        at = 0
+        wanted = rows
+        row = 0
         if policy:
             wanted = 1
-            at = part[_TURN]
+            row = part[_TURN]
             if policy != _IN_TURN:
-                at = int(slow._choose())
-        left = places
+                row = int(cold._choose())
+        left = rows
         took = 0
         while left:
-            lane = ptr32(own + at * part[_PLACE_STEP])
-            at += 1
-            if at == places:
-                at = 0
+            lane = ptr32(own + row * part[_ROW_STEP])
+            row += 1
+            if row == rows:
+                row = 0
             room = lane[_ROOM]  # once: it may change to the next receiver's meanwhile
             head = lane[_HEAD]
-            capacity = lane[_CAPACITY]
-            used = head - lane[_TAIL]  # Bound: tail may move, so used can only be too large.
-            if used < 0:
-                used += capacity + capacity
+            # Bound: tail may move meanwhile, so what is queued can only be fewer.
+            used = (head - lane[_TAIL]) & 0x3FFFFFFF
             if used < (room & 0xFFFF):
-                index = head
-                if index >= capacity:
-                    index -= capacity
-                slot = ptr32(int(lane) + lane[_FIRST] + index * part[_OWN_PITCH])
+                if used >= lane[_HIGH_WATER]:
+                    # Order: before head, so nobody sees more queued than this.
+                    lane[_HIGH_WATER] = used + 1
+                #: step("slot", meta="size | priority << 16 | (room >> 16 & 0xFF) << 24") :#
+                slot = ptr32(int(lane) + lane[_WRITE])
                 slot[_META] = size | priority << 16 | (room >> 16 & 0xFF) << 24
                 slot[_TIME] = now
-                begin = source
-                end = source + size
-                target = int(slot) + 8
-                if not source & 3:  # an unaligned word access is a HardFault on the M0+
-                    last = end - 16
-                    while begin <= last:
-                        words = ptr32(begin)
-                        to = ptr32(target)
-                        to[0] = words[0]
-                        to[1] = words[1]
-                        to[2] = words[2]
-                        to[3] = words[3]
-                        begin += 16
-                        target += 16
-                    last = end - 4
-                    while begin <= last:
-                        ptr32(target)[0] = ptr32(begin)[0]
-                        begin += 4
-                        target += 4
-                while begin < end:
-                    ptr8(target)[0] = ptr8(begin)[0]
-                    begin += 1
-                    target += 1
-                head += 1
-                if head == capacity + capacity:
-                    head = 0
-                used += 1
-                if used > lane[_HIGH_WATER]:
-                    lane[_HIGH_WATER] = used  # Order: before head, as in lanes.py.
-                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
+                # stamped.
+                #: step("copy in", source="source", size="size") :#
+                to = ptr32(int(slot) + 8)
+                words = ptr32(source)
+                count = size
+                # stamped.
+                #: step("copy", outer="words") :#
+                if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
+                    while count:
+                        count -= 1
+                        ptr8(to)[count] = ptr8(words)[count]
+                while count >= 32:
+                    to[0] = words[0]
+                    to[1] = words[1]
+                    to[2] = words[2]
+                    to[3] = words[3]
+                    to[4] = words[4]
+                    to[5] = words[5]
+                    to[6] = words[6]
+                    to[7] = words[7]
+                    to = ptr32(int(to) + 32)
+                    words = ptr32(int(words) + 32)
+                    count -= 32
+                while count >= 4:
+                    to[0] = words[0]
+                    to = ptr32(int(to) + 4)
+                    words = ptr32(int(words) + 4)
+                    count -= 4
+                while count:
+                    count -= 1
+                    ptr8(to)[count] = ptr8(words)[count]
+                # stamped.
+                #: step("publish") :#
+                write = lane[_WRITE] + part[_TX_STRIDE]
+                if write == lane[_END]:
+                    write = lane[_FIRST]
+                lane[_WRITE] = write
+                # Order: slot before head, so the consumer sees no half-written message.
+                lane[_HEAD] = head + 1
+                # stamped.
                 took += 1
                 if took == wanted:
                     break
             elif room & 0xFFFF and not policy:
-                lane[_DROPPED] += 1
+                lane[_DROPPED] = lane[_DROPPED] + 1
             left -= 1
         if policy:
             if took:
-                part[_TURN] = at
+                part[_TURN] = row
             else:
-                ptr32(own)[_DROPPED] += 1
+                ptr32(own)[_DROPPED] = ptr32(own)[_DROPPED] + 1
         return took
 
     @micropython.viper
@@ -193,7 +197,8 @@ def make_sender(block, slow):
         Context: any handler or task, one per sender | alloc: none | time: O(receivers) |
         blocks: never
         """
-        part = ptr32(block)
+        part = ptr32(int(at))
+        #: step("stamp") :#
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -202,102 +207,74 @@ def make_sender(block, slow):
             part[_AT_SET] = 0
             part[_CLOCK] = part[_REGISTER]
         else:
-            now = int(slow._ticks())
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        own = int(part) + part[_OWN_LANES]
+            now = int(cold._ticks())
+        # stamped.
+        if priority < 0 or priority > 4:
+            cold._no_lane(priority)
+        own = int(part) + part[_CARDS]
         if 4 >= part[_LIMIT]:
-            ptr32(own)[_REJECTED] += 1
+            ptr32(own)[_REJECTED] = ptr32(own)[_REJECTED] + 1
             return 0
-        places = part[_PLACES]
+        rows = part[_ROWS]
         policy = part[_POLICY]
-        wanted = places
-        at = 0
+        wanted = rows
+        row = 0
         if policy:
             wanted = 1
-            at = part[_TURN]
+            row = part[_TURN]
             if policy != _IN_TURN:
-                at = int(slow._choose())
-        left = places
+                row = int(cold._choose())
+        left = rows
         took = 0
         while left:
-            lane = ptr32(own + at * part[_PLACE_STEP])
-            at += 1
-            if at == places:
-                at = 0
+            lane = ptr32(own + row * part[_ROW_STEP])
+            row += 1
+            if row == rows:
+                row = 0
             room = lane[_ROOM]  # once: it may change to the next receiver's meanwhile
             head = lane[_HEAD]
-            capacity = lane[_CAPACITY]
-            used = head - lane[_TAIL]  # Bound: tail may move, so used can only be too large.
-            if used < 0:
-                used += capacity + capacity
+            # Bound: tail may move meanwhile, so what is queued can only be fewer.
+            used = (head - lane[_TAIL]) & 0x3FFFFFFF
             if used < (room & 0xFFFF):
-                index = head
-                if index >= capacity:
-                    index -= capacity
-                slot = ptr32(int(lane) + lane[_FIRST] + index * part[_OWN_PITCH])
+                if used >= lane[_HIGH_WATER]:
+                    # Order: before head, so nobody sees more queued than this.
+                    lane[_HIGH_WATER] = used + 1
+                #: step("slot", meta="4 | priority << 16 | (room >> 16 & 0xFF) << 24") :#
+                slot = ptr32(int(lane) + lane[_WRITE])
                 slot[_META] = 4 | priority << 16 | (room >> 16 & 0xFF) << 24
                 slot[_TIME] = now
+                # stamped.
                 slot[2] = value
-                head += 1
-                if head == capacity + capacity:
-                    head = 0
-                used += 1
-                if used > lane[_HIGH_WATER]:
-                    lane[_HIGH_WATER] = used  # Order: before head, as in lanes.py.
-                lane[_HEAD] = head  # Order: slot before head, as in lanes.py.
+                #: step("publish") :#
+                write = lane[_WRITE] + part[_TX_STRIDE]
+                if write == lane[_END]:
+                    write = lane[_FIRST]
+                lane[_WRITE] = write
+                # Order: slot before head, so the consumer sees no half-written message.
+                lane[_HEAD] = head + 1
+                # stamped.
                 took += 1
                 if took == wanted:
                     break
             elif room & 0xFFFF and not policy:
-                lane[_DROPPED] += 1
+                lane[_DROPPED] = lane[_DROPPED] + 1
             left -= 1
         if policy:
             if took:
-                part[_TURN] = at
+                part[_TURN] = row
             else:
-                ptr32(own)[_DROPPED] += 1
+                ptr32(own)[_DROPPED] = ptr32(own)[_DROPPED] + 1
         return took
 
-    @micropython.viper
-    def send_at(data, priority, ticks: int):
-        """As send, stamped `ticks` of the channel's clock: when the event was, not this call.
-
-        Context: any handler or task, one per sender | alloc: none | time: O(receivers, bytes) |
-        blocks: never
-        """
-        int(priority)  # raises if it is none, before the stamp is set, and stays the object it is
-        part = ptr32(block)
-        part[_AT] = ticks
-        part[_AT_SET] = 1
-        part[_CLOCK] = 0
-        return send(data, priority)
-
-    @micropython.viper
-    def send_word_at(value, priority, ticks: int):
-        """As send_word, stamped `ticks` of the channel's clock.
-
-        Context: any handler or task, one per sender | alloc: none | time: O(receivers) |
-        blocks: never
-        """
-        int(value)  # as in send_at
-        int(priority)
-        part = ptr32(block)
-        part[_AT] = ticks
-        part[_AT_SET] = 1
-        part[_CLOCK] = 0
-        return send_word(value, priority)
-
-    return send, send_word, send_at, send_word_at
+    return send, send_word, None
 
 
 # The words of every receiver that has closed: a message seems to wait in a lane of several
 # senders, so that each verb asks _next_lane() for it, and that raises.
-_nobody = bytearray(_RX_BYTES + _LANE_BYTES)
-_store(_nobody, _LANES, _RX_BYTES)
-_store(_nobody, _LANES_END, _RX_BYTES + _LANE_BYTES)
-_store(_nobody, (_RX_BYTES >> 2) + _HEAD, 1)
-_store(_nobody, (_RX_BYTES >> 2) + _REST, _LANE_BYTES)
+_nobody = bytearray(_RECEIVER_BYTES + _LANE_BYTES)
+store(_nobody, _LANES, _RECEIVER_BYTES)
+store(_nobody, (_RECEIVER_BYTES >> 2) + _HEAD, 1)
+store(_nobody, (_RECEIVER_BYTES >> 2) + _REST, _LANE_BYTES)
 
 
 @micropython.viper
@@ -305,28 +282,21 @@ def _claim(flags) -> int:
     # Set the first byte that is 0 and return its number; the number of bytes if there is none.
     size = int(len(flags))
     byte = ptr8(flags)
-    at = 0
-    while at < size and byte[at]:
-        at += 1
-    if at < size:
-        byte[at] = 1
-    return at
+    row = 0
+    while row < size and byte[row]:
+        row += 1
+    if row < size:
+        byte[row] = 1
+    return row
 
 
 @micropython.viper
-def _add_to(block, word: int, count: int):
-    ptr32(block)[word] += count
-
-
-@micropython.viper
-def _empty(block, header: int) -> int:
-    # Empty a lane; return how many it held. One that comes meanwhile stays, as a stray.
-    lane = ptr32(int(ptr32(block)) + (header << 2))
-    head = lane[_HEAD]
-    count = head - lane[_TAIL]
-    if count < 0:
-        count += lane[_CAPACITY] + lane[_CAPACITY]
-    lane[_TAIL] = head
+def _empty(at: int) -> int:
+    # Empty the lanes of the receiver at that address: what is there, it will not read. Return how
+    # many messages that were. One that comes meanwhile stays, and is dropped unseen later.
+    count = int(take_all(at))
+    part = ptr32(at)
+    part[_STALE_DROPPED] = part[_STALE_DROPPED] + count
     return count
 
 
@@ -343,36 +313,36 @@ class FanoutReceiver(Receiver):
     closed), `name`, `closed`. Every verb but close() raises ValueError once it is closed.
     """
 
-    def __init__(self, channel, place, epoch, name, limit, core):
-        self.id = place
+    def __init__(self, channel, row, epoch, name, limit, core):
+        self.id = row
         self.name = name
         self._closing = bytearray(1)  # 1 once it is
         self._channel = channel
-        self._headers = [channel._header(number, place) for number in range(channel.senders)]
-        # What the place's lanes had counted before; once it is closed what they counted for it.
-        self._dropped_before = self._sum(_DROPPED)
-        self._received_before = self._sum(_RECEIVED)
-        self._counted = None
+        self._kept = [b"", None, None]
+        self._ticks = channel.clock.ticks
+        self._headers = [channel._header(number, row) for number in range(channel.senders)]
+        self._counted = None  # once it is closed: what its lanes had counted for it
         block = channel._block
-        start = place * _RX_BYTES
-        _store(block, (start >> 2) + _EPOCH, epoch)
-        _store(block, (start >> 2) + _STAMP, 0)  # as long as nothing is received
-        _store(block, (start >> 2) + _PEEKED, 0)
-        _forget_buffers(block, start >> 2)
-        for header in self._headers:
-            # It was for an earlier receiver.
-            _add_to(block, (start >> 2) + _STRAYS, _empty(block, header))
-            if epoch:
-                _store(block, header + _REST, _load(block, header + _REST) | _STALE)
-        self._attach(memoryview(block)[start:], channel.clock)
+        at = row * _RECEIVER_BYTES
+        word = at >> 2
+        self._attach_receiver(block, at)
+        store(block, word + _EPOCH, epoch)
+        store(block, word + _STAMP, 0)  # as long as nothing is received
+        store(block, word + _PEEKED, 0)
+        forget_buffers(block, word)
+        _empty(self._receiver)  # it was for an earlier receiver
+        if epoch:
+            for header in self._headers:
+                store(block, header + _REST, load(block, header + _REST) | _STALE)
+        # What the row had counted before.
+        self._dropped_before = channel._sum_dropped(None, row)
+        self._received_before = self._taken()
         if channel._with_stats:
-            from .latency import measure
-
-            measure(self)
+            later("latency").measure(self)
         # Order: all else before room, which lets messages come.
         self._told = epoch << 16 | core << 24
         for header in self._headers:
-            _store(block, header + _ROOM, limit | self._told)
+            store(block, header + _ROOM, limit | self._told)
 
     @property
     def closed(self):
@@ -384,7 +354,7 @@ class FanoutReceiver(Receiver):
         """Messages that this receiver has taken, also by skip and clear."""
         if self._counted is not None:
             return self._counted[1]
-        return _plus(self._sum(_RECEIVED), -self._received_before)
+        return plus(self._taken(), -self._received_before)
 
     def close(self):
         """Take no more messages; return how many are left unread and so lost to this receiver.
@@ -396,33 +366,27 @@ class FanoutReceiver(Receiver):
         if _claim(self._closing):
             return 0
         channel = self._channel
-        block = channel._block
-        unread = 0
         for header in self._headers:
-            _store(block, header + _ROOM, self._told)  # room for none
+            store(channel._block, header + _ROOM, self._told)  # room for none
         self._next_lane()  # what an earlier receiver was sent is not unread here
-        for header in self._headers:
-            unread += _empty(block, header)
-        _add_to(block, (self.id * _RX_BYTES >> 2) + _STRAYS, unread)
-        # The lanes go to the next receiver of the place, what they counted for this one stays.
-        self._counted = (
-            _plus(self._sum(_DROPPED), -self._dropped_before),
-            _plus(self._sum(_RECEIVED), -self._received_before),
-        )
+        unread = _empty(self._receiver)
+        # The lanes go to the next receiver of the row, what they counted for this one stays.
+        self._counted = self._missed(), self.received
         self._headers = ()
         self._was = self._title()
         self._next_lane = self._refuse
-        self._point_at(_nobody)
+        self._receiver = address(_nobody)
+        self._point_at(self._receiver)
         channel._ends[self.id] = None
         channel._taken[self.id] = 0
         return unread
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
-        queued = 0
+        found = 0
         for header in self._headers:
-            queued += _queued(self._channel._block, header)
-        return queued
+            found += queued(self._channel._block, header)
+        return found
 
     def __bool__(self):
         return True  # else __len__ would make an empty receiver false
@@ -439,13 +403,19 @@ class FanoutReceiver(Receiver):
         name = "" if self.name is None else " %r" % self.name
         return "receiver %d%s of %s" % (self.id, name, self._channel._title())
 
-    def _sum(self, field):
+    def _taken(self):
+        # What was taken from the row since the start, by any of its receivers. Without what was
+        # dropped unseen; that first, so that what is dropped meanwhile makes it no smaller.
         channel = self._channel
-        at = channel._header(0, self.id) + field
-        return _total(channel._block, at, _LANE_BYTES >> 2, channel.senders)
+        stale = load(channel._block, (self.id * _RECEIVER_BYTES >> 2) + _STALE_DROPPED)
+        return plus(channel._sum_received(self.id), -stale)
+
+    def _missed(self):
+        # What was dropped for want of room, for this receiver.
+        return plus(self._channel._sum_dropped(None, self.id), -self._dropped_before)
 
     def _refuse(self):
-        raise _error(ValueError, "%s is closed", self._was)
+        raise error(ValueError, "%s is closed", self._was)
 
 
 class Fanout(Sending):
@@ -454,15 +424,18 @@ class Fanout(Sending):
     Attributes beside those of Sending: `capacity`, `max_receivers`.
     """
 
-    _sender = FanoutSender
-    _receiver = FanoutReceiver
+    _make = staticmethod(make_sender)
+    _sender_kind = FanoutSender
+    _receiver_kind = FanoutReceiver
 
     def __init__(self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats):
-        capacities = self._capacities(capacity, max_receivers)
+        capacities = self._check_capacity(capacity, max_receivers)
         self._receivers = max_receivers
         Lanes.__init__(self, capacities, slot_size, senders, name, clock)
         self.capacity = capacity
         self.max_receivers = max_receivers
+        self._kept = [b"", None, None]
+        self._ticks = self.clock.ticks
         self._with_stats = stats
         self._ends = [None] * max_receivers
         self._taken = bytearray(max_receivers)  # 1: by a receiver that is open
@@ -470,65 +443,59 @@ class Fanout(Sending):
         self._epochs = bytearray(max_receivers)
         for number in range(senders):
             word = self._sender_at(number) >> 2
-            _store(self._block, word + _PLACES, max_receivers)
-            _store(self._block, word + _POLICY, policy)
-        for place in range(max_receivers):
-            for number in range(senders):
-                _store(self._block, self._header(number, place) + _ROOM, 0)
+            store(self._block, word + _ROWS, max_receivers)
+            store(self._block, word + _POLICY, policy)
         self._begin()
 
     @classmethod
     def memory(cls, capacity, slot_size=32, max_receivers=4, senders=1):
         """Return the bytes that such a channel's block takes; raise as the constructor would."""
-        capacities = cls._capacities(capacity, max_receivers)
+        capacities = cls._check_capacity(capacity, max_receivers)
         return cls._bytes(capacities, slot_size, senders, max_receivers)
 
     @staticmethod
-    def _capacities(capacity, max_receivers):
-        whole("max_receivers", max_receivers, 1, 255)
-        return (whole("capacity", capacity, 1, 65535),) * max_receivers
+    def _check_capacity(capacity, max_receivers):
+        check_int("max_receivers", max_receivers, 1, 255)
+        return (check_int("capacity", capacity, 1, 65535),) * max_receivers
 
     @property
-    def sent(self):
-        """Messages queued since the start, once for each receiver that got them."""
-        return _plus(self._sent(), self.unread)
+    def received(self):
+        """Messages that receivers have taken, also by skip and clear."""
+        unread = self.unread  # first, so that what is dropped meanwhile makes it no smaller
+        return plus(self._sum(_TAIL), -unread)
 
     @property
     def unread(self):
         """Messages that receivers left unread when they closed, or that came too late for them."""
-        return _total(self._block, _STRAYS, _RX_BYTES >> 2, self.max_receivers)
+        return total(self._block, _STALE_DROPPED, _RECEIVER_BYTES >> 2, self.max_receivers)
 
     @property
     def receivers(self):
         """The open receivers, a list in the order of their ids. It allocates."""
         return [end for end in self._ends if end is not None]
 
-    def _rows(self):
-        # What only the channel counts, and a receiver does not, is in the first row.
-        rows = [("-", self.capacity, self._counters())]
-        for end in self.receivers:
-            queued = len(end)
-            dropped = getattr(end, "dropped", None)
-            counters = queued, _plus(queued, end.received), end.received, dropped, None, None
-            rows.append((end.name or str(end.id), self.capacity, counters))
-        return rows
-
     def __repr__(self):
         unread = self.unread
         return Sending.__repr__(self) + (", %d left unread" % unread if unread else "")
+
+    def _room(self, number, row):
+        # For how many messages more the row's receiver has room, to that sender; 0: none is open.
+        header = self._header(number, row)
+        limit = load(self._block, header + _ROOM) & 0xFFFF
+        return max(0, limit - queued(self._block, header))
 
     def _open(self, name, limit, core):
         check_name(name)
         if self.closed:
             raise ValueError("%s is closed" % self._title())
-        place = _claim(self._taken)  # at once, as a soft handler may add one, too
-        if place == self.max_receivers:
+        row = _claim(self._taken)  # at once, as a soft handler may add one, too
+        if row == self.max_receivers:
             raise ValueError(
                 "%s has room for max_receivers=%d, all open" % (self._title(), self.max_receivers)
             )
-        if self._used[place]:
-            self._epochs[place] = self._epochs[place] % 255 + 1  # 0 is that of the first only
-        self._used[place] = 1
-        end = self._receiver(self, place, self._epochs[place], name, limit, core)
-        self._ends[place] = end
+        if self._used[row]:
+            self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
+        self._used[row] = 1
+        end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
+        self._ends[row] = end
         return end

@@ -37,14 +37,18 @@ import sys
 import micropython
 from micropython import const
 
-from .lanes import Receiver, _error, check_buffer, check_message, check_words
+from .checks import check_buffer, check_words, error
+from .ends import Receiver
+from .lanes import skip_all, skip_one, stamp_of, take_words
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_LIMIT = const(1)
-_OWN_LANES = const(2)
-_PLACE_STEP = const(3)
-_CLASSES = const(9)
-_CAPACITY = const(3)
+#: words(cog.inFile) :#
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
+_AT = const(13)
+_CAPACITY = const(4)  # slots; 0: the class is not used
+# stamped.
 
 
 class IrqGuard:
@@ -101,93 +105,109 @@ def _leave_nothing(state):
     pass
 
 
-def guard_sender(slow, guard, verbs, block):
-    """Return the sender's verbs (send, send_word, send_at, send_word_at), each under `guard`.
+def check_guards(send_guard, recv_guard, zero_copy):
+    """Raise TypeError for what is no guard, ValueError for one beside zero_copy=True."""
+    for what, each in (("send_guard", send_guard), ("recv_guard", recv_guard)):
+        if each is not None and not (hasattr(each, "enter") and hasattr(each, "leave")):
+            raise TypeError("%s must have enter and leave, not %r" % (what, each))
+        if each is not None and zero_copy:
+            raise ValueError("zero_copy=True needs a context each, not %s=%r" % (what, each))
 
-    `block` begins with the sender's words. What could raise under the guard is tried before, and
-    no Python code runs under it, in which a Ctrl-C or a soft handler could come.
-    """
-    put, put_word, slow._put_at, slow._put_word_at = verbs
-    slow._put = put
-    slow._enter, slow._leave = guard.enter, guard.leave
+
+def share_sender(end, guard):
+    """Put the sending verbs of `end`, a SendingEnd, under `guard`."""
+    end._put, end._put_word = end.send, end.send_word
+    end._enter, end._leave = guard.enter, guard.leave
+    end._check = end._check_message
+    verbs = _guarded_sends(end._sender, end)
+    end.send, end.send_word, end.send_at, end.send_word_at, end._check_message = verbs
+
+
+def _guarded_sends(at, cold):
+    # What could raise under the guard is tried before, and no Python code runs under it, in which
+    # a Ctrl-C or a soft handler could come. A call may have five arguments and cells.
     size_of = len
 
     @micropython.viper
     def is_kept(data) -> bool:
-        return int(size_of(data)) < ptr32(block)[_LIMIT]
-
-    slow._check = check_message
-    slow._check_message = is_kept  # the verb itself only remembers
-
-    # As in lanes.py a call may have five arguments and cells.
+        # The verb itself only remembers.
+        return int(size_of(data)) < ptr32(int(at))[_LIMIT]
 
     @micropython.viper
     def send(data, priority: int) -> bool:
-        if data is not slow._kept[0]:  # else it has been checked
-            slow._check(data)
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
-            slow._unused_class(priority)
-        state = slow._enter()
-        sent = put(data, priority)
-        slow._leave(state)
+        if data is not cold._kept[0]:  # else it has been checked
+            cold._check(data)
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        state = cold._enter()
+        sent = cold._put(data, priority)
+        cold._leave(state)
         return bool(sent)
 
     @micropython.viper
     def send_word(value, priority: int) -> bool:
         int(value)  # and as an int it would be made an object again, which may take memory
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
-            slow._unused_class(priority)
-        state = slow._enter()
-        sent = put_word(value, priority)
-        slow._leave(state)
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        state = cold._enter()
+        sent = cold._put_word(value, priority)
+        cold._leave(state)
         return bool(sent)
 
     @micropython.viper
-    def send_at(data, priority: int, ticks) -> bool:
-        int(ticks)
-        if data is not slow._kept[0]:
-            slow._check(data)
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
-            slow._unused_class(priority)
-        state = slow._enter()
-        sent = slow._put_at(data, priority, ticks)
-        slow._leave(state)
+    def send_at(data, priority: int, ticks: int) -> bool:
+        if data is not cold._kept[0]:
+            cold._check(data)
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        state = cold._enter()
+        part[_AT] = ticks
+        part[_AT_SET] = 1
+        part[_CLOCK] = 0
+        sent = cold._put(data, priority)
+        cold._leave(state)
         return bool(sent)
 
     @micropython.viper
-    def send_word_at(value, priority: int, ticks) -> bool:
+    def send_word_at(value, priority: int, ticks: int) -> bool:
         int(value)
-        int(ticks)
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        if not ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])[_CAPACITY]:
-            slow._unused_class(priority)
-        state = slow._enter()
-        sent = slow._put_word_at(value, priority, ticks)
-        slow._leave(state)
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        state = cold._enter()
+        part[_AT] = ticks
+        part[_AT_SET] = 1
+        part[_CLOCK] = 0
+        sent = cold._put_word(value, priority)
+        cold._leave(state)
         return bool(sent)
 
-    return send, send_word, send_at, send_word_at
+    return send, send_word, send_at, send_word_at, is_kept
 
 
-def guard_attempt(slow, attempt):
+def guard_attempt(end, attempt):
     """Return the sender's attempt, made of its unguarded put, under its guard."""
 
     @micropython.viper
     def guarded(data, priority):
-        state = slow._enter()
+        state = end._enter()
         sent = attempt(data, priority)
-        slow._leave(state)
+        end._leave(state)
         return sent
 
     return guarded
@@ -203,13 +223,15 @@ class GuardedReceiver(Receiver):
     def __init__(self, channel):
         self._channel = channel
         self._stamp = [0]
-        self._kept = [None, None]
-        self._waiter = None
-        self._served = 0
+        self._kept = [b"", None, None]
         guard = channel._recv_guard
         self._enter, self._leave = guard.enter, guard.leave
         self._next_lane = channel._next_lane
-        verbs = _guarded(self, channel._unguarded)
+        self._of = channel._receiver
+        # Beneath the channel's methods, as no Python code may run under the guard.
+        self._take_words, self._stamp_of = take_words, stamp_of
+        self._skip_one, self._skip_all = skip_one, skip_all
+        verbs = _guarded(self, *channel._unguarded)
         self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs
 
     @property
@@ -239,16 +261,16 @@ class GuardedReceiver(Receiver):
         return self._stamp[0]
 
     def _vet_words(self, words):
-        if words is None or words is not self._kept[1]:  # else it has been checked
+        if words is None or words is not self._kept[2]:  # else it has been checked
             check_words(words)
-            self._kept[1] = words
+            self._kept[2] = words
 
     def _vet(self, buf):
-        if buf is None or buf is not self._kept[0]:
+        if buf is None or buf is not self._kept[1]:
             check_buffer(buf)
-            self._kept[0] = buf
+            self._kept[1] = buf
         if len(buf) < self._channel.slot_size:
-            raise _error(
+            raise error(
                 ValueError,
                 "receive buffer of %d bytes, under recv_guard slot_size=%d",
                 len(buf),
@@ -263,14 +285,7 @@ def _is_checked(buf):
 
 def share_receiver(channel):
     """Put the receiving verbs of `channel` under its recv_guard."""
-    channel._unguarded = (
-        channel.recv,
-        channel.recv_word,
-        channel.recv_words,
-        channel.skip,
-        channel.clear,
-        channel.timestamp,
-    )
+    channel._unguarded = channel.recv, channel.recv_word
     # The guarded verbs check, before the guard is taken.
     channel._check_buffer = channel._check_words = _is_checked
     first = GuardedReceiver(channel)
@@ -282,65 +297,64 @@ def share_receiver(channel):
     channel.skip, channel.clear, channel.timestamp = first.skip, first.clear, first.timestamp
 
 
-def _guarded(slow, verbs):
-    take, take_word, take_words, drop, drop_all, stamp_of = verbs
+def _guarded(cold, take, take_word):
     result = [0, 0, 0]
 
     @micropython.viper
     def recv(buf):
-        slow._vet(buf)
-        state = slow._enter()
+        cold._vet(buf)
+        state = cold._enter()
         try:
             m = take(buf)
             if m:
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                slow._stamp[0] = stamp_of()
+                cold._stamp[0] = cold._stamp_of(cold._of, cold._channel)
                 m = result
         finally:  # should the buffer have shrunk since
-            slow._leave(state)
+            cold._leave(state)
         return m
 
     # These raise for a message that is no word, which only the next message itself tells.
 
     @micropython.viper
     def recv_word():
-        state = slow._enter()
+        state = cold._enter()
         try:
             m = take_word()
             if m:
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                slow._stamp[0] = stamp_of()
+                cold._stamp[0] = cold._stamp_of(cold._of, cold._channel)
                 m = result
         finally:
-            slow._leave(state)
+            cold._leave(state)
         return m
 
     @micropython.viper
     def recv_words(words) -> int:
-        slow._vet_words(words)
-        state = slow._enter()
+        cold._vet_words(words)
+        state = cold._enter()
         try:
-            count = int(take_words(words))
+            count = int(cold._take_words(cold._of, cold._channel, words))
         finally:
-            slow._leave(state)
+            cold._leave(state)
         return count
 
     @micropython.viper
     def skip() -> bool:
-        state = slow._enter()
-        dropped = drop()
-        slow._leave(state)
+        state = cold._enter()
+        dropped = cold._skip_one(cold._of, cold._channel)
+        cold._leave(state)
         return bool(dropped)
 
     @micropython.viper
     def clear() -> int:
-        state = slow._enter()
-        count = int(drop_all())
-        slow._leave(state)
+        state = cold._enter()
+        count = int(cold._skip_all(cold._of, cold._channel))
+        cold._leave(state)
         return count
 
     return recv, recv_word, recv_words, skip, clear

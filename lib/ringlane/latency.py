@@ -28,7 +28,7 @@ from collections import namedtuple
 import micropython
 from micropython import const
 
-from .lanes import _error, check_words
+from .checks import check_words, error
 
 _COUNT = const(0)  # values counted
 _MAX = const(1)
@@ -302,7 +302,7 @@ class LatencyHistogram:
         """
         check_words(words)
         if len(words) < 5:
-            raise _error(ValueError, "words must have 5 items, not %d", len(words))
+            raise error(ValueError, "words must have 5 items, not %d", len(words))
         self._summarise(words)
 
 

@@ -26,69 +26,49 @@ the capacity (emulated RP2040, MicroPython 1.28).
 import micropython
 from micropython import const
 
+from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
-from .lanes import _plus, _room, whole
+from .lanes import skip_one
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_LANES = const(0)
-_LANES_END = const(1)
-_PITCH = const(2)
-_EPOCH = const(9)
-_HEAD = const(0)
-_TAIL = const(1)
-_CAPACITY = const(3)
-_FIRST = const(4)
-_REST = const(5)
-_DROPPED = const(7)
-_LANE_BYTES = const(44)
-_STALE = const(1)
-_META = const(0)
+#: words(cog.inFile) :#
+_LANES = const(0)  # bytes from here to the receiver's first lane
+_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
+_LANE_BYTES = const(56)
+_META = const(0)  # size | class << 16 | epoch << 24
+_STALE = const(1)  # in REST
+_LAST = const(2)  # in REST
+# stamped.
 
 
-def make_skip_to_latest(block, slow, skip):
-    """Return the skip_to_latest of the receiver whose words begin `block`."""
-
-    @micropython.viper
-    def skip_to_latest() -> int:
-        """Drop what is queued but for the newest; return how many. They count as received.
-
-        Context: the receiving context | alloc: none | time: O(lag) | blocks: never
-        """
-        count = 0
-        if not int(slow._next_lane()):  # drops what an earlier receiver was sent
-            return count
-        part = ptr32(block)
-        lane = int(part) + part[_LANES]
-        end = int(part) + part[_LANES_END]
-        queued = 0
-        while lane < end:
-            header = ptr32(lane)
-            index = header[_TAIL]
-            used = header[_HEAD] - index
-            if used < 0:
-                used += header[_CAPACITY] + header[_CAPACITY]
-            if used and header[_REST] & _STALE:
-                # What was on its way to that one may have come since: one message a sender.
-                if index >= header[_CAPACITY]:
-                    index -= header[_CAPACITY]
-                slot = ptr32(lane + header[_FIRST] + index * part[_PITCH])
-                if (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
-                    used -= 1
-            queued += used
-            lane += _LANE_BYTES
-        while count < queued - 1:
-            skip()
-            count += 1
+@micropython.viper
+def _skip_to_latest(at, cold) -> int:
+    count = 0
+    if not int(cold._next_lane()):  # drops what an earlier receiver was sent
         return count
-
-    return skip_to_latest
+    part = ptr32(int(at))
+    lane = ptr32(int(part) + part[_LANES])
+    queued = 0
+    while lane[_REST] != _LAST:
+        used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+        if used and lane[_REST] & _STALE:
+            # What was on its way to that one may have come since: one message a sender.
+            slot = ptr32(int(lane) + lane[_READ])
+            if (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
+                used -= 1
+        queued += used
+        lane = ptr32(int(lane) + _LANE_BYTES)
+    while count < queued - 1:
+        skip_one(at, cold)
+        count += 1
+    return count
 
 
 class MulticastReceiver(FanoutReceiver):
-    """What MulticastChannel.add_receiver() returns; see FanoutReceiver.
-
-    Its further verb is `skip_to_latest` (viper).
-    """
+    """What MulticastChannel.add_receiver() returns; see FanoutReceiver."""
 
     @property
     def lag(self):
@@ -104,11 +84,14 @@ class MulticastReceiver(FanoutReceiver):
         """
         if self._counted is not None:
             return self._counted[0]
-        return _plus(self._sum(_DROPPED), -self._dropped_before)
+        return self._missed()
 
-    def _attach(self, block, clock):
-        FanoutReceiver._attach(self, block, clock)
-        self.skip_to_latest = make_skip_to_latest(block, self, self.skip)
+    def skip_to_latest(self):
+        """Drop what is queued but for the newest; return how many. They count as received.
+
+        Context: the receiving context | alloc: none | time: O(lag) | blocks: never
+        """
+        return _skip_to_latest(self._receiver, self)
 
 
 class MulticastChannel(Fanout):
@@ -120,7 +103,7 @@ class MulticastChannel(Fanout):
     1..255. The rest as for PriorityChannel; `stats` is each receiver's.
     """
 
-    _receiver = MulticastReceiver
+    _receiver_kind = MulticastReceiver
 
     def __init__(
         self,
@@ -133,8 +116,8 @@ class MulticastChannel(Fanout):
         clock=None,
         stats=False,
     ):
-        self._capacities(capacity, max_receivers)
-        self.max_lag = capacity if max_lag is None else whole("max_lag", max_lag, 1, capacity)
+        self._check_capacity(capacity, max_receivers)
+        self.max_lag = capacity if max_lag is None else check_int("max_lag", max_lag, 1, capacity)
         Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
 
     def _free(self, number, priority):
@@ -142,9 +125,9 @@ class MulticastChannel(Fanout):
         if priority is not None:
             self._lane(number, priority)  # raises if there is no such class
         free = 0 if self.closed else self.capacity
-        for place in range(self.max_receivers):
-            if self._taken[place]:
-                free = min(free, _room(self._block, self._header(number, place)))
+        for row in range(self.max_receivers):
+            if self._taken[row]:
+                free = min(free, self._room(number, row))
         return free
 
     def add_receiver(self, name=None, max_lag=None):
@@ -155,5 +138,7 @@ class MulticastChannel(Fanout):
 
         Context: a task | alloc: the receiver | time: O(senders) | blocks: never
         """
-        limit = self.max_lag if max_lag is None else whole("max_lag", max_lag, 1, self.capacity)
+        limit = (
+            self.max_lag if max_lag is None else check_int("max_lag", max_lag, 1, self.capacity)
+        )
         return self._open(name, limit, 0)

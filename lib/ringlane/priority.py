@@ -23,8 +23,8 @@ of a core together are one. The receiver's verbs belong to the tasks of one even
 handler: its result is reused.
 """
 
-from .constants import CLASS_NAMES
-from .lanes import Queue, whole
+from .checks import check_int
+from .queue import Queue
 
 
 class PriorityChannel(Queue):
@@ -42,17 +42,13 @@ class PriorityChannel(Queue):
 
     _by_class = True
 
-    def _rows(self):
-        places = self._places
-        return [(CLASS_NAMES[i], places[i], self._counters(i)) for i in range(5) if places[i]]
-
     @staticmethod
-    def _capacities(capacity):
+    def _check_capacity(capacity):
         if isinstance(capacity, (tuple, list)):
             if len(capacity) != 5:
                 raise ValueError("capacity must be one int or five, not %r" % (capacity,))
-            capacities = tuple(whole("capacity", each, 0, 65535) for each in capacity)
+            capacities = tuple(check_int("capacity", each, 0, 65535) for each in capacity)
             if not any(capacities):
                 raise ValueError("capacity must be above 0 for a class, not %r" % (capacity,))
             return capacities
-        return (whole("capacity", capacity, 1, 65535),) * 5
+        return (check_int("capacity", capacity, 1, 65535),) * 5

@@ -1,6 +1,8 @@
 """report(): every named channel as a table."""
 
-from .lanes import named
+from .cold import counters
+from .constants import CLASS_NAMES
+from .lanes import named, plus
 
 _COLUMNS = ("queued", "sent", "received", "dropped", "rejected", "high water")
 
@@ -25,6 +27,25 @@ def report():
 
 
 def _rows(name, channel):
-    for label, capacity, counters in channel._rows():
-        figures = ["-" if each is None else str(each) for each in counters]
-        yield (name, label, str(capacity)) + tuple(figures)
+    for label, capacity, figures in _lines(channel):
+        shown = ["-" if each is None else str(each) for each in figures]
+        yield (name, label, str(capacity)) + tuple(shown)
+
+
+def _lines(channel):
+    # A label, the capacity and the counters of each line.
+    capacities = channel._capacities
+    if channel._by_class:
+        return [
+            (CLASS_NAMES[row], capacities[row], counters(channel, row))
+            for row in range(5)
+            if capacities[row]
+        ]
+    lines = [("-", capacities[0], counters(channel))]
+    # What only the channel counts, and a receiver does not, is in the first line.
+    for end in getattr(channel, "receivers", ()):
+        queued = len(end)
+        dropped = getattr(end, "dropped", None)
+        figures = queued, plus(queued, end.received), end.received, dropped, None, None
+        lines.append((end.name or str(end.id), channel.capacity, figures))
+    return lines

@@ -40,52 +40,64 @@ import sys
 import micropython
 from micropython import const
 
-from .lanes import (
-    Lanes,
-    Receiver,
-    Sender,
-    _error,
-    _load,
-    _plus,
-    _store,
-    check_buffer,
-    check_message,
-    make_receiver,
-    register,
-    waiting,
-    whole,
-)
+from .checks import check_buffer, check_int, check_message, error
+from .ends import Receiver
+from .lanes import Lanes, load, make_receiver, plus, register, store
 from .latency import LatencyHistogram
+from .port import address, later
 
 FAILED = 255  # the status of a reply when the server's handler raised
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_NOTHING = const(2)
-_RX_META = const(7)
-_HEAD = const(0)
-_TAIL = const(1)
-_CAPACITY = const(3)
-_DROPPED = const(7)
-_REJECTED = const(8)
+#: words(cog.inFile) :#
+_LANES = const(0)  # bytes from here to the receiver's first lane
+_STRIDE = const(1)  # bytes of a slot
+_RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
+_MASK = const(3)  # the clock's period - 1
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
+_TABLE = const(12)  # request-reply: bytes from here to the table of requests
+_RECEIVER_BYTES = const(52)
+_CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_TX_STRIDE = const(10)  # bytes of a slot
+_REGISTER = const(11)  # as RX_CLOCK
+_AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
+_AT = const(13)
+_TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
+_SENDER_BYTES = const(84)
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+_CAPACITY = const(4)  # slots; 0: the class is not used
+_WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
+_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
+_FIRST = const(7)  # bytes from here to the first slot
+_END = const(8)  # bytes from here past the last slot
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+_LANE_BYTES = const(56)
+_META = const(0)  # size | class << 16 | epoch << 24
+_TIME = const(1)  # the clock when it was sent
+_LAST = const(2)  # in REST
+_NOTHING = const(2)  # as a word, no object
+# stamped.
 
 # The table: these words, the entries, and a byte each for the numbers of the free ones.
 _COUNT = const(0)  # entries
 _ENTRIES = const(1)  # bytes from here to the first
-_ENTRY_PITCH = const(2)  # bytes of an entry
+_ENTRY_STRIDE = const(2)  # bytes of an entry
 _STACK = const(3)  # bytes from here to the numbers of the free entries, a stack
 _FREE = const(4)  # how many are there. Owner: client
 _NO_ENTRY = const(5)  # requests that found none. Owner: client
-_REQUEST_KNOWN = const(6)  # the client's message last checked, as a word. Owner: client
-_BUFFER_KNOWN = const(7)  # the client's buffer last checked. Owner: client
-_TAKEN = const(8)  # replies. Owner: client
-_STATUS = const(9)  # of the next reply. Owner: server
-_LATE = const(10)  # replies rejected: late, repeated or unknown. Owner: server
-_TOO_LARGE = const(11)  # replies rejected: larger than a slot. Owner: server
-_REPLY_KNOWN = const(12)  # the server's message last checked. Owner: server
-_REPLY_LIMIT = const(13)  # slot_size + 1
-_CLOCK_REGISTER = const(14)  # address of the clock's register, 0: call the clock's ticks()
-_PERIOD = const(15)  # the clock's period - 1
-_TABLE_BYTES = const(64)
+_BUFFER_KNOWN = const(6)  # the client's buffer last checked. Owner: client
+_TAKEN = const(7)  # replies. Owner: client
+_STATUS = const(8)  # of the next reply. Owner: server
+_LATE = const(9)  # replies rejected: late, repeated or unknown. Owner: server
+_TOO_LARGE = const(10)  # replies rejected: larger than a slot. Owner: server
+_REPLY_KNOWN = const(11)  # the server's message last checked. Owner: server
+_REPLY_LIMIT = const(12)  # slot_size + 1
+_TABLE_BYTES = const(52)
 
 # An entry: its words, then the reply's payload.
 _ISSUED = const(0)
@@ -95,17 +107,18 @@ _REPLY_META = const(3)  # size | status << 16. Owner: server
 _ENTRY_BYTES = const(16)
 
 # An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
+# A request carries the index as its class, and eight bits of the generation as its epoch.
 _OVER = const(0x20000000)
 _GENERATIONS = const(0x1FFFFF)
 _LAST_BUT_SOME = const(0x1FFF00)  # from here on generations start anew; leaves room for a leap
 _LEAP = const(0x100)  # leaves the eight bits that a request carries as they are
 
 
-def make_client(table, slow, put):
-    """Return (send_request, recv_response, cancel, is_over) over `table`.
+def make_client(at, cold):
+    """Return (send_request, recv_response, cancel, is_over) of the channel whose block is at `at`.
 
-    `put` is the send of the lane of requests. A call of a closure allocates when cells and
-    arguments together are more than five, so what is not on the hot path hangs on `slow`.
+    `cold` is the channel: as in lanes.make_sender, and `_add`, the histogram's, `_reply`, the
+    client's result, and `_unknown(id)`, which raises.
     """
     size_of = len
 
@@ -119,37 +132,102 @@ def make_client(table, slow, put):
 
         Context: the client's | alloc: none | time: O(bytes) | blocks: never
         """
-        own = ptr32(table)
-        known = data if 1 else 0  # as in lanes.py
-        if (known - own[_REQUEST_KNOWN]) & 0x3FFFFFFF:
-            if slow._check_request(data):
-                slow._kept[1] = data
-                own[_REQUEST_KNOWN] = known
-        # From here on no Python code runs, not in `put` either: no soft handler comes between.
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
+        part = ptr32(int(at) + _RECEIVER_BYTES)
+        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
+            if cold._check_message(data):
+                cold._kept[0] = data
+                part[_TX_KNOWN] = known
+        # stamped.
+        #: step("span") :#
+        size = int(size_of(data))
+        source = int(ptr8(data))
+        # stamped.
+        # From here on no Python code runs: no soft handler comes between.
         free = own[_FREE] - 1
         if free < 0:
-            own[_NO_ENTRY] += 1
+            own[_NO_ENTRY] = own[_NO_ENTRY] + 1
             return 0
-        index = ptr8(int(own) + own[_STACK])[free]
-        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
-        before = entry[_ISSUED]
-        generation = (before >> 8 & _GENERATIONS) + 1
+        lane = ptr32(int(part) + _SENDER_BYTES)
+        if size >= part[_LIMIT]:
+            lane[_REJECTED] = lane[_REJECTED] + 1
+            return 0
+        head = lane[_HEAD]
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if used >= lane[_CAPACITY]:
+            lane[_DROPPED] = lane[_DROPPED] + 1
+            return 0
+        if used >= lane[_HIGH_WATER]:
+            lane[_HIGH_WATER] = used + 1  # Order: before head, as in lanes.py.
+        index = ptr8(int(own) + own[_STACK] + free)[0]
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])
+        generation = (entry[_ISSUED] >> 8 & _GENERATIONS) + 1
         if generation >= _LAST_BUT_SOME:
             generation = _LEAP | generation & 0xFF
         if entry[_REPLIED] == (generation << 8 | index):
             generation += _LEAP  # a reply of two million requests ago, and none since, is no reply
         id = generation << 8 | index
-        register = own[_CLOCK_REGISTER]
+        #: step("stamp") :#
+        register = part[_CLOCK]
         if register:
-            entry[_ASKED] = ptr32(register)[0]
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
         else:
-            entry[_ASKED] = int(slow._ticks())
+            now = int(cold._ticks())
+        # stamped.
+        entry[_ASKED] = now
         # Order: issued before the request, so the server does not take it for a cancelled one.
         entry[_ISSUED] = id
-        if not put(data, index | (generation & 0xFF) << 8):
-            entry[_ISSUED] = before
-            return 0
         own[_FREE] = free
+        #: step("slot", meta="size | index << 16 | (generation & 0xFF) << 24") :#
+        slot = ptr32(int(lane) + lane[_WRITE])
+        slot[_META] = size | index << 16 | (generation & 0xFF) << 24
+        slot[_TIME] = now
+        # stamped.
+        #: step("copy in", source="source", size="size") :#
+        to = ptr32(int(slot) + 8)
+        words = ptr32(source)
+        count = size
+        # stamped.
+        #: step("copy", outer="words") :#
+        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        while count >= 32:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+            count -= 32
+        while count >= 4:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        # stamped.
+        #: step("publish") :#
+        write = lane[_WRITE] + part[_TX_STRIDE]
+        if write == lane[_END]:
+            write = lane[_FIRST]
+        lane[_WRITE] = write
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head + 1
+        # stamped.
         return id
 
     @micropython.viper
@@ -164,54 +242,72 @@ def make_client(table, slow, put):
 
         Context: the client's | alloc: none | time: O(bytes) | blocks: never
         """
-        own = ptr32(table)
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
+        #: step("known buffer", known="own[_BUFFER_KNOWN]", kept="3") :#
         known = buf if 1 else 0
         if (known - own[_BUFFER_KNOWN]) & 0x3FFFFFFF:
-            slow._check_buffer(buf)
-            slow._kept[0] = buf
+            cold._check_buffer(buf)
+            cold._kept[3] = buf
             own[_BUFFER_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
+        # stamped.
         index = id & 0xFF
         if id <= 0 or id >= _OVER or index >= own[_COUNT]:
-            slow._unknown(id)
-        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+            cold._unknown(id)
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])
         if entry[_ISSUED] != id:
-            slow._unknown(id)
+            cold._unknown(id)
         if entry[_REPLIED] != id:
             return None
         meta = entry[_REPLY_META]
-        size = meta & 0xFFFF
-        if size > room:
-            slow._small_buffer(size, room)
-        source = int(entry) + _ENTRY_BYTES
-        end = source + size
-        if not target & 3:
-            last = end - 4
-            while source <= last:
-                ptr32(target)[0] = ptr32(source)[0]
-                source += 4
-                target += 4
-        while source < end:
-            ptr8(target)[0] = ptr8(source)[0]
-            source += 1
-            target += 1
-        register = own[_CLOCK_REGISTER]
-        if register:
-            now = ptr32(register)[0]
-        else:
-            now = int(slow._ticks())
-        latency = (now - entry[_ASKED]) & own[_PERIOD]
-        result = slow._reply
-        result[0] = size
+        count = meta & 0xFFFF
+        if count > room:
+            cold._small_buffer(count, room)
+        result = cold._reply
+        result[0] = count
         result[1] = meta >> 16 & 0xFF
+        words = ptr32(int(entry) + _ENTRY_BYTES)
+        to = ptr32(target)
+        #: step("copy", outer="to") :#
+        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        while count >= 32:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+            count -= 32
+        while count >= 4:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        # stamped.
+        part = ptr32(int(at))
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(cold._ticks())
+        latency = (now - entry[_ASKED]) & part[_MASK]
         result[2] = latency
         entry[_ISSUED] = id | _OVER
         free = own[_FREE]
-        ptr8(int(own) + own[_STACK])[free] = index
+        ptr8(int(own) + own[_STACK] + free)[0] = index
         own[_FREE] = free + 1
-        own[_TAKEN] += 1
-        slow._add(latency)
+        own[_TAKEN] = own[_TAKEN] + 1
+        cold._add(latency)
         return result
 
     @micropython.viper
@@ -222,55 +318,50 @@ def make_client(table, slow, put):
 
         Context: the client's | alloc: none | time: O(1) | blocks: never
         """
-        own = ptr32(table)
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
         index = id & 0xFF
         if id <= 0 or id >= _OVER or index >= own[_COUNT]:
             return False
-        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])
         if entry[_ISSUED] != id:
             return False
         entry[_ISSUED] = id | _OVER
         free = own[_FREE]
-        ptr8(int(own) + own[_STACK])[free] = index
+        ptr8(int(own) + own[_STACK] + free)[0] = index
         own[_FREE] = free + 1
         return True
 
     @micropython.viper
     def is_over(id: int) -> bool:
         # Whether recv_response would not return None: the reply is here, or nobody waits for it.
-        own = ptr32(table)
-        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_PITCH])
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
+        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_STRIDE])
         return entry[_REPLIED] == id or entry[_ISSUED] != id
 
     return send_request, recv_response, cancel, is_over
 
 
-def make_try_request(table, slow):
-    """Return what sends a request if there is room now, and else returns 0 and counts nothing."""
-    send_request = slow.send_request
-    lane = memoryview(slow._block)[slow._header(0, 0) << 2 :]
-
-    @micropython.viper
-    def try_request(data) -> int:
-        own = ptr32(table)
-        known = data if 1 else 0  # as in send_request: no Python code runs after the look
-        if (known - own[_REQUEST_KNOWN]) & 0x3FFFFFFF:
-            if slow._check_request(data):
-                slow._kept[1] = data
-                own[_REQUEST_KNOWN] = known
-        header = ptr32(lane)
-        used = header[_HEAD] - header[_TAIL]
-        if used < 0:
-            used += header[_CAPACITY] + header[_CAPACITY]
-        if not own[_FREE] or used >= header[_CAPACITY]:
-            return 0
-        return int(send_request(data))
-
-    return try_request
+@micropython.viper
+def _try_request(at: int, cold, data) -> int:
+    # Send a request if there is room now, and else return 0 and count nothing.
+    part = ptr32(at + _RECEIVER_BYTES)
+    #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+    known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+    if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
+        if cold._check_message(data):
+            cold._kept[0] = data
+            part[_TX_KNOWN] = known
+    # stamped.
+    lane = ptr32(int(part) + _SENDER_BYTES)
+    own = ptr32(at + ptr32(at)[_TABLE])
+    if not own[_FREE] or ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY]:
+        return 0
+    return int(cold.send_request(data))
 
 
-def make_recv_request(table, block, take):
-    """Return the recv_request over `table`; `take` is the recv of the lane of requests."""
+def make_recv_request(at, cold):
+    """Return the recv_request of the channel whose block is at the address `at`."""
+    size_of = len
     result = [0, 0, 0]
 
     @micropython.viper
@@ -282,26 +373,104 @@ def make_recv_request(table, block, take):
 
         Context: the server's | alloc: none | time: O(bytes), and cancelled ones | blocks: never
         """
-        own = ptr32(table)
+        part = ptr32(int(at))
+        own = ptr32(int(part) + part[_TABLE])
+        #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
+        known = buf if 1 else 0
+        if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
+            cold._check_buffer(buf)
+            cold._kept[1] = buf
+            part[_RX_KNOWN] = known
+        room = int(size_of(buf))
+        target = int(ptr8(buf))
+        # stamped.
         while True:
-            m = take(buf)
-            if not m:
-                return None
-            meta = ptr32(block)[_RX_META]
+            #: step("choose", none="None") :#
+            lane = ptr32(int(part) + part[_LANES])
+            while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
+                lane = ptr32(int(lane) + _LANE_BYTES)
+            if lane[_REST]:
+                if lane[_REST] == _LAST:
+                    return None
+                first = int(cold._next_lane())
+                if not first:
+                    return None
+                lane = ptr32(int(part) + first)
+            slot = ptr32(int(lane) + lane[_READ])
+            # stamped.
+            meta = slot[_META]
             index = meta >> 16 & 0xFF
-            issued = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])[_ISSUED]
+            issued = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])[_ISSUED]
             # At most `capacity` requests, 255, are queued: eight bits tell generations apart.
             if not issued & _OVER and (issued >> 8 & 0xFF) == (meta >> 24 & 0xFF):
-                result[0] = m[0]
-                result[1] = issued
-                result[2] = m[2]
-                return result
+                break
+            #: step("give back") :#
+            read = lane[_READ] + part[_STRIDE]
+            if read == lane[_END]:
+                read = lane[_FIRST]
+            lane[_READ] = read
+            # Order: slot read before tail, so the producer cannot reuse it early.
+            lane[_TAIL] = lane[_TAIL] + 1
+            # stamped.
+        count = meta & 0xFFFF
+        if count > room:
+            cold._small_buffer(count, room)
+        result[0] = count
+        result[1] = issued
+        #: step("age") :#
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(cold._ticks())
+        # stamped.
+        result[2] = (now - stamp) & part[_MASK]
+        part[_STAMP] = stamp
+        #: step("copy out") :#
+        words = ptr32(int(slot) + 8)
+        to = ptr32(target)
+        # stamped.
+        #: step("copy", outer="to") :#
+        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        while count >= 32:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+            count -= 32
+        while count >= 4:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        # stamped.
+        #: step("give back") :#
+        read = lane[_READ] + part[_STRIDE]
+        if read == lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        # stamped.
+        return result
 
     return recv_request
 
 
-def make_send_response(table, slow):
-    """Return (send_response, send_status) over `table`."""
+def make_send_response(at, cold):
+    """Return (send_response, send_status) of the channel whose block is at the address `at`."""
     size_of = len
 
     @micropython.viper
@@ -314,41 +483,62 @@ def make_send_response(table, slow):
 
         Context: the server's | alloc: none | time: O(bytes) | blocks: never
         """
-        own = ptr32(table)
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
         status = own[_STATUS]
         own[_STATUS] = 0
-        known = data if 1 else 0
+        #: step("known message", known="own[_REPLY_KNOWN]", kept="2") :#
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
         if (known - own[_REPLY_KNOWN]) & 0x3FFFFFFF:
-            if slow._check_message(data):
-                slow._kept_reply[0] = data
+            if cold._check_message(data):
+                cold._kept[2] = data
                 own[_REPLY_KNOWN] = known
+        # stamped.
+        #: step("span") :#
         size = int(size_of(data))
         source = int(ptr8(data))
+        # stamped.
         index = id & 0xFF
         if id <= 0 or id >= _OVER or index >= own[_COUNT]:
-            own[_LATE] += 1
+            own[_LATE] = own[_LATE] + 1
             return False
-        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_PITCH])
+        entry = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])
         if entry[_ISSUED] != id or entry[_REPLIED] == id:
-            own[_LATE] += 1
+            own[_LATE] = own[_LATE] + 1
             return False
         if size >= own[_REPLY_LIMIT]:
-            own[_TOO_LARGE] += 1
+            own[_TOO_LARGE] = own[_TOO_LARGE] + 1
             return False
         # Should it be cancelled from here on, nobody reads what is written.
-        target = int(entry) + _ENTRY_BYTES
-        end = source + size
-        if not source & 3:  # an unaligned word access is a HardFault on the M0+
-            last = end - 4
-            while source <= last:
-                ptr32(target)[0] = ptr32(source)[0]
-                source += 4
-                target += 4
-        while source < end:
-            ptr8(target)[0] = ptr8(source)[0]
-            source += 1
-            target += 1
         entry[_REPLY_META] = size | status << 16
+        to = ptr32(int(entry) + _ENTRY_BYTES)
+        words = ptr32(source)
+        count = size
+        #: step("copy", outer="words") :#
+        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        while count >= 32:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+            count -= 32
+        while count >= 4:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        # stamped.
         entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
         return True
 
@@ -359,7 +549,7 @@ def make_send_response(table, slow):
         Context: the server's | alloc: none | time: O(bytes) | blocks: never
         """
         int(id)  # raises if it is none, before the status is set, and stays the object it is
-        ptr32(table)[_STATUS] = status & 0xFF
+        ptr32(int(at) + ptr32(int(at))[_TABLE])[_STATUS] = status & 0xFF
         return send_response(id, data)
 
     return send_response, send_status
@@ -377,27 +567,6 @@ def _take_reply(recv_response, id, buf, to):
     return m
 
 
-@micropython.viper
-def _is_checked(data):
-    pass
-
-
-class _Server(Receiver):
-    # What the server's verbs call off the hot path; it keeps what they have checked.
-
-    def __init__(self, clock, slot_size):
-        self._kept = [None, None]
-        self._kept_reply = [None]
-        self._ticks = clock.ticks
-        self._slot_size = slot_size
-        self._check_buffer = check_buffer
-
-    def _check_message(self, data):
-        # Whether to keep it: not what is rejected.
-        check_message(data)
-        return len(data) <= self._slot_size
-
-
 class RequestReplyChannel(Lanes, Receiver):
     """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
 
@@ -411,98 +580,88 @@ class RequestReplyChannel(Lanes, Receiver):
     are of round trips, from send_request to recv_response.
     """
 
-    _classes = 1 << 16  # of the lane of requests: index | generation << 8
-
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
-        Lanes.__init__(self, self._capacities(capacity), slot_size, 1, name, clock)
+        Lanes.__init__(self, self._check_capacity(capacity), slot_size, 1, name, clock)
         self.capacity = capacity
-        pitch = _entry_pitch(slot_size)
-        stack = _TABLE_BYTES + capacity * pitch
+        stride = _entry_stride(slot_size)
+        stack = _TABLE_BYTES + capacity * stride
         self._table = table = memoryview(self._block)[-(stack + capacity) :]
+        store(self._block, _TABLE, len(self._block) - (stack + capacity))
         for word, value in (
             (_COUNT, capacity),
             (_ENTRIES, _TABLE_BYTES),
-            (_ENTRY_PITCH, pitch),
+            (_ENTRY_STRIDE, stride),
             (_STACK, stack),
             (_FREE, capacity),
-            (_REQUEST_KNOWN, _NOTHING),
             (_BUFFER_KNOWN, _NOTHING),
             (_REPLY_KNOWN, _NOTHING),
             (_REPLY_LIMIT, slot_size + 1),
-            (_CLOCK_REGISTER, self.clock.register),
-            (_PERIOD, self.clock.period - 1),
         ):
-            _store(table, word, value)
+            store(table, word, value)
         for index in range(capacity):
             table[stack + index] = capacity - 1 - index
-            _store(table, (_TABLE_BYTES + index * pitch >> 2) + _ISSUED, _OVER)
+            store(table, (_TABLE_BYTES + index * stride >> 2) + _ISSUED, _OVER)
         self._ticks = self.clock.ticks
-        self._kept = [None, None]
-        self._check_buffer = check_buffer
-        self._waiter = None
-        self._served = 0
+        # A request, its buffer, a reply and its buffer: what was checked last.
+        self._kept = [b"", None, b"", None]
+        self._senders = [self]
         self._reply = [0, 0, 0]
         self._stats = LatencyHistogram()  # of round trips
         self._add = self._stats.add
-        sender = Sender(self, 0)
-        sender._check_message = _is_checked  # by send_request, before it takes an entry
-        self._senders = [sender]
-        client = make_client(table, self, sender.send)
+        self._receiver = at = address(self._block)
+        client = make_client(at, self)
         self.send_request, self.recv_response, self.cancel, self._is_over = client
-        self._try_request = make_try_request(table, self)
-        server = _Server(self.clock, slot_size)
-        take = make_receiver(self._block, server)[0]
-        self._next_lane = server._next_lane
-        self.recv = self.recv_request = make_recv_request(table, self._block, take)
-        self.send_response, self.send_status = make_send_response(table, server)
+        self._next_lane = make_receiver(at, self)[2]
+        self.recv = self.recv_request = make_recv_request(at, self)
+        self.send_response, self.send_status = make_send_response(at, self)
         register(self)
 
     @classmethod
     def memory(cls, capacity, slot_size=32):
         """Return the bytes that such a channel takes; raise as the constructor would."""
-        return cls._bytes(cls._capacities(capacity), slot_size, 1, 1)
+        return cls._bytes(cls._check_capacity(capacity), slot_size, 1, 1)
 
     @staticmethod
     def _bytes(capacities, slot_size, senders, receivers):
         # The table ends the block.
         lanes = Lanes._bytes(capacities, slot_size, senders, receivers)
-        return lanes + _TABLE_BYTES + capacities[0] * (_entry_pitch(slot_size) + 1)
+        return lanes + _TABLE_BYTES + capacities[0] * (_entry_stride(slot_size) + 1)
 
     @staticmethod
-    def _capacities(capacity):
-        return (whole("capacity", capacity, 1, 255),)
+    def _check_capacity(capacity):
+        return (check_int("capacity", capacity, 1, 255),)
 
     @property
     def pending(self):
         """Requests outstanding: sent, and neither cancelled nor their reply taken."""
-        return self.capacity - _load(self._table, _FREE)
+        return self.capacity - load(self._table, _FREE)
 
     @property
     def answered(self):
         """Replies that the client has taken."""
-        return _load(self._table, _TAKEN)
+        return load(self._table, _TAKEN)
 
     @property
     def dropped(self):
         """Requests for which there was no room: all ids outstanding, or the lane full."""
-        return _plus(self._sum(_DROPPED), _load(self._table, _NO_ENTRY))
+        return plus(self._sum_dropped(), load(self._table, _NO_ENTRY))
 
     @property
     def rejected(self):
         """Requests and replies larger than a slot, and requests after close()."""
-        return _plus(self._sum(_REJECTED), _load(self._table, _TOO_LARGE))
+        return plus(self._sum_rejected(), load(self._table, _TOO_LARGE))
 
     @property
     def late(self):
         """Replies rejected as nobody waited for them: late, repeated or to an unknown id."""
-        return _load(self._table, _LATE)
+        return load(self._table, _LATE)
 
     def free(self):
         """Return how many requests can be sent now: exact or too small for the client.
 
         0 once the channel is closed.
         """
-        return min(_load(self._table, _FREE), self._free(0, None))
+        return min(load(self._table, _FREE), self._free(0, None))
 
     def is_full(self):
         """Return whether no request can be sent now."""
@@ -510,7 +669,7 @@ class RequestReplyChannel(Lanes, Receiver):
 
     def check(self, data):
         """Raise the error that send_request(data) would raise or count, in a whole sentence."""
-        self._senders[0].check(data, 0)
+        later("cold").check(self, 0, data, 0)
 
     async def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.
@@ -554,7 +713,7 @@ class RequestReplyChannel(Lanes, Receiver):
         def over():
             return self.closed or (self._is_over(id) if id else self.free())
 
-        waiter = waiting().Waiter(over).begin(timeout_ms)
+        waiter = later("waiting").Waiter(over).begin(timeout_ms)
         try:
             if self.closed:
                 raise self._reset()
@@ -570,7 +729,7 @@ class RequestReplyChannel(Lanes, Receiver):
                         id = 0
                         return
                 else:
-                    id = self._try_request(data)
+                    id = _try_request(self._receiver, self, data)
                     if id:
                         self.notify()  # the server may wait on the other core
                 if self.closed:
@@ -633,7 +792,7 @@ class RequestReplyChannel(Lanes, Receiver):
             status, reply = reply, b""
         elif reply is None:
             reply = b""
-        whole("status", status, 0, 255)
+        check_int("status", status, 0, 255)
         check_message(reply)
         if len(reply) > self.slot_size:
             raise ValueError(
@@ -658,14 +817,14 @@ class RequestReplyChannel(Lanes, Receiver):
             ", closed" if self.closed else "",
         )
 
-    def _check_request(self, data):
-        # Whether to keep it: not what is rejected.
+    def _check_message(self, data):
+        # Not kept: what is rejected.
         check_message(data)
         return len(data) <= self.slot_size and not self.closed
 
     def _unknown(self, id):
-        raise _error(ValueError, "request %d is not outstanding", id)
+        raise error(ValueError, "request %d is not outstanding", id)
 
 
-def _entry_pitch(slot_size):
+def _entry_stride(slot_size):
     return _ENTRY_BYTES + (slot_size + 3 & ~3)

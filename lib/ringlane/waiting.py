@@ -41,24 +41,28 @@ import time
 import micropython
 from micropython import const
 
-from .lanes import whole
+from .checks import check_int
 
 if sys.implementation.name == "micropython":
     from select import poll
 else:
     from ringlane_host.event_loop import poll
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_LIMIT = const(1)
-_OWN_LANES = const(2)
-_PLACE_STEP = const(3)
-_TX_KNOWN = const(8)
-_PLACES = const(10)
-_POLICY = const(11)
-_HEAD = const(0)
-_TAIL = const(1)
-_ROOM = const(2)
-_CAPACITY = const(3)
+#: words(cog.inFile) :#
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
+_ROWS = const(15)  # fan-out: how many receivers there may be
+_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_CAPACITY = const(4)  # slots; 0: the class is not used
+_CLAIMED = const(13)  # 1: a claim is open. Owner: producer
+# stamped.
 
 _POLL = 3  # MP_STREAM_POLL, the request that asks a stream what it is ready for
 _POLLIN = 1
@@ -155,7 +159,7 @@ async def _sleep(ms):
 
 def _vet_timeout(timeout_ms):
     if timeout_ms is not None:
-        whole("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+        check_int("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
 
 
 def _state(end):
@@ -246,44 +250,43 @@ async def asend(sender, data, priority, timeout_ms):
     return sender.send(data, priority)  # which counts it, dropped or rejected
 
 
-def make_attempt(sender):
-    """Return what sends as `sender.send` does, but None, and nothing counted, where it is full.
+def make_attempt(cold):
+    """Return what sends as `cold.send` does, but None, and nothing counted, where it is full.
 
     Full: the lane of the class; for multicast, that of an open receiver; for anycast, of all. It
     is one viper function, under the sender's guard, so that nobody takes the room in between.
     """
-    guarded = sender._channel._guard is not None
-    send = sender._put if guarded else sender.send
-    block = sender._block
+    guarded = cold._channel._send_guard is not None
+    send = cold._put if guarded else cold.send
+    at = cold._sender
 
     @micropython.viper
     def attempt(data, priority):
-        part = ptr32(block)
-        known = data if 1 else 0  # as in send, which then runs no Python code after the look
+        part = ptr32(int(at))
+        # As in send, which then runs no Python code after the look.
+        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
-            if sender._check_message(data):
-                sender._kept[0] = data
+            if cold._check_message(data):
+                cold._kept[0] = data
                 part[_TX_KNOWN] = known
-        lane = int(part) + part[_OWN_LANES]
-        left = part[_PLACES]
-        if not left:
-            left = 1
-            lane += int(priority) * part[_PLACE_STEP]
+        # stamped.
+        lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
         full = 0
         free = 0
-        while left:
-            header = ptr32(lane)
-            room = header[_ROOM] & 0xFFFF
-            if room or not part[_PLACES]:  # else no receiver is open there
-                used = header[_HEAD] - header[_TAIL]
-                if used < 0:
-                    used += header[_CAPACITY] + header[_CAPACITY]
-                if used < room:
-                    free += 1
-                else:
-                    full += 1
-            lane += part[_PLACE_STEP]
-            left -= 1
+        if part[_ROWS]:
+            left = part[_ROWS]
+            while left:
+                room = lane[_ROOM] & 0xFFFF
+                if room:  # else no receiver is open there
+                    if ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) < room:
+                        free = 1
+                    else:
+                        full = 1
+                lane = ptr32(int(lane) + part[_ROW_STEP])
+                left -= 1
+        elif ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY] or lane[_CLAIMED]:
+            full = 1
         if full and part[_LIMIT] and not (free and part[_POLICY]):
             return None
         return send(data, priority)
@@ -291,7 +294,7 @@ def make_attempt(sender):
     if guarded:
         from .guard import guard_attempt
 
-        return guard_attempt(sender, attempt)
+        return guard_attempt(cold, attempt)
     return attempt
 
 

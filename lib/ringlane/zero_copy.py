@@ -29,49 +29,59 @@ some 500 bytes (emulated RP2040, MicroPython 1.28). It is for what writes into t
 import micropython
 from micropython import const
 
-from .lanes import _error
+from .checks import error
 
-# As in lanes.py, where they are explained; const folds within a file only.
-_PITCH = const(2)
-_RX_CLOCK = const(3)
-_MASK = const(4)
-_STAMP = const(5)
-_PEEKED = const(10)
-_PEEK_COUNT = const(11)
-_CLOCK = const(0)
-_LIMIT = const(1)
-_OWN_LANES = const(2)
-_PLACE_STEP = const(3)
-_OWN_PITCH = const(4)
-_CLASSES = const(9)
-_HEAD = const(0)
-_TAIL = const(1)
-_ROOM = const(2)
-_CAPACITY = const(3)
-_FIRST = const(4)
-_NUMBER = const(6)
-_DROPPED = const(7)
-_REJECTED = const(8)
-_HIGH_WATER = const(9)
-_RECEIVED = const(10)
-_META = const(0)
-_TIME = const(1)
+#: words(cog.inFile) :#
+_STRIDE = const(1)  # bytes of a slot
+_RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
+_MASK = const(3)  # the clock's period - 1
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
+_PEEK_TAIL = const(10)  # that lane's tail then
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_TX_STRIDE = const(10)  # bytes of a slot
+_REGISTER = const(11)  # as RX_CLOCK
+_AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
+_AT = const(13)
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_CAPACITY = const(4)  # slots; 0: the class is not used
+_WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
+_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
+_FIRST = const(7)  # bytes from here to the first slot
+_END = const(8)  # bytes from here past the last slot
+_NUMBER = const(9)  # the number of the first slot in the block
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+_CLAIMED = const(13)  # 1: a claim is open. Owner: producer
+_META = const(0)  # size | class << 16 | epoch << 24
+_TIME = const(1)  # the clock when it was sent
 _SLOT_BYTES = const(8)
+# stamped.
 
 
 def make_views(channel):
     """Return a memoryview of each slot's payload, by the slot's number in the block."""
     block = memoryview(channel._block)
-    pitch = _SLOT_BYTES + (channel.slot_size + 3 & ~3)
-    start = channel._header(0, len(channel._places)) * 4 + _SLOT_BYTES
-    count = sum(channel._places) * channel.senders
-    starts = range(start, start + count * pitch, pitch)
+    stride = _SLOT_BYTES + (channel.slot_size + 3 & ~3)
+    start = channel._header(0, len(channel._capacities)) * 4 + _SLOT_BYTES
+    count = sum(channel._capacities) * channel.senders
+    starts = range(start, start + count * stride, stride)
     return [block[at : at + channel.slot_size] for at in starts]
 
 
-def make_claims(block, slow, views):
-    """Return (claim, commit, abort) of the sender whose words begin `block`."""
+def add_claims(end, views):
+    """Hang claim, commit and abort on `end`, a SendingEnd."""
+    end.claim, end.commit, end.abort = _make_claims(end._sender, end, views)
 
+
+def _make_claims(at, cold, views):
     @micropython.viper
     def claim(priority: int):
         """Return a memoryview of the next slot of class `priority`, slot_size bytes to write to.
@@ -81,28 +91,22 @@ def make_claims(block, slow, views):
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
-        if not lane[_CAPACITY]:
-            slow._unused_class(priority)
-        if not part[_LIMIT] or not lane[_ROOM]:
-            lane[_REJECTED] += 1
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        if not part[_LIMIT] or lane[_CLAIMED]:
+            lane[_REJECTED] = lane[_REJECTED] + 1
             return None
-        index = lane[_HEAD]
-        used = (
-            index - lane[_TAIL]
-        )  # Bound: tail may move meanwhile, so used can only be too large.
-        if used < 0:
-            used += lane[_CAPACITY] + lane[_CAPACITY]
-        if used >= lane[_ROOM]:
-            lane[_DROPPED] += 1
+        # Bound: tail may move meanwhile, so what is queued can only be fewer.
+        if ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY]:
+            lane[_DROPPED] = lane[_DROPPED] + 1
             return None
-        if index >= lane[_CAPACITY]:
-            index -= lane[_CAPACITY]
+        lane[_CLAIMED] = 1
         lane[_ROOM] = 0
-        return views[lane[_NUMBER] + index]
+        return views[lane[_NUMBER] + (lane[_WRITE] - lane[_FIRST]) // part[_TX_STRIDE]]
 
     @micropython.viper
     def commit(priority: int, size: int) -> bool:
@@ -110,44 +114,54 @@ def make_claims(block, slow, views):
 
         True: queued. False, counted as rejected: the channel was closed meanwhile; the claim has
         ended all the same. Raises ValueError if no claim is open on the class or `size` is not
-        0..slot_size; then the claim, if there is one, stays open.
+        0..slot_size; the claim then stays open.
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
-        capacity = lane[_CAPACITY]
-        if lane[_ROOM] or not capacity:
+        part = ptr32(int(at))
+        #: step("stamp") :#
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(cold._ticks())
+        # stamped.
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        if not lane[_CLAIMED]:
             _no_claim(priority)
         limit = part[_LIMIT]  # once: the channel may be closed meanwhile
-        if not limit:
-            lane[_ROOM] = capacity
-            lane[_REJECTED] += 1
-            return False
-        if size < 0 or size >= limit:
+        if limit and (size < 0 or size >= limit):
             _bad_size(size, limit - 1)
+        lane[_CLAIMED] = 0
         head = lane[_HEAD]
-        index = head
-        if index >= capacity:
-            index -= capacity
-        slot = ptr32(int(lane) + lane[_FIRST] + index * part[_OWN_PITCH])
+        used = (head + 1 - lane[_TAIL]) & 0x3FFFFFFF
+        if limit and used > lane[_HIGH_WATER]:
+            lane[_HIGH_WATER] = used  # Order: before head, so nobody sees more queued than this.
+        lane[_ROOM] = lane[_HIGH_WATER]
+        if not limit:
+            lane[_REJECTED] = lane[_REJECTED] + 1
+            return False
+        #: step("slot", meta="size | priority << 16") :#
+        slot = ptr32(int(lane) + lane[_WRITE])
         slot[_META] = size | priority << 16
-        if part[_CLOCK]:
-            slot[_TIME] = ptr32(part[_CLOCK])[0]
-        else:
-            slot[_TIME] = int(slow._ticks())
-        used = head + 1 - lane[_TAIL]
-        if used < 0:
-            used += capacity + capacity
-        head += 1
-        if head == capacity + capacity:
-            head = 0
-        if used > lane[_HIGH_WATER]:
-            lane[_HIGH_WATER] = used  # Order: before head, as in send.
-        lane[_HEAD] = head  # Order: slot before head, as in send.
-        lane[_ROOM] = capacity
+        slot[_TIME] = now
+        # stamped.
+        #: step("publish") :#
+        write = lane[_WRITE] + part[_TX_STRIDE]
+        if write == lane[_END]:
+            write = lane[_FIRST]
+        lane[_WRITE] = write
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head + 1
+        # stamped.
         return True
 
     @micropython.viper
@@ -158,21 +172,28 @@ def make_claims(block, slow, views):
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        part = ptr32(block)
-        if priority < 0 or priority >= part[_CLASSES]:
-            slow._bad_class(priority)
-        lane = ptr32(int(part) + part[_OWN_LANES] + priority * part[_PLACE_STEP])
-        if lane[_ROOM] or not lane[_CAPACITY]:
+        part = ptr32(int(at))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            cold._no_lane(priority)
+        if not lane[_CLAIMED]:
             _no_claim(priority)
-        lane[_ROOM] = lane[_CAPACITY]
+        lane[_CLAIMED] = 0
+        lane[_ROOM] = lane[_HIGH_WATER]
 
     return claim, commit, abort
 
 
-def make_peeks(block, slow, views):
-    """Return (peek, release) of the receiver whose words begin `block`."""
+def add_peeks(channel, views):
+    """Hang peek and release on `channel`, a Receiver, and what its `view` reads."""
+    channel._seen = [None]
+    channel.peek, channel.release = _make_peeks(channel._receiver, channel, views)
+
+
+def _make_peeks(at, cold, views):
     result = [0, 0, 0]
-    seen = slow._seen
 
     @micropython.viper
     def peek():
@@ -184,32 +205,32 @@ def make_peeks(block, slow, views):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        part = ptr32(block)
-        lane = part[_PEEKED]
-        if lane:
-            header = ptr32(int(part) + lane)
-            if header[_RECEIVED] != part[_PEEK_COUNT]:
-                lane = 0  # it has been taken since
-        if not lane:
-            lane = int(slow._next_lane())
-            part[_PEEKED] = lane
-            if not lane:
+        part = ptr32(int(at))
+        first = part[_PEEKED]
+        if first:
+            if ptr32(int(part) + first)[_TAIL] != part[_PEEK_TAIL]:
+                first = 0  # it has been taken since
+        if not first:
+            first = int(cold._next_lane())
+            part[_PEEKED] = first
+            if not first:
                 return None
-        header = ptr32(int(part) + lane)
-        part[_PEEK_COUNT] = header[_RECEIVED]
-        index = header[_TAIL]
-        if index >= header[_CAPACITY]:
-            index -= header[_CAPACITY]
-        slot = ptr32(int(header) + header[_FIRST] + index * part[_PITCH])
+        lane = ptr32(int(part) + first)
+        part[_PEEK_TAIL] = lane[_TAIL]
+        slot = ptr32(int(lane) + lane[_READ])
+        #: step("age") :#
+        stamp = slot[_TIME]
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
         else:
-            now = int(slow._ticks())
-        part[_STAMP] = slot[_TIME]
+            now = int(cold._ticks())
+        # stamped.
+        part[_STAMP] = stamp
         result[0] = slot[_META] & 0xFFFF
         result[1] = slot[_META] >> 16 & 0xFF
-        result[2] = (now - slot[_TIME]) & part[_MASK]
-        seen[0] = views[header[_NUMBER] + index]
+        result[2] = (now - stamp) & part[_MASK]
+        number = lane[_NUMBER] + (lane[_READ] - lane[_FIRST]) // part[_STRIDE]
+        cold._seen[0] = views[number]
         return result
 
     @micropython.viper
@@ -220,27 +241,30 @@ def make_peeks(block, slow, views):
 
         Context: one receiving context | alloc: none | time: O(1) | blocks: never
         """
-        part = ptr32(block)
-        lane = part[_PEEKED]
-        if not lane:
+        part = ptr32(int(at))
+        first = part[_PEEKED]
+        if not first:
             return False
         part[_PEEKED] = 0
-        header = ptr32(int(part) + lane)
-        if header[_RECEIVED] != part[_PEEK_COUNT]:
+        lane = ptr32(int(part) + first)
+        if lane[_TAIL] != part[_PEEK_TAIL]:
             return False
-        tail = header[_TAIL] + 1
-        if tail == header[_CAPACITY] + header[_CAPACITY]:
-            tail = 0
-        header[_RECEIVED] += 1
-        header[_TAIL] = tail  # Order: the view is read before tail, as in recv.
+        #: step("give back") :#
+        read = lane[_READ] + part[_STRIDE]
+        if read == lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        # stamped.
         return True
 
     return peek, release
 
 
 def _no_claim(priority):
-    raise _error(ValueError, "no claim is open on class %d", priority)
+    raise error(ValueError, "no claim is open on class %d", priority)
 
 
 def _bad_size(size, slot_size):
-    raise _error(ValueError, "size must be 0 to %d, not %d", slot_size, size)
+    raise error(ValueError, "size must be 0 to %d, not %d", slot_size, size)

@@ -53,7 +53,6 @@ import _thread
 import collections
 import ctypes
 import functools
-import inspect
 import random
 import re
 import struct
@@ -64,6 +63,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .bytecodes import Tracer, apart
+from .engine import FIGURES, WORDS, offsets
 from .simulated import clock, memory
 
 _SCHEDULES_MAX = 100_000
@@ -185,7 +185,7 @@ def replay(scenario, schedule):
 def name_words(channel, name=""):
     """Let failures name the words of a channel's block, such as "lane 2 head"; return the channel.
 
-    The names are those of the constants in lanes.py. A block of another layout stays unnamed.
+    The names are those of the engine's words. A block of another layout stays unnamed.
     """
     # A copy, as a reference to the block would keep it alive; it is read when something failed.
     block = bytes(channel._block)
@@ -206,69 +206,67 @@ def name_words(channel, name=""):
 
 
 class _Layout:
-    """Where the parts of a channel's block are, by the constants in the source of lanes.py."""
+    """Where the parts of a channel's block are, by the words of the engine."""
 
     def __init__(self, block, senders):
         self.block = block
         self.senders = senders
-        parts = {}  # its size in bytes, the names of its words
-        words: dict[int, str] = {}
-        source = inspect.getsource(sys.modules["ringlane.lanes"])
-        for name, value in re.findall(r"^_([A-Z_]+) = const\((\d+)\)", source, re.MULTILINE):
-            if name.endswith("_BYTES"):
-                parts[name] = int(value), words
-            elif int(value):
-                words[int(value)] = name.lower()
-            else:
-                words = {0: name.lower()}
-        self.receiver = parts["RX_BYTES"]
-        self.sender = parts["TX_BYTES"]
-        self.lane = parts["LANE_BYTES"]
-        self.slot = parts["SLOT_BYTES"]
-        self.lanes = self._word(self.receiver, 0, "lanes")
-        self.receivers = (self.lanes - senders * self.sender[0]) // self.receiver[0]
-        last = (self.receivers - 1) * self.receiver[0]
-        self.slots = last + self._word(self.receiver, last, "lanes_end")
-        self.pitch = self._word(self.receiver, 0, "pitch")
+        parts = {part: offsets(part) for part in WORDS}
+        self.at = {part: numbers for part, (numbers, _) in parts.items()}
+        self.size = {part: 4 * count for part, (_, count) in parts.items()}
+        first = self._word(0, "receiver", "LANES")
+        self.receivers = (first - senders * self.size["sender"]) // self.size["receiver"]
+        self.lanes = []  # the byte where each begins, in order
+        for receiver in range(self.receivers):
+            at = receiver * self.size["receiver"]
+            at += self._word(at, "receiver", "LANES")
+            while self._word(at, "lane", "REST") != FIGURES["LAST"][0]:
+                self.lanes.append(at)
+                at += self.size["lane"]
+        self.slots = at + FIGURES["MARK_BYTES"][0]
+        self.stride = self._word(0, "receiver", "STRIDE")
 
     def name(self, offset):
         """Return the name of the byte at `offset` in the block, or None."""
         if offset >= self.slots:
             return self._slot_name(offset)
-        if offset >= self.lanes:
-            number, rest = divmod(offset - self.lanes, self.lane[0])
-            return f"{self._lane_name(number)} {_field(self.lane, rest)}"
-        what, part, count = "receiver", self.receiver, self.receivers
-        if offset >= count * part[0]:
-            offset -= count * part[0]
-            what, part, count = "sender", self.sender, self.senders
-        number, rest = divmod(offset, part[0])
+        for number, at in enumerate(self.lanes):
+            if at <= offset < at + self.size["lane"]:
+                return f"{self._lane_name(number)} {self._field('lane', offset - at)}"
+        part, count = "receiver", self.receivers
+        if offset >= count * self.size[part]:
+            offset -= count * self.size[part]
+            part, count = "sender", self.senders
+        number, rest = divmod(offset, self.size[part])
+        if number >= count:
+            return "end mark"
         which = f" {number}" if count > 1 else ""
-        return f"{what}{which} {_field(part, rest)}"
+        return f"{part}{which} {self._field(part, rest)}"
 
     def _slot_name(self, offset):
-        for number, at in enumerate(range(self.lanes, self.slots, self.lane[0])):
-            first = at + self._word(self.lane, at, "first")
-            slot, rest = divmod(offset - first, self.pitch)
-            if 0 <= slot < self._word(self.lane, at, "capacity"):
-                return f"{self._lane_name(number)} slot {slot} {_field(self.slot, rest)}"
+        for number, at in enumerate(self.lanes):
+            slot, rest = divmod(offset - at - self._word(at, "lane", "FIRST"), self.stride)
+            if 0 <= slot < self._word(at, "lane", "CAPACITY"):
+                return f"{self._lane_name(number)} slot {slot} {self._field('slot', rest)}"
         return None
 
     def _lane_name(self, number):
-        place, sender = divmod(number, self.senders)
-        return f"lane {place} of sender {sender}" if self.senders > 1 else f"lane {place}"
+        row, sender = divmod(number, self.senders)
+        return f"lane {row} of sender {sender}" if self.senders > 1 else f"lane {row}"
 
-    def _word(self, part, at, name):
-        word = next(number for number, each in part[1].items() if each == name)
-        return struct.unpack_from("<I", self.block, at + 4 * word)[0]
+    def _word(self, at, part, name):
+        return struct.unpack_from("<I", self.block, at + 4 * self.at[part][name])[0]
 
-
-def _field(part, offset):
-    size, words = part
-    if offset >= size:
-        return f"payload + {offset - size}"
-    name = words.get(offset >> 2, f"word {offset >> 2}")
-    return name + (f" + {offset & 3}" if offset & 3 else "")
+    def _field(self, part, offset):
+        if offset >= self.size[part]:
+            return f"payload + {offset - self.size[part]}"
+        word = offset >> 2
+        found = [name for name, number in self.at[part].items() if number <= word]
+        name = found[-1].lower()
+        inside = word - self.at[part][found[-1]]
+        if inside:
+            name += f"[{inside}]"
+        return name + (f" + {offset & 3}" if offset & 3 else "")
 
 
 class _Step(NamedTuple):

@@ -1,0 +1,26 @@
+"""The words of a channel's block, for tests that set or read them."""
+
+from ringlane.lanes import load, store
+from ringlane_host.engine import constants
+
+WORD = {name: value for name, (value, _) in constants().items()}
+_COUNT_END = 1 << 32  # where a word starts from 0
+
+
+def lanes(channel):
+    """Return the word in the block where each lane begins, row by row."""
+    rows = range(len(channel._capacities))
+    return [channel._header(number, row) for row in rows for number in range(channel.senders)]
+
+
+def start_at(channel, index):
+    """Let every lane, which is empty, go on at slot `index`; above 0: as its counts wrap."""
+    block = channel._block
+    stride = load(block, WORD["STRIDE"])
+    for lane in lanes(channel):
+        place = index % load(block, lane + WORD["CAPACITY"]) if index else 0
+        first = load(block, lane + WORD["FIRST"])
+        for name in ("WRITE", "READ"):
+            store(block, lane + WORD[name], first + place * stride)
+        for name in ("HEAD", "TAIL"):
+            store(block, lane + WORD[name], _COUNT_END - 1 if index else 0)

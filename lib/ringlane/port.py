@@ -1,0 +1,53 @@
+"""What differs between chips: objects as words, addresses, and the event that wakes a core.
+
+`x if 1 else 0` is, in viper, the word that stands for the object x: its address, or what a small
+int is coded as. MicroPython documents none of this, so what is relied on is tried at import.
+"""
+
+import sys
+
+import micropython
+
+
+@micropython.viper
+def _same(a, b) -> bool:
+    one = a if 1 else 0
+    other = b if 1 else 0
+    return one == other
+
+
+_first, _second = bytearray(1), bytearray(1)
+if not _same(_first, _first) or _same(_first, _second):
+    raise ImportError("ringlane: this MicroPython's viper does not tell objects apart")
+del _same, _first, _second
+
+
+@micropython.viper
+def address(block) -> int:
+    """Return where the bytes of `block` lie. The collector moves nothing."""
+    return int(ptr8(block))
+
+
+if sys.platform == "rp2":
+    from machine import disable_irq, enable_irq
+
+    def send_event():
+        """Wake the other core, if it waits for an event."""
+        # While both cores run Python this gives back a mutex, and that ends in an event.
+        enable_irq(disable_irq())
+else:
+
+    def send_event():
+        """Wake the other core: there is none."""
+
+
+_modules = {}
+
+
+def later(name):
+    """Return the module of ringlane of that name, imported when it is first asked for."""
+    module = _modules.get(name)
+    if module is None:
+        # Not `from . import`: that would ask the package's __getattr__ for it.
+        module = _modules[name] = __import__("ringlane." + name, None, None, ("",))
+    return module

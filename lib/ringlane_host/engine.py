@@ -1,0 +1,270 @@
+"""The engine's words and steps: what `make stamp` writes into the modules of lib/ringlane.
+
+A call costs some 500 cycles on an RP2040, and const() folds within one file only, so the verbs
+share no code and the modules no constants at run time. They share them here: WORDS says what each
+word of a channel's block is, STEPS what each step of a verb does, and cog writes both between the
+marks in the modules. Edit here and run `make stamp`; a test fails when a copy has drifted.
+
+    #: words(cog.inFile) :#              the words that the module uses
+    #: step("room", size="size") :#      a step, with what stands for its <names>
+    ...
+    # stamped.
+"""
+
+import re
+import textwrap
+from pathlib import Path
+
+# A block holds, in this order: each receiver's words, each sender's words, the lanes and the
+# slots. The lanes stand row by row, within a row sender by sender; after the last lane that a
+# receiver reads stands an end mark, the first words of a lane, which never looks empty. A word's
+# number counts from the start of the part; figures in bytes from where the text says.
+WORDS = {
+    "receiver": (
+        ("LANES", "bytes from here to the receiver's first lane"),
+        ("STRIDE", "bytes of a slot"),
+        ("RX_CLOCK", "address of the clock's register, 0: call the clock's ticks()"),
+        ("MASK", "the clock's period - 1"),
+        ("STAMP", "timestamp of the message last received. Owner: receiver"),
+        ("RX_KNOWN", "the receive buffer last checked, as a word. Owner: receiver"),
+        ("RX_META", "of which message size and class stand in the result. Owner: receiver"),
+        ("WORDS_KNOWN", "the array last checked by recv_words, as a word. Owner: receiver"),
+        ("EPOCH", "messages of another one were for an earlier receiver of the row"),
+        ("PEEKED", "bytes from here to the lane that peek chose, 0: none. Owner: receiver"),
+        ("PEEK_TAIL", "that lane's tail then"),
+        ("STALE_DROPPED", "messages of another epoch, dropped unseen. Owner: receiver"),
+        ("TABLE", "request-reply: bytes from here to the table of requests"),
+    ),
+    "sender": (
+        ("CARDS", "8 words, by class: bytes from here to its lane, or to an end mark"),
+        ("CLOCK", "as RX_CLOCK, but 0 while AT_SET. Owner: sender"),
+        ("LIMIT", "slot_size + 1; 0 once closed. Owner: whoever closes"),
+        ("TX_STRIDE", "bytes of a slot"),
+        ("REGISTER", "as RX_CLOCK"),
+        ("AT_SET", "1: the next message is stamped AT. Owner: sender"),
+        ("AT", ""),
+        ("TX_KNOWN", "the message object last checked, as a word. Owner: sender"),
+        ("ROWS", "fan-out: how many receivers there may be"),
+        ("ROW_STEP", "fan-out: bytes from a row's lane to the next row's"),
+        ("POLICY", "fan-out: 0: all receivers, else one, chosen by the policy"),
+        ("TURN", "anycast: the row to look at first. Owner: sender"),
+        ("SEED", "anycast: of the policy RANDOM. Owner: sender"),
+        ("CORE", "anycast: the sender's core, or the address of the register that tells it"),
+    ),
+    "lane": (
+        ("HEAD", "messages queued since the start. Owner: producer; the consumer reads it"),
+        ("TAIL", "messages taken since the start. Owner: consumer; the producer reads it"),
+        ("REST", "bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark"),
+        (
+            "ROOM",
+            "with so many queued send looks closer; 0 while claimed. Owner: producer. "
+            "Fan-out: max_lag or 0 | epoch << 16 | core << 24. Owner: the receiver",
+        ),
+        ("CAPACITY", "slots; 0: the class is not used"),
+        ("WRITE", "bytes from here to the slot to write next. Owner: producer"),
+        ("READ", "bytes from here to the slot to read next. Owner: consumer"),
+        ("FIRST", "bytes from here to the first slot"),
+        ("END", "bytes from here past the last slot"),
+        ("NUMBER", "the number of the first slot in the block"),
+        ("HIGH_WATER", "the most messages queued at once. Owner: producer"),
+        ("DROPPED", "messages that found no room. Owner: producer"),
+        ("REJECTED", "messages too large, after close() or while claimed. Owner: producer"),
+        ("CLAIMED", "1: a claim is open. Owner: producer"),
+    ),
+    "slot": (
+        ("META", "size | class << 16 | epoch << 24"),
+        ("TIME", "the clock when it was sent"),
+    ),
+}
+_SIZES = {"CARDS": 8}  # words that take more than one
+
+# What is no word: its value and meaning.
+FIGURES = {
+    "MARK_BYTES": (20, "an end mark: the words up to CAPACITY"),
+    "STALE": (1, "in REST"),
+    "LAST": (2, "in REST"),
+    "NOTHING": (2, "as a word, no object"),
+    "WORD_META": (0x800000, "marks RX_META after recv_word, which leaves no size in the result"),
+}
+
+
+def offsets(part):
+    """Return {name: number} of a part's words, and how many words the part has."""
+    numbers, at = {}, 0
+    for name, _ in WORDS[part]:
+        numbers[name] = at
+        at += _SIZES.get(name, 1)
+    return numbers, at
+
+
+def constants():
+    """Return {name: (value, meaning)} of every word and figure."""
+    found = {}
+    for part in WORDS:
+        numbers, count = offsets(part)
+        found.update({name: (numbers[name], text) for name, text in WORDS[part]})
+        found[part.upper() + "_BYTES"] = 4 * count, ""
+    found.update(FIGURES)
+    return found
+
+
+_WIDTH = 99
+
+# What verbs are made of; `part` is the words of the sender or receiver, `cold` its cold side.
+
+STEPS = {
+    # -- sending
+    # The clock comes first: until head is loaded, whatever runs in between does no harm.
+    "stamp": """
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(cold._ticks())
+        """,
+    "known message": """
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        if (known - <known>) & 0x3FFFFFFF:
+            if cold._check_message(data):
+                cold._kept[<kept>] = data
+                <known> = known
+        """,
+    "span": """
+        size = int(size_of(data))
+        source = int(ptr8(data))
+        """,
+    "lane of class": """
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        """,
+    "room": """
+        head = lane[_HEAD]
+        # Bound: tail may move meanwhile, so what is queued can only be fewer.
+        if (
+            priority & -8
+            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
+            or <size> >= part[_LIMIT]
+        ):
+            if not cold._admit(priority, <size>):
+                return False
+        """,
+    "slot": """
+        slot = ptr32(int(lane) + lane[_WRITE])
+        slot[_META] = <meta>
+        slot[_TIME] = now
+        """,
+    "copy in": """
+        to = ptr32(int(slot) + 8)
+        words = ptr32(<source>)
+        count = <size>
+        """,
+    # From `words` to `to`, `count` bytes. One of the two is a slot's payload, which is aligned.
+    "copy": """
+        if int(<outer>) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        while count >= 32:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+            count -= 32
+        while count >= 4:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        """,
+    "publish": """
+        write = lane[_WRITE] + part[_TX_STRIDE]
+        if write == lane[_END]:
+            write = lane[_FIRST]
+        lane[_WRITE] = write
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head + 1
+        """,
+    # -- receiving
+    "known buffer": """
+        known = buf if 1 else 0
+        if (known - <known>) & 0x3FFFFFFF:
+            cold._check_buffer(buf)
+            cold._kept[<kept>] = buf
+            <known> = known
+        room = int(size_of(buf))
+        target = int(ptr8(buf))
+        """,
+    "choose": """
+        lane = ptr32(int(part) + part[_LANES])
+        while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
+            lane = ptr32(int(lane) + _LANE_BYTES)
+        if lane[_REST]:
+            if lane[_REST] == _LAST:
+                return <none>
+            first = int(cold._next_lane())
+            if not first:
+                return <none>
+            lane = ptr32(int(part) + first)
+        slot = ptr32(int(lane) + lane[_READ])
+        """,
+    "copy out": """
+        words = ptr32(int(slot) + 8)
+        to = ptr32(target)
+        """,
+    "age": """
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(cold._ticks())
+        """,
+    "give back": """
+        read = lane[_READ] + part[_STRIDE]
+        if read == lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        """,
+}
+
+
+def step(name, **values):
+    """Print a step, with each <name> replaced by what `values` says."""
+    text = textwrap.dedent(STEPS[name]).strip("\n").rstrip()
+    for key, value in values.items():
+        if f"<{key}>" not in text:
+            raise KeyError(f"step {name!r} has no <{key}>")
+        text = text.replace(f"<{key}>", str(value))
+    left = re.findall(r"<[a-z ]+>", text)
+    if left:
+        raise KeyError(f"step {name!r} needs a value for {', '.join(left)}")
+    print(text)
+
+
+def words(path):
+    """Print the definitions of the words that the module at `path` uses, with their meanings."""
+    source = re.sub(r"(?m)^_[A-Z_]+ = const\(.*$", "", Path(path).read_text())
+    used = set(re.findall(r"\b_([A-Z][A-Z_]*)\b", source))
+    for name, (value, text) in constants().items():
+        if name in used:
+            line = f"_{name} = const({value})"
+            if text and len(line) + 3 + len(text) <= _WIDTH:
+                line += f"  # {text}"
+            elif text:
+                line = "\n".join(
+                    textwrap.wrap(f"# {text}:", _WIDTH, subsequent_indent="# ") + [line]
+                )
+            print(line)
