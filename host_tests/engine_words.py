@@ -15,12 +15,12 @@ def lanes(channel):
 
 def start_at(channel, index):
     """Let every lane, which is empty, go on at slot `index`; above 0: as its counts wrap."""
-    block = channel._block
-    stride = load(block, WORD["STRIDE"])
+    base = channel._base
+    stride = load(base, WORD["STRIDE"])
     for lane in lanes(channel):
-        place = index % load(block, lane + WORD["CAPACITY"]) if index else 0
-        first = load(block, lane + WORD["FIRST"])
+        place = index % load(base, lane + WORD["CAPACITY"]) if index else 0
+        first = load(base, lane + WORD["FIRST"])
         for name in ("WRITE", "READ"):
-            store(block, lane + WORD[name], first + place * stride)
+            store(base, lane + WORD[name], first + place * stride)
         for name in ("HEAD", "TAIL"):
-            store(block, lane + WORD[name], _COUNT_END - 1 if index else 0)
+            store(base, lane + WORD[name], _COUNT_END - 1 if index else 0)

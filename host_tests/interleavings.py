@@ -471,15 +471,15 @@ class FanoutWorld(World):
             for _ in range(level):
                 self.send("a")
             headers = [self.ch._header(number, 0) for number in range(senders)]
-            room = load(self.ch._block, headers[0] + WORD["ROOM"])
+            room = load(self.ch._base, headers[0] + WORD["ROOM"])
             for header in headers:
-                store(self.ch._block, header + WORD["ROOM"], 0)
+                store(self.ch._base, header + WORD["ROOM"], 0)
         self.open("y", True)
         for _ in range(level):
             self.send("a")
         if not self.multicast:
             for header in headers:
-                store(self.ch._block, header + WORD["ROOM"], room)
+                store(self.ch._base, header + WORD["ROOM"], room)
         assert all(each.took for each in self.sent)
         self.queued = len(self.sent)  # all that is known to have arrived
         self.levels = {role: len(life.end) for role, life in self.lives.items()}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import ringlane
-from ringlane import clock
+from ringlane import clock, cpu_clock
 from ringlane_host.simulated import memory
 
 SYSTICK = 0xE000E010  # control, reload, current value: ARMv6-M and ARMv8-M
@@ -24,11 +24,11 @@ def board(monkeypatch):
 
     def be(machine):
         platform = "rp2" if machine.startswith("Raspberry") else "esp32"
-        monkeypatch.setattr(
-            clock,
-            "sys",
-            SimpleNamespace(platform=platform, implementation=SimpleNamespace(_machine=machine)),
+        its_sys = SimpleNamespace(
+            platform=platform, implementation=SimpleNamespace(_machine=machine)
         )
+        for module in (clock, cpu_clock):
+            monkeypatch.setattr(module, "sys", its_sys)
         monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(freq=lambda: 150_000_000))
         monkeypatch.setattr(clock, "_default", None)
 

@@ -77,7 +77,7 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
             for number in range(ch.senders):
                 for row in range(len(ch._capacities)):
                     for field in (_HEAD, _TAIL, _DROPPED, _REJECTED):
-                        store(ch._block, ch._header(number, row) + field, word)
+                        store(ch._base, ch._header(number, row) + field, word)
             lanes = ch.senders * len(ch._capacities)
             figures = [None] * 5
             _read(ch, _COUNTERS, figures)
@@ -90,7 +90,7 @@ def a_counter_that_passes_2_to_the_30_starts_from_0():
     plain = Channel(1, 4)
     ch = Locked(plain)
     for field in (_HEAD, _TAIL, _DROPPED, _REJECTED):
-        store(plain._block, plain._header(0, 0) + field, _MODULO - 1)
+        store(plain._base, plain._header(0, 0) + field, _MODULO - 1)
     assert ch.send_word(1, LOW) and not ch.send_word(2, LOW) and not ch.send(b"large", LOW)
     assert ch.recv_word()[0] == 1
     assert (plain.dropped, plain.rejected, plain.received, plain.sent) == (0, 0, 0, 0)
@@ -101,7 +101,7 @@ def a_reopened_receiver_counts_from_0_where_its_predecessor_passed_2_to_the_30()
     for ch in (MulticastChannel(1, 1, 4, 1), AnycastChannel(1, ROUND_ROBIN, 4, 1)):
         first = ch.add_receiver()
         for field in (_DROPPED, _HEAD, _TAIL):
-            store(ch._block, ch._header(0, 0) + field, _MODULO - 2)
+            store(ch._base, ch._header(0, 0) + field, _MODULO - 2)
         first.close()
         second = ch.add_receiver()
         for number in range(4):

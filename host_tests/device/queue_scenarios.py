@@ -9,6 +9,7 @@ import micropython
 import ringlane
 from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, pattern, raises
 from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, Channel, PriorityChannel, lanes
+from ringlane.port import address
 
 KINDS = (PriorityChannel, Channel)
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 31, 32)
@@ -763,10 +764,11 @@ def a_verb_taken_as_a_value_allocates_nothing():
 def a_count_past_30_bits_allocates_nothing_either():
     words = array("i", [0x7FFFFFFF, -1, 5])
     shown = [0, 0, 0]
+    at = address(words)
     micropython.heap_lock()
     try:
         for i in range(3):
-            shown[i] = lanes.load(words, i)
+            shown[i] = lanes.load(at, i)
     finally:
         micropython.heap_unlock()
     assert shown == [0x3FFFFFFF, 0x3FFFFFFF, 5]

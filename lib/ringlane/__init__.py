@@ -32,7 +32,7 @@ _MODULES = {
     "PriorityChannel": "priority",
     "Channel": "channel",
     "Clock": "clock",
-    "cycles": "clock",
+    "cycles": "cpu_clock",
     "milliseconds": "clock",
     "MulticastChannel": "multicast",
     "AnycastChannel": "anycast",

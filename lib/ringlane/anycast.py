@@ -174,8 +174,8 @@ class AnycastChannel(Fanout):
         self._choose = make_choose(self._sender)
         for number in range(senders):
             word = self._sender_at(number) >> 2
-            store(self._block, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
-            store(self._block, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
+            store(self._base, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
+            store(self._base, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
 
     def _free(self, number, priority):
         # What the open receivers have room for together; the class is a label.
@@ -184,7 +184,7 @@ class AnycastChannel(Fanout):
         free = 0
         if not self.closed:
             for row in range(self.max_receivers):
-                free += self._room(number, row)
+                free += self._room_of(number, row)
         return free
 
     def add_sender(self, core=None):
@@ -197,7 +197,7 @@ class AnycastChannel(Fanout):
         sender = Fanout.add_sender(self)
         if core is not None:
             word = self._sender_at(sender._number) >> 2
-            store(self._block, word + _CORE, core)
+            store(self._base, word + _CORE, core)
         return sender
 
     def add_receiver(self, name=None, core=0):

@@ -13,7 +13,7 @@ microseconds and wraps after 2**30 of them, some 18 minutes; milliseconds() wrap
 import sys
 import time
 
-import micropython
+from .port import later
 
 _TICKS_PERIOD = 1 << 30
 _default = None
@@ -31,33 +31,10 @@ class Clock:
     """
 
     def __init__(self, name, hz, ticks, period=_TICKS_PERIOD, register=0):
-        if not isinstance(name, str):
-            raise TypeError("name must be a str, not %r" % (name,))
-        if (
-            not isinstance(period, int)
-            or not 2 <= period <= _TICKS_PERIOD
-            or period & (period - 1)
-        ):
-            raise ValueError("period must be a power of two up to 2**30, not %r" % (period,))
-        if not isinstance(hz, int) or isinstance(hz, bool) or hz <= 0:
-            raise ValueError("hz must be an int above 0, not %r" % (hz,))
-        if (
-            not isinstance(register, int)
-            or isinstance(register, bool)
-            or not 0 <= register <= 0xFFFFFFFF
-            or register & 3
-        ):
-            raise ValueError(
-                "register must be an address, a multiple of 4 below 2**32, not %r" % (register,)
-            )
-        if _kind(ticks) not in _KINDS:
-            raise TypeError(
-                "ticks must be a builtin or a viper function, of no arguments and no closure, "
-                "not %r: Python code would run in the middle of a verb" % (ticks,)
-            )
-        now = ticks()
-        if type(now) is not int:
-            raise TypeError("ticks() must return an int, not %r" % (now,))
+        later("ringlane.cold").check_clock(name, hz, ticks, period, register)
+        self._set(name, hz, ticks, period, register)
+
+    def _set(self, name, hz, ticks, period, register):
         self.name = name
         self.hz = hz
         self.ticks = ticks
@@ -77,6 +54,12 @@ class Clock:
         return "Clock %s, %d Hz, wraps at %d" % (self.name, self.hz, self.period)
 
 
+class _Default(Clock):
+    # Of whose figures nothing has to be checked.
+    def __init__(self, name, register):
+        self._set(name, 1000000, time.ticks_us, _TICKS_PERIOD, register)
+
+
 def default():
     """Return this board's microsecond clock."""
     global _default
@@ -84,9 +67,9 @@ def default():
         register = 0
         if sys.platform == "rp2":
             # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
-            register = 0x400B0028 if _chip() == "RP2350" else 0x40054028
+            register = 0x400B0028 if chip() == "RP2350" else 0x40054028
         name = "timer" if register else "ticks_us"
-        _default = Clock(name, 1000000, time.ticks_us, register=register)
+        _default = _Default(name, register)
     return _default
 
 
@@ -95,65 +78,6 @@ def milliseconds():
     return Clock("ticks_ms", 1000, time.ticks_ms)
 
 
-def cycles():
-    """Return a clock of CPU cycles, for short latencies: it wraps within seconds.
-
-    On rp2 it is the calling core's own counter, for a channel within one core; this starts it if
-    it does not run yet.
-    Raises ValueError on a board without one.
-    """
-    if sys.platform == "rp2":
-        import machine
-
-        chip = _chip()
-        hz = machine.freq()
-        if chip == "RP2040":
-            # SysTick: enabled from the CPU clock, and its reload. One that runs so is left alone:
-            # another clock counts by it.
-            if _load(0xE000E010) & 5 != 5 or _load(0xE000E014) != 0xFFFFFF:
-                _store(0xE000E014, 0xFFFFFF)
-                _store(0xE000E018, 0)  # the current value
-                _store(0xE000E010, 5)
-            return Clock("SysTick", hz, _systick, period=1 << 24)
-        if "RISC" not in sys.implementation._machine:
-            _store(0xE000EDFC, _load(0xE000EDFC) | 1 << 24)  # DEMCR: trace on, so DWT runs
-            _store(0xE0001000, _load(0xE0001000) | 1)  # DWT_CTRL: count cycles
-            return Clock("DWT", hz, _cyccnt, register=0xE0001004)
-    elif sys.platform == "esp32":
-        import machine
-
-        return Clock("ticks_cpu", machine.freq(), time.ticks_cpu)
-    raise ValueError("no cycle counter known on %s" % sys.platform)
-
-
-def _chip():
+def chip():
+    """Return which chip an rp2 is."""
     return "RP2350" if "RP2350" in sys.implementation._machine else "RP2040"
-
-
-@micropython.viper
-def _load(address: int) -> int:
-    return ptr32(address)[0]
-
-
-@micropython.viper
-def _store(address: int, value: int):
-    ptr32(address)[0] = value
-
-
-@micropython.viper
-def _systick() -> int:
-    return 0xFFFFFF - ptr32(int(0xE000E018))[0]  # it counts down
-
-
-@micropython.viper
-def _cyccnt() -> int:
-    return ptr32(int(0xE0001004))[0] & 0x3FFFFFFF
-
-
-def _kind(function):
-    # MicroPython has a type for each sort of function; CPython's simulation has an attribute.
-    return getattr(function, "simulated_kind", type(function))
-
-
-# The sorts that run no bytecode: builtins without arguments, and viper functions.
-_KINDS = (_kind(time.ticks_us), _kind(_systick))

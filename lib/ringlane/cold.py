@@ -1,6 +1,9 @@
 """What no handler calls: imported when it is first used."""
 
+import time
 from collections import namedtuple
+
+import micropython
 
 from .checks import check_int, check_message
 from .lanes import plus
@@ -13,6 +16,8 @@ Counters = namedtuple(
 def check(channel, number, data, priority):
     """As SendingEnd.check, of the channel's sender of that number."""
     check_message(data)
+    if isinstance(priority, int) or isinstance(priority, bool):
+        priority = _as_class(priority)
     channel._lane(number, priority)
     if channel.closed:
         raise ValueError("%s is closed" % channel._title())
@@ -58,3 +63,48 @@ def describe(channel):
         channel.rejected,
         ", closed" if channel.closed else "",
     )
+
+
+_PERIOD_MAX = 1 << 30
+
+
+def check_clock(name, hz, ticks, period, register):
+    """Raise the error of Clock(name, hz, ticks, period, register), if any."""
+    if not isinstance(name, str):
+        raise TypeError("name must be a str, not %r" % (name,))
+    if not isinstance(period, int) or not 2 <= period <= _PERIOD_MAX or period & (period - 1):
+        raise ValueError("period must be a power of two up to 2**30, not %r" % (period,))
+    if not isinstance(hz, int) or isinstance(hz, bool) or hz <= 0:
+        raise ValueError("hz must be an int above 0, not %r" % (hz,))
+    if (
+        not isinstance(register, int)
+        or isinstance(register, bool)
+        or not 0 <= register <= 0xFFFFFFFF
+        or register & 3
+    ):
+        raise ValueError(
+            "register must be an address, a multiple of 4 below 2**32, not %r" % (register,)
+        )
+    if _kind(ticks) not in _KINDS:
+        raise TypeError(
+            "ticks must be a builtin or a viper function, of no arguments and no closure, "
+            "not %r: Python code would run in the middle of a verb" % (ticks,)
+        )
+    now = ticks()
+    if type(now) is not int:
+        raise TypeError("ticks() must return an int, not %r" % (now,))
+
+
+def _kind(function):
+    # MicroPython has a type for each sort of function; CPython's simulation has an attribute.
+    return getattr(function, "simulated_kind", type(function))
+
+
+@micropython.viper
+def _as_class(priority: int) -> int:
+    # As the verbs take it: a bool too, and the low 32 bits on a 32-bit board.
+    return priority
+
+
+# The sorts that run no bytecode: builtins without arguments, and viper functions.
+_KINDS = (_kind(time.ticks_us), _kind(_as_class))

@@ -16,18 +16,24 @@ The cold side is what the hot verbs of lanes.py call off the hot path:
                       raise the error
 """
 
-from .checks import check_buffer, check_message, check_words, error
+from micropython import const
+
+from .checks import check_buffer, check_message, error
 from .lanes import (
+    load,
+    make_next_lane,
     make_receiver,
     make_sender,
     send_stamped,
-    send_word_stamped,
-    skip_all,
     skip_one,
-    stamp_of,
-    take_words,
+    take_all,
 )
-from .port import address, later
+from .port import later
+
+#: words(cog.inFile) :#
+_MASK = const(3)  # the clock's period - 1
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+# stamped.
 
 
 class SendingEnd:
@@ -41,33 +47,33 @@ class SendingEnd:
 
     def _attach_sender(self, channel, number):
         self._number = number
-        self._sender = at = address(channel._block) + channel._sender_at(number)
+        self._sender = at = channel._base + channel._sender_at(number)
         self.send, self.send_word, self._admit = self._make(at, self)
         if channel._send_guard is not None:
-            later("guard").share_sender(self, channel._send_guard)
+            later("ringlane.guard").share_sender(self, channel._send_guard)
         if channel._views is not None:
-            later("zero_copy").add_claims(self, channel._views)
+            later("ringlane.zero_copy").add_claims(self, channel._views)
 
     def send_at(self, data, priority, ticks):
         """As send, stamped `ticks` of the channel's clock: when the event was, not this call.
 
         Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
         """
-        return send_stamped(self._sender, self.send, data, priority, ticks)
+        return send_stamped(self._sender, self.send, data, priority, ticks, False)
 
     def send_word_at(self, value, priority, ticks):
         """As send_word, stamped `ticks` of the channel's clock.
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        return send_word_stamped(self._sender, self.send_word, value, priority, ticks)
+        return send_stamped(self._sender, self.send_word, value, priority, ticks, True)
 
     def check(self, data, priority):
         """Raise the error that send(data, priority) would raise or count, in a whole sentence.
 
         For set-up, where send itself must stay silent in a handler. A full lane is no error.
         """
-        later("cold").check(self._channel, self._number, data, priority)
+        later("ringlane.cold").check(self._channel, self._number, data, priority)
 
     def free(self, priority=None):
         """Return how many messages of class `priority` this sender can queue now.
@@ -94,7 +100,7 @@ class SendingEnd:
 
         Context: a task | alloc: a coroutine, a waiter | blocks: its task only
         """
-        return later("waiting").asend(self, data, priority, timeout_ms)
+        return later("ringlane.waiting").asend(self, data, priority, timeout_ms)
 
     def _vet(self, data, priority):
         check_message(data)
@@ -103,7 +109,7 @@ class SendingEnd:
     def _try(self, data, priority):
         # As send, after _vet; but None, and nothing counted, if the lane is full now.
         if self._attempt is None:
-            self._attempt = later("waiting").make_attempt(self)
+            self._attempt = later("ringlane.waiting").make_attempt(self)
         return self._attempt(data, priority)
 
     def _check_message(self, data):
@@ -159,12 +165,15 @@ class Receiver:
     _served = 0  # when select() last chose it
     _stats = None
     _check_buffer = staticmethod(check_buffer)
-    _check_words = staticmethod(check_words)
 
-    def _attach_receiver(self, block, at):
-        # Its words begin at that byte of the block.
-        self._receiver = at = address(block) + at
-        self.recv, self.recv_word, self._next_lane, self._point_at = make_receiver(at, self)
+    def _attach_receiver(self, at, several):
+        # Its words are at that address; `several` senders may compete, or receivers have been.
+        self._receiver = at
+        self.recv, self.recv_word, self._point_at = make_receiver(at, self)
+        if several:
+            self._next_lane = later("ringlane.oldest").make_next_lane(at, self)
+        else:
+            self._next_lane = make_next_lane(at)
 
     def recv_words(self, words):
         """Take messages of 4 bytes into `words`, an array of 'i' or 'I', until it is full.
@@ -174,9 +183,10 @@ class Receiver:
         TypeError if `words` is not a writable array of 4-byte items; then nothing is taken.
         timestamp() is that of the last.
 
-        Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
+        Context: one receiving context; a hard handler's only after `import ringlane.drain` |
+        alloc: none | time: O(n), and senders | blocks: never
         """
-        return take_words(self._receiver, self, words)
+        return later("ringlane.drain").take_words(self._receiver, self, words)
 
     def skip(self):
         """Drop the next message, the one recv would return; it counts as received.
@@ -192,14 +202,17 @@ class Receiver:
 
         Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
         """
-        return skip_all(self._receiver, self)
+        return take_all(self._receiver, self)
 
     def timestamp(self):
         """Return the clock at the send of the message last received, in ticks modulo the period.
 
         Context: one receiving context | alloc: none | time: O(1) | blocks: never
         """
-        return stamp_of(self._receiver, self)
+        mask = load(self._receiver, _MASK)
+        if not mask:
+            self._next_lane()  # no clock has that: the receiver has closed, and this raises
+        return load(self._receiver, _STAMP) & mask
 
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
@@ -210,7 +223,7 @@ class Receiver:
 
         Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
         """
-        return later("waiting").ready(self, timeout_ms)
+        return later("ringlane.waiting").ready(self, timeout_ms)
 
     def arecv(self, buf, timeout_ms=None):
         """Wait for a message and receive it: to be awaited. Result and errors as recv.
@@ -219,7 +232,7 @@ class Receiver:
 
         Context: a task of the receiving context | alloc: a coroutine | blocks: its task only
         """
-        return later("waiting").arecv(self, buf, timeout_ms)
+        return later("ringlane.waiting").arecv(self, buf, timeout_ms)
 
     def recv_wait(self, buf, timeout_ms=None):
         """Receive as recv does, and wait for a message without asyncio.
@@ -228,7 +241,7 @@ class Receiver:
 
         Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
         """
-        return later("waiting").recv_wait(self, buf, timeout_ms)
+        return later("ringlane.waiting").recv_wait(self, buf, timeout_ms)
 
     def stats(self):
         """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
@@ -256,6 +269,9 @@ class Receiver:
 
     def _poll(self):
         return self.closed or self._next_lane()
+
+    def _check_words(self, words):
+        later("ringlane.drain").check_words(words)
 
     def _small_buffer(self, size, room):
         raise error(ValueError, "message of %d bytes, receive buffer of %d", size, room)

@@ -15,7 +15,7 @@ from micropython import const
 
 from .checks import check_int, check_name, error
 from .ends import Receiver, Sender
-from .lanes import Lanes, forget_buffers, load, plus, queued, store, take_all, total
+from .lanes import Lanes, forget_buffers, load, plus, queued, store, take_all
 from .port import address, later
 from .queue import Sending
 
@@ -146,7 +146,8 @@ def make_sender(at, cold):
                     while count:
                         count -= 1
                         ptr8(to)[count] = ptr8(words)[count]
-                while count >= 32:
+                blocks = count >> 6
+                while blocks:
                     to[0] = words[0]
                     to[1] = words[1]
                     to[2] = words[2]
@@ -155,10 +156,28 @@ def make_sender(at, cold):
                     to[5] = words[5]
                     to[6] = words[6]
                     to[7] = words[7]
-                    to = ptr32(int(to) + 32)
-                    words = ptr32(int(words) + 32)
-                    count -= 32
-                while count >= 4:
+                    to[8] = words[8]
+                    to[9] = words[9]
+                    to[10] = words[10]
+                    to[11] = words[11]
+                    to[12] = words[12]
+                    to[13] = words[13]
+                    to[14] = words[14]
+                    to[15] = words[15]
+                    to = ptr32(int(to) + 64)
+                    words = ptr32(int(words) + 64)
+                    blocks -= 1
+                blocks = count >> 4 & 3
+                while blocks:
+                    to[0] = words[0]
+                    to[1] = words[1]
+                    to[2] = words[2]
+                    to[3] = words[3]
+                    to = ptr32(int(to) + 16)
+                    words = ptr32(int(words) + 16)
+                    blocks -= 1
+                count &= 15
+                while count >> 2:
                     to[0] = words[0]
                     to = ptr32(int(to) + 4)
                     words = ptr32(int(words) + 4)
@@ -169,7 +188,7 @@ def make_sender(at, cold):
                 # stamped.
                 #: step("publish") :#
                 write = lane[_WRITE] + part[_TX_STRIDE]
-                if write == lane[_END]:
+                if not write - lane[_END]:
                     write = lane[_FIRST]
                 lane[_WRITE] = write
                 # Order: slot before head, so the consumer sees no half-written message.
@@ -247,7 +266,7 @@ def make_sender(at, cold):
                 slot[2] = value
                 #: step("publish") :#
                 write = lane[_WRITE] + part[_TX_STRIDE]
-                if write == lane[_END]:
+                if not write - lane[_END]:
                     write = lane[_FIRST]
                 lane[_WRITE] = write
                 # Order: slot before head, so the consumer sees no half-written message.
@@ -271,10 +290,11 @@ def make_sender(at, cold):
 
 # The words of every receiver that has closed: a message seems to wait in a lane of several
 # senders, so that each verb asks _next_lane() for it, and that raises.
-_nobody = bytearray(_RECEIVER_BYTES + _LANE_BYTES)
+_block_of_nobody = bytearray(_RECEIVER_BYTES + _LANE_BYTES)
+_nobody = address(_block_of_nobody)
 store(_nobody, _LANES, _RECEIVER_BYTES)
 store(_nobody, (_RECEIVER_BYTES >> 2) + _HEAD, 1)
-store(_nobody, (_RECEIVER_BYTES >> 2) + _REST, _LANE_BYTES)
+store(_nobody, (_RECEIVER_BYTES >> 2) + _REST, _STALE)
 
 
 @micropython.viper
@@ -291,11 +311,11 @@ def _claim(flags) -> int:
 
 
 @micropython.viper
-def _empty(at: int) -> int:
+def _empty(at, cold) -> int:
     # Empty the lanes of the receiver at that address: what is there, it will not read. Return how
     # many messages that were. One that comes meanwhile stays, and is dropped unseen later.
-    count = int(take_all(at))
-    part = ptr32(at)
+    count = int(take_all(at, cold))
+    part = ptr32(int(at))
     part[_STALE_DROPPED] = part[_STALE_DROPPED] + count
     return count
 
@@ -322,27 +342,27 @@ class FanoutReceiver(Receiver):
         self._ticks = channel.clock.ticks
         self._headers = [channel._header(number, row) for number in range(channel.senders)]
         self._counted = None  # once it is closed: what its lanes had counted for it
-        block = channel._block
+        base = channel._base
         at = row * _RECEIVER_BYTES
         word = at >> 2
-        self._attach_receiver(block, at)
-        store(block, word + _EPOCH, epoch)
-        store(block, word + _STAMP, 0)  # as long as nothing is received
-        store(block, word + _PEEKED, 0)
-        forget_buffers(block, word)
-        _empty(self._receiver)  # it was for an earlier receiver
+        self._attach_receiver(base + at, True)
+        store(base, word + _EPOCH, epoch)
+        store(base, word + _STAMP, 0)  # as long as nothing is received
+        store(base, word + _PEEKED, 0)
+        forget_buffers(base, word)
+        _empty(self._receiver, self)  # it was for an earlier receiver
         if epoch:
             for header in self._headers:
-                store(block, header + _REST, load(block, header + _REST) | _STALE)
+                store(base, header + _REST, load(base, header + _REST) | _STALE)
         # What the row had counted before.
         self._dropped_before = channel._sum_dropped(None, row)
         self._received_before = self._taken()
         if channel._with_stats:
-            later("latency").measure(self)
+            later("ringlane.latency").measure(self)
         # Order: all else before room, which lets messages come.
         self._told = epoch << 16 | core << 24
         for header in self._headers:
-            store(block, header + _ROOM, limit | self._told)
+            store(base, header + _ROOM, limit | self._told)
 
     @property
     def closed(self):
@@ -367,16 +387,15 @@ class FanoutReceiver(Receiver):
             return 0
         channel = self._channel
         for header in self._headers:
-            store(channel._block, header + _ROOM, self._told)  # room for none
-        self._next_lane()  # what an earlier receiver was sent is not unread here
-        unread = _empty(self._receiver)
+            store(channel._base, header + _ROOM, self._told)  # room for none
+        unread = _empty(self._receiver, self)
         # The lanes go to the next receiver of the row, what they counted for this one stays.
         self._counted = self._missed(), self.received
         self._headers = ()
         self._was = self._title()
         self._next_lane = self._refuse
-        self._receiver = address(_nobody)
-        self._point_at(self._receiver)
+        self._receiver = _nobody
+        self._point_at(_nobody)
         channel._ends[self.id] = None
         channel._taken[self.id] = 0
         return unread
@@ -385,7 +404,7 @@ class FanoutReceiver(Receiver):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
         found = 0
         for header in self._headers:
-            found += queued(self._channel._block, header)
+            found += queued(self._channel._base, header)
         return found
 
     def __bool__(self):
@@ -407,7 +426,7 @@ class FanoutReceiver(Receiver):
         # What was taken from the row since the start, by any of its receivers. Without what was
         # dropped unseen; that first, so that what is dropped meanwhile makes it no smaller.
         channel = self._channel
-        stale = load(channel._block, (self.id * _RECEIVER_BYTES >> 2) + _STALE_DROPPED)
+        stale = load(channel._base, (self.id * _RECEIVER_BYTES >> 2) + _STALE_DROPPED)
         return plus(channel._sum_received(self.id), -stale)
 
     def _missed(self):
@@ -443,8 +462,8 @@ class Fanout(Sending):
         self._epochs = bytearray(max_receivers)
         for number in range(senders):
             word = self._sender_at(number) >> 2
-            store(self._block, word + _ROWS, max_receivers)
-            store(self._block, word + _POLICY, policy)
+            store(self._base, word + _ROWS, max_receivers)
+            store(self._base, word + _POLICY, policy)
         self._begin()
 
     @classmethod
@@ -467,7 +486,11 @@ class Fanout(Sending):
     @property
     def unread(self):
         """Messages that receivers left unread when they closed, or that came too late for them."""
-        return total(self._block, _STALE_DROPPED, _RECEIVER_BYTES >> 2, self.max_receivers)
+        found = 0
+        for row in range(self.max_receivers):
+            word = (row * _RECEIVER_BYTES >> 2) + _STALE_DROPPED
+            found = plus(found, load(self._base, word))
+        return found
 
     @property
     def receivers(self):
@@ -478,11 +501,11 @@ class Fanout(Sending):
         unread = self.unread
         return Sending.__repr__(self) + (", %d left unread" % unread if unread else "")
 
-    def _room(self, number, row):
+    def _room_of(self, number, row):
         # For how many messages more the row's receiver has room, to that sender; 0: none is open.
         header = self._header(number, row)
-        limit = load(self._block, header + _ROOM) & 0xFFFF
-        return max(0, limit - queued(self._block, header))
+        limit = load(self._base, header + _ROOM) & 0xFFFF
+        return max(0, limit - queued(self._base, header))
 
     def _open(self, name, limit, core):
         check_name(name)

@@ -37,11 +37,14 @@ import sys
 import micropython
 from micropython import const
 
-from .checks import check_buffer, check_words, error
+from .checks import check_buffer, error
+from .drain import check_words, take_words
 from .ends import Receiver
-from .lanes import skip_all, skip_one, stamp_of, take_words
+from .lanes import skip_one, take_all
 
 #: words(cog.inFile) :#
+_MASK = const(3)  # the clock's period - 1
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -229,8 +232,8 @@ class GuardedReceiver(Receiver):
         self._next_lane = channel._next_lane
         self._of = channel._receiver
         # Beneath the channel's methods, as no Python code may run under the guard.
-        self._take_words, self._stamp_of = take_words, stamp_of
-        self._skip_one, self._skip_all = skip_one, skip_all
+        self._take_words = take_words
+        self._skip_one, self._take_all = skip_one, take_all
         verbs = _guarded(self, *channel._unguarded)
         self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs
 
@@ -310,7 +313,8 @@ def _guarded(cold, take, take_word):
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                cold._stamp[0] = cold._stamp_of(cold._of, cold._channel)
+                part = ptr32(int(cold._of))
+                cold._stamp[0] = part[_STAMP] & part[_MASK]
                 m = result
         finally:  # should the buffer have shrunk since
             cold._leave(state)
@@ -327,7 +331,8 @@ def _guarded(cold, take, take_word):
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                cold._stamp[0] = cold._stamp_of(cold._of, cold._channel)
+                part = ptr32(int(cold._of))
+                cold._stamp[0] = part[_STAMP] & part[_MASK]
                 m = result
         finally:
             cold._leave(state)
@@ -353,7 +358,7 @@ def _guarded(cold, take, take_word):
     @micropython.viper
     def clear() -> int:
         state = cold._enter()
-        count = int(cold._skip_all(cold._of, cold._channel))
+        count = int(cold._take_all(cold._of, cold._channel))
         cold._leave(state)
         return count
 

@@ -61,7 +61,7 @@ from micropython import const
 
 from .checks import check_int, check_name, error
 from .clock import Clock, default
-from .port import later, send_event
+from .port import address, later, send_event
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -70,10 +70,8 @@ _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's tic
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_RX_META = const(6)  # of which message size and class stand in the result. Owner: receiver
+_RX_META = const(6)  # the META that stands in the result. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
-_STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
 _RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
@@ -116,52 +114,30 @@ named = {}  # name -> channel that is open, for report()
 
 
 @micropython.viper
-def load(block, word: int) -> int:
-    """Return a word of `block`, modulo 2**30."""
-    return ptr32(block)[word] & 0x3FFFFFFF
+def load(at: int, word: int) -> int:
+    """Return a word of the block at the address `at`, modulo 2**30, so that none is allocated."""
+    return ptr32(at + (word << 2))[0] & 0x3FFFFFFF
 
 
 @micropython.viper
-def store(block, word: int, value: int):
-    """Set a word of `block`."""
-    ptr32(block)[word] = value
-
-
-# Neither the scheduler nor a GIL comes between the parts of a viper function, so what has to be
-# done at once is one. Counts are added modulo 2**30, as an int beyond is an object to allocate.
+def store(at: int, word: int, value: int):
+    """Set a word of the block at the address `at`."""
+    ptr32(at + (word << 2))[0] = value
 
 
 @micropython.viper
-def plus(a: int, b: int) -> int:
-    """Return a + b, modulo 2**30."""
-    return (a + b) & 0x3FFFFFFF
-
-
-@micropython.viper
-def total(block, word: int, step: int, count: int) -> int:
-    """Return the sum of `count` words, every `step`-th from `word` on, modulo 2**30."""
-    words = ptr32(block)
-    found = 0
-    while count:
-        found += ptr32(int(words) + (word << 2))[0]
-        word += step
-        count -= 1
-    return found & 0x3FFFFFFF
-
-
-@micropython.viper
-def queued(block, header: int) -> int:
+def queued(at: int, header: int) -> int:
     """Return how many messages a lane holds: to its producer no fewer, to others it is a guess."""
-    lane = ptr32(int(ptr32(block)) + (header << 2))
+    # One viper function, as neither the scheduler nor a GIL comes between its parts.
+    lane = ptr32(at + (header << 2))
     tail = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
     used = (lane[_HEAD] - tail) & 0x3FFFFFFF
     return used if used < lane[_CAPACITY] else lane[_CAPACITY]
 
 
-@micropython.viper
-def as_class(priority: int) -> int:
-    """Return a class as the verbs take it: a bool too, and the low 32 bits on a 32-bit board."""
-    return priority
+def plus(a, b):
+    """Return a + b modulo 2**30, of numbers below that; allocates nothing on the way."""
+    return (a + (b | -0x40000000)) & 0x3FFFFFFF
 
 
 def make_sender(at, cold):
@@ -234,7 +210,8 @@ def make_sender(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
+        blocks = count >> 6
+        while blocks:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
@@ -243,10 +220,28 @@ def make_sender(at, cold):
             to[5] = words[5]
             to[6] = words[6]
             to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
+            to[8] = words[8]
+            to[9] = words[9]
+            to[10] = words[10]
+            to[11] = words[11]
+            to[12] = words[12]
+            to[13] = words[13]
+            to[14] = words[14]
+            to[15] = words[15]
+            to = ptr32(int(to) + 64)
+            words = ptr32(int(words) + 64)
+            blocks -= 1
+        blocks = count >> 4 & 3
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to = ptr32(int(to) + 16)
+            words = ptr32(int(words) + 16)
+            blocks -= 1
+        count &= 15
+        while count >> 2:
             to[0] = words[0]
             to = ptr32(int(to) + 4)
             words = ptr32(int(words) + 4)
@@ -257,7 +252,7 @@ def make_sender(at, cold):
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
-        if write == lane[_END]:
+        if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
@@ -307,7 +302,7 @@ def make_sender(at, cold):
         slot[2] = value
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
-        if write == lane[_END]:
+        if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
@@ -341,9 +336,11 @@ def make_sender(at, cold):
 
 
 @micropython.viper
-def send_stamped(at: int, send, value, priority, ticks: int):
-    """Send with the stamp `ticks`; `send` is the sender's send or send_word."""
-    int(priority)  # raises if it is none, before the stamp is set, and stays the object it is
+def send_stamped(at: int, send, value, priority, ticks: int, word: bool):
+    """Send with the stamp `ticks`; `send` is the sender's send, or send_word if `word`."""
+    if word:
+        int(value)  # raises if it is no int, before the stamp is set, and stays the object it is
+    int(priority)
     part = ptr32(at)
     part[_AT] = ticks
     part[_AT_SET] = 1
@@ -351,23 +348,11 @@ def send_stamped(at: int, send, value, priority, ticks: int):
     return send(value, priority)
 
 
-@micropython.viper
-def send_word_stamped(at: int, send_word, value, priority, ticks: int):
-    """As send_stamped, of a word."""
-    int(value)
-    int(priority)
-    part = ptr32(at)
-    part[_AT] = ticks
-    part[_AT_SET] = 1
-    part[_CLOCK] = 0
-    return send_word(value, priority)
-
-
 def make_receiver(at, cold):
-    """Return (recv, recv_word, next_lane) of the receiver whose words are at the address `at`.
+    """Return (recv, recv_word, point_at) of the receiver whose words are at the address `at`.
 
-    `cold` is its cold side, a Receiver. The last returned, point_at(address), lets them read
-    other words.
+    `cold` is its cold side, a Receiver. point_at(address) lets them read other
+    words.
     """
     size_of = len
     result = [0, 0, 0]
@@ -394,17 +379,23 @@ def make_receiver(at, cold):
         room = int(size_of(buf))
         target = int(ptr8(buf))
         # stamped.
-        #: step("choose", none="None") :#
+        #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
-        while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
+        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
             lane = ptr32(int(lane) + _LANE_BYTES)
-        if lane[_REST]:
-            if lane[_REST] == _LAST:
+        rest = lane[_REST]
+        if rest:
+            if rest == _LAST:
                 return None
-            first = int(cold._next_lane())
-            if not first:
-                return None
-            lane = ptr32(int(part) + first)
+            other = ptr32(int(lane) + _LANE_BYTES)
+            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
+                other = ptr32(int(other) + _LANE_BYTES)
+                rest -= _LANE_BYTES
+            if rest:  # several senders, or receivers one after the other
+                rest = int(cold._next_lane())
+                if not rest:
+                    return None
+                lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
         meta = slot[_META]
@@ -419,7 +410,7 @@ def make_receiver(at, cold):
             now = int(cold._ticks())
         # stamped.
         part[_STAMP] = stamp
-        if meta != part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
+        if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
             result[0] = count
             result[1] = meta >> 16 & 0xFF
             part[_RX_META] = meta
@@ -433,7 +424,8 @@ def make_receiver(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
+        blocks = count >> 6
+        while blocks:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
@@ -442,10 +434,28 @@ def make_receiver(at, cold):
             to[5] = words[5]
             to[6] = words[6]
             to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
+            to[8] = words[8]
+            to[9] = words[9]
+            to[10] = words[10]
+            to[11] = words[11]
+            to[12] = words[12]
+            to[13] = words[13]
+            to[14] = words[14]
+            to[15] = words[15]
+            to = ptr32(int(to) + 64)
+            words = ptr32(int(words) + 64)
+            blocks -= 1
+        blocks = count >> 4 & 3
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to = ptr32(int(to) + 16)
+            words = ptr32(int(words) + 16)
+            blocks -= 1
+        count &= 15
+        while count >> 2:
             to[0] = words[0]
             to = ptr32(int(to) + 4)
             words = ptr32(int(words) + 4)
@@ -456,7 +466,7 @@ def make_receiver(at, cold):
         # stamped.
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
-        if read == lane[_END]:
+        if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
@@ -475,22 +485,31 @@ def make_receiver(at, cold):
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
         part = ptr32(int(at))
-        #: step("choose", none="None") :#
+        #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
-        while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
+        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
             lane = ptr32(int(lane) + _LANE_BYTES)
-        if lane[_REST]:
-            if lane[_REST] == _LAST:
+        rest = lane[_REST]
+        if rest:
+            if rest == _LAST:
                 return None
-            first = int(cold._next_lane())
-            if not first:
-                return None
-            lane = ptr32(int(part) + first)
+            other = ptr32(int(lane) + _LANE_BYTES)
+            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
+                other = ptr32(int(other) + _LANE_BYTES)
+                rest -= _LANE_BYTES
+            if rest:  # several senders, or receivers one after the other
+                rest = int(cold._next_lane())
+                if not rest:
+                    return None
+                lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
-        meta = slot[_META]
-        if (meta & 0xFFFF) != 4:
-            cold._not_a_word(meta & 0xFFFF)
+        meta = slot[_META] | _WORD_META
+        if meta - part[_RX_META]:
+            if (meta & 0xFFFF) - 4:
+                cold._not_a_word(meta & 0xFFFF)
+            result[1] = meta >> 16 & 0x7F
+            part[_RX_META] = meta
         #: step("age") :#
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -502,14 +521,10 @@ def make_receiver(at, cold):
         value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
         result[0] = value  # may raise MemoryError, so before anything that counts
         part[_STAMP] = stamp
-        meta |= _WORD_META
-        if meta != part[_RX_META]:
-            result[1] = meta >> 16 & 0x7F
-            part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
-        if read == lane[_END]:
+        if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
@@ -517,106 +532,31 @@ def make_receiver(at, cold):
         # stamped.
         return result
 
-    @micropython.viper
-    def next_lane() -> int:
-        # The bytes from the receiver's words to the lane to read next, 0 if no message is queued:
-        # of the first row with a message, the oldest of its senders' messages; of equal stamps the
-        # first sender's. A stamp is taken for one of the last seven eighths of the clock's period,
-        # or of the next eighth.
-        part = ptr32(int(at))
-        lane = ptr32(int(part) + part[_LANES])
-        chosen = 0
-        left = -1  # bytes to the last lane of the row of the one chosen
-        oldest = 0
-        while left and lane[_REST] != _LAST:
-            while lane[_HEAD] != lane[_TAIL]:
-                slot = ptr32(int(lane) + lane[_READ])
-                if lane[_REST] & _STALE and (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
-                    # It was on its way to an earlier receiver.
-                    part[_STALE_DROPPED] = part[_STALE_DROPPED] + 1
-                    #: step("give back") :#
-                    read = lane[_READ] + part[_STRIDE]
-                    if read == lane[_END]:
-                        read = lane[_FIRST]
-                    lane[_READ] = read
-                    # Order: slot read before tail, so the producer cannot reuse it early.
-                    lane[_TAIL] = lane[_TAIL] + 1
-                    # stamped.
-                else:
-                    #: step("age") :#
-                    stamp = slot[_TIME]
-                    if part[_RX_CLOCK]:
-                        now = ptr32(part[_RX_CLOCK])[0]
-                    else:
-                        now = int(cold._ticks())
-                    # stamped.
-                    now += part[_MASK] >> 3  # a stamp of send_at may be ahead of the clock
-                    age = (now - stamp) & part[_MASK]
-                    if not chosen:
-                        left = (lane[_REST] & ~_STALE) + _LANE_BYTES
-                    if not chosen or age > ((now - oldest) & part[_MASK]):
-                        chosen = int(lane)
-                        oldest = stamp
-                    break
-            lane = ptr32(int(lane) + _LANE_BYTES)
-            if chosen:
-                left -= _LANE_BYTES
-        if chosen:
-            chosen -= int(part)
-        return chosen
-
     def point_at(words):
         # From now on every verb, however it was kept, reads these words and not its receiver's.
         nonlocal at
         at = words
 
-    return recv, recv_word, next_lane, point_at
+    return recv, recv_word, point_at
 
 
-@micropython.viper
-def take_words(at: int, cold, words) -> int:
-    """Take messages of 4 bytes into `words`, as Receiver.recv_words says; return how many."""
-    part = ptr32(at)
-    known = words if 1 else 0
-    if (known - part[_WORDS_KNOWN]) & 0x3FFFFFFF:
-        cold._check_words(words)
-        cold._kept[2] = words
-        part[_WORDS_KNOWN] = known
-    room = int(len(words))
-    target = ptr32(words)
-    taken = 0
-    while taken < room:
-        #: step("choose", none="taken") :#
+def make_next_lane(at):
+    """Return the next_lane of a receiver with one sender: of several, see oldest.py.
+
+    It returns the bytes from the receiver's words to the lane to read next, 0: none has a message.
+    """
+
+    @micropython.viper
+    def next_lane() -> int:
+        part = ptr32(int(at))
         lane = ptr32(int(part) + part[_LANES])
-        while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
+        while not lane[_HEAD] - lane[_TAIL]:
             lane = ptr32(int(lane) + _LANE_BYTES)
-        if lane[_REST]:
-            if lane[_REST] == _LAST:
-                return taken
-            first = int(cold._next_lane())
-            if not first:
-                return taken
-            lane = ptr32(int(part) + first)
-        slot = ptr32(int(lane) + lane[_READ])
-        # stamped.
-        size = slot[_META] & 0xFFFF
-        if size != 4:
-            if not taken:
-                cold._not_a_word(size)
-            return taken
-        target[0] = slot[2]
-        target = ptr32(int(target) + 4)
-        taken += 1
-        part[_STAMP] = slot[_TIME]
-        #: step("give back") :#
-        read = lane[_READ] + part[_STRIDE]
-        if read == lane[_END]:
-            read = lane[_FIRST]
-        lane[_READ] = read
-        # Order: slot read before tail, so the producer cannot reuse it early.
-        lane[_TAIL] = lane[_TAIL] + 1
-        # stamped.
-    return taken
+        if lane[_REST]:  # the end mark
+            return 0
+        return int(lane) - int(part)
+
+    return next_lane
 
 
 @micropython.viper
@@ -629,7 +569,7 @@ def skip_one(at: int, cold) -> bool:
     lane = ptr32(at + first)
     #: step("give back") :#
     read = lane[_READ] + part[_STRIDE]
-    if read == lane[_END]:
+    if not read - lane[_END]:
         read = lane[_FIRST]
     lane[_READ] = read
     # Order: slot read before tail, so the producer cannot reuse it early.
@@ -639,11 +579,13 @@ def skip_one(at: int, cold) -> bool:
 
 
 @micropython.viper
-def take_all(at: int) -> int:
+def take_all(at: int, cold) -> int:
     """Empty the lanes of the receiver at `at`; return how many messages that were."""
+    count = 0
+    if not int(cold._next_lane()):  # which drops first what was for an earlier receiver
+        return count
     part = ptr32(at)
     lane = ptr32(at + part[_LANES])
-    count = 0
     while lane[_REST] != _LAST:
         head = lane[_HEAD]
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
@@ -655,24 +597,6 @@ def take_all(at: int) -> int:
         count += used
         lane = ptr32(int(lane) + _LANE_BYTES)
     return count
-
-
-@micropython.viper
-def skip_all(at, cold) -> int:
-    """As take_all, but drop first what an earlier receiver was sent."""
-    if not int(cold._next_lane()):
-        return 0
-    return int(take_all(at))
-
-
-@micropython.viper
-def stamp_of(at: int, cold) -> int:
-    """Return the timestamp of the message last received."""
-    part = ptr32(at)
-    mask = part[_MASK]
-    if not mask:
-        cold._next_lane()  # no clock has that: the receiver has closed, and this raises
-    return part[_STAMP] & mask
 
 
 class Lanes:
@@ -705,6 +629,7 @@ class Lanes:
             raise MemoryError(
                 "%s needs %d bytes, %d are free" % (self._title(), size, gc.mem_free())
             )
+        self._base = address(self._block)
         self._lay_out()
 
     def close(self):
@@ -717,7 +642,7 @@ class Lanes:
         Context: any handler or task | alloc: none | time: O(senders) | blocks: never
         """
         for number in range(self.senders):
-            store(self._block, (self._sender_at(number) >> 2) + _LIMIT, 0)
+            store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
         for sender in self._senders:
@@ -745,7 +670,7 @@ class Lanes:
         found = 0
         for row in range(len(self._capacities)):
             for number in range(self.senders):
-                found += queued(self._block, self._header(number, row))
+                found += queued(self._base, self._header(number, row))
         return found
 
     def __bool__(self):
@@ -779,7 +704,7 @@ class Lanes:
         return self._most()
 
     def __repr__(self):
-        return later("cold").describe(self)
+        return later("ringlane.cold").describe(self)
 
     def _title(self):
         kind = type(self).__name__
@@ -793,7 +718,7 @@ class Lanes:
         return receivers * (_RECEIVER_BYTES + _MARK_BYTES) + senders * (_SENDER_BYTES + lanes)
 
     def _lay_out(self):
-        block = self._block
+        base = self._base
         capacities = self._capacities
         rows = len(capacities)
         stride = _stride(self.slot_size)
@@ -804,41 +729,41 @@ class Lanes:
         for receiver in range(self._receivers):
             at = receiver * _RECEIVER_BYTES
             word = at >> 2
-            store(block, word + _LANES, (self._header(0, receiver) << 2) - at)
-            store(block, word + _STRIDE, stride)
-            store(block, word + _RX_CLOCK, register)
-            store(block, word + _MASK, self.clock.period - 1)
-            forget_buffers(block, word)
+            store(base, word + _LANES, (self._header(0, receiver) << 2) - at)
+            store(base, word + _STRIDE, stride)
+            store(base, word + _RX_CLOCK, register)
+            store(base, word + _MASK, self.clock.period - 1)
+            forget_buffers(base, word)
         for number in range(self.senders):
             at = self._sender_at(number)
             word = at >> 2
             for priority in range(8):
                 row = priority if self._by_class else 0
                 lane = self._header(number, row) << 2 if priority < 5 else mark
-                store(block, word + _CARDS + priority, lane - at)
-            store(block, word + _CLOCK, register)
-            store(block, word + _REGISTER, register)
-            store(block, word + _LIMIT, self.slot_size + 1)
-            store(block, word + _TX_STRIDE, stride)
-            store(block, word + _TX_KNOWN, _NOTHING)
-            store(block, word + _ROW_STEP, row_step)
+                store(base, word + _CARDS + priority, lane - at)
+            store(base, word + _CLOCK, register)
+            store(base, word + _REGISTER, register)
+            store(base, word + _LIMIT, self.slot_size + 1)
+            store(base, word + _TX_STRIDE, stride)
+            store(base, word + _TX_KNOWN, _NOTHING)
+            store(base, word + _ROW_STEP, row_step)
         count = 0
         for row in range(rows):
             for number in range(self.senders):
                 header = self._header(number, row)
                 first = slots + count * stride - (header << 2)
-                store(block, header + _REST, (self.senders - 1 - number) * _LANE_BYTES)
-                store(block, header + _CAPACITY, capacities[row])
-                store(block, header + _WRITE, first)
-                store(block, header + _READ, first)
-                store(block, header + _FIRST, first)
-                store(block, header + _END, first + capacities[row] * stride)
-                store(block, header + _NUMBER, count)
+                store(base, header + _REST, (self.senders - 1 - number) * _LANE_BYTES)
+                store(base, header + _CAPACITY, capacities[row])
+                store(base, header + _WRITE, first)
+                store(base, header + _READ, first)
+                store(base, header + _FIRST, first)
+                store(base, header + _END, first + capacities[row] * stride)
+                store(base, header + _NUMBER, count)
                 count += capacities[row]
             if row == rows - 1 or self._receivers > 1:
                 header = self._header(self.senders, row)  # that of the end mark
-                store(block, header + _HEAD, 1)
-                store(block, header + _REST, _LAST)
+                store(base, header + _HEAD, 1)
+                store(base, header + _REST, _LAST)
 
     def _sender_at(self, number):
         # The byte in the block where that sender's words begin.
@@ -854,7 +779,6 @@ class Lanes:
         # The same by class; raises as the verbs do.
         if not (isinstance(priority, int) or isinstance(priority, bool)):  # as viper takes it
             raise TypeError("class must be an int, not %r" % (priority,))
-        priority = as_class(priority)
         row = priority if self._by_class else 0
         if not 0 <= priority < 5 or not self._capacities[row]:
             self._refuse_class(priority)
@@ -879,9 +803,10 @@ class Lanes:
         found = 0
         for each in range(len(self._capacities)):
             if row is None or row == each:
-                at = self._header(number or 0, each) + field
-                count = self.senders if number is None else 1
-                found = plus(found, total(self._block, at, _LANE_BYTES >> 2, count))
+                for sender in range(self.senders):
+                    if number is None or sender == number:
+                        word = self._header(sender, each) + field
+                        found = plus(found, load(self._base, word))
         return found
 
     def _most(self, number=None, row=None):
@@ -891,7 +816,7 @@ class Lanes:
                 for each in range(len(self._capacities)):
                     if row is None or row == each:
                         header = self._header(sender, each)
-                        most = max(most, load(self._block, header + _HIGH_WATER))
+                        most = max(most, load(self._base, header + _HIGH_WATER))
         return most
 
     def _free(self, number, priority):
@@ -900,28 +825,24 @@ class Lanes:
         if self.closed:
             return 0
         if lane >= 0:
-            return room(self._block, lane)
+            return self._room(lane)
         free = 65535
         for row in range(len(self._capacities)):
             if self._capacities[row]:
-                free = min(free, room(self._block, self._header(number, row)))
+                free = min(free, self._room(self._header(number, row)))
         return free
+
+    def _room(self, header):
+        # For how many messages more a lane has room, to its producer; 0 while claimed.
+        if load(self._base, header + _CLAIMED):
+            return 0
+        return load(self._base, header + _CAPACITY) - queued(self._base, header)
 
     def _refuse_class(self, priority):
         # What the verbs raise for a class without lane.
         if 0 <= priority < 5:
             raise error(ValueError, "class %d has capacity 0", priority)
         raise error(ValueError, "class must be 0 to 4, not %d", priority)
-
-
-@micropython.viper
-def room(block, header: int) -> int:
-    """Return for how many messages more a lane has room, to its producer; 0 while claimed."""
-    lane = ptr32(int(ptr32(block)) + (header << 2))
-    used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
-    if lane[_CLAIMED] or used >= lane[_CAPACITY]:
-        return 0
-    return lane[_CAPACITY] - used
 
 
 def register(channel):
@@ -942,8 +863,8 @@ def _stride(slot_size):
     return _SLOT_BYTES + (slot_size + 3 & ~3)
 
 
-def forget_buffers(block, word):
+def forget_buffers(base, word):
     """Let the receiver whose words begin there check the next buffer and write its result."""
-    store(block, word + _RX_META, -1)
-    store(block, word + _RX_KNOWN, _NOTHING)
-    store(block, word + _WORDS_KNOWN, _NOTHING)
+    store(base, word + _RX_META, -1)
+    store(base, word + _RX_KNOWN, _NOTHING)
+    store(base, word + _WORDS_KNOWN, _NOTHING)

@@ -28,7 +28,8 @@ from collections import namedtuple
 import micropython
 from micropython import const
 
-from .checks import check_words, error
+from .checks import error
+from .drain import check_words
 
 _COUNT = const(0)  # values counted
 _MAX = const(1)

@@ -127,7 +127,7 @@ class MulticastChannel(Fanout):
         free = 0 if self.closed else self.capacity
         for row in range(self.max_receivers):
             if self._taken[row]:
-                free = min(free, self._room(number, row))
+                free = min(free, self._room_of(number, row))
         return free
 
     def add_receiver(self, name=None, max_lag=None):

@@ -41,13 +41,10 @@ else:
         """Wake the other core: there is none."""
 
 
-_modules = {}
-
-
 def later(name):
-    """Return the module of ringlane of that name, imported when it is first asked for."""
-    module = _modules.get(name)
+    """Return the module of that whole name, imported when it is first asked for."""
+    module = sys.modules.get(name)
     if module is None:
         # Not `from . import`: that would ask the package's __getattr__ for it.
-        module = _modules[name] = __import__("ringlane." + name, None, None, ("",))
+        module = __import__(name, None, None, ("",))
     return module

@@ -67,21 +67,21 @@ class Queue(Sending, Receiver):
         self._kept = [b"", None, None]
         self._ticks = self.clock.ticks
         if send_guard is not None or recv_guard is not None:
-            later("guard").check_guards(send_guard, recv_guard, zero_copy)
+            later("ringlane.guard").check_guards(send_guard, recv_guard, zero_copy)
             self._send_guard = send_guard
         # The options, in the order in which they wrap the verbs: views, then the histogram of what
         # recv and release take, then the guard around all of it.
         if zero_copy:
-            self._views = later("zero_copy").make_views(self)
-        self._attach_receiver(self._block, 0)
+            self._views = later("ringlane.zero_copy").make_views(self)
+        self._attach_receiver(self._base, senders > 1)
         self._begin()
         if zero_copy:
-            later("zero_copy").add_peeks(self, self._views)
+            later("ringlane.zero_copy").add_peeks(self, self._views)
         if stats:
-            later("latency").measure(self)
+            later("ringlane.latency").measure(self)
         if recv_guard is not None:
             self._recv_guard = recv_guard
-            later("guard").share_receiver(self)
+            later("ringlane.guard").share_receiver(self)
 
     @classmethod
     def memory(cls, capacity, slot_size=32, senders=1):
@@ -98,7 +98,7 @@ class Queue(Sending, Receiver):
         """
         if self._recv_guard is None:
             raise ValueError("%s has no recv_guard, so one receiver" % self._title())
-        return later("guard").GuardedReceiver(self)
+        return later("ringlane.guard").GuardedReceiver(self)
 
     def __getattr__(self, name):
         # Only what an instance lacks comes here.
@@ -123,4 +123,4 @@ class Queue(Sending, Receiver):
 
         Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
         """
-        return later("cold").counters_of_class(self, priority)
+        return later("ringlane.cold").counters_of_class(self, priority)

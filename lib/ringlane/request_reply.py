@@ -42,9 +42,9 @@ from micropython import const
 
 from .checks import check_buffer, check_int, check_message, error
 from .ends import Receiver
-from .lanes import Lanes, load, make_receiver, plus, register, store
+from .lanes import Lanes, load, make_next_lane, plus, register, store
 from .latency import LatencyHistogram
-from .port import address, later
+from .port import later
 
 FAILED = 255  # the status of a reply when the server's handler raised
 
@@ -67,7 +67,6 @@ _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: send
 _SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
-_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
 _CAPACITY = const(4)  # slots; 0: the class is not used
 _WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
 _READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
@@ -76,10 +75,8 @@ _END = const(8)  # bytes from here past the last slot
 _HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
 _DROPPED = const(11)  # messages that found no room. Owner: producer
 _REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
-_LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
-_LAST = const(2)  # in REST
 _NOTHING = const(2)  # as a word, no object
 # stamped.
 
@@ -194,35 +191,20 @@ def make_client(at, cold):
         words = ptr32(source)
         count = size
         # stamped.
-        #: step("copy", outer="words") :#
-        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            count -= 4
+        #: step("copy plain", outer="words") :#
+        if not int(words) & 3:
+            while count >> 2:
+                to[0] = words[0]
+                to = ptr32(int(to) + 4)
+                words = ptr32(int(words) + 4)
+                count -= 4
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
-        if write == lane[_END]:
+        if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
@@ -269,28 +251,13 @@ def make_client(at, cold):
         result[1] = meta >> 16 & 0xFF
         words = ptr32(int(entry) + _ENTRY_BYTES)
         to = ptr32(target)
-        #: step("copy", outer="to") :#
-        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            count -= 4
+        #: step("copy plain", outer="to") :#
+        if not int(to) & 3:
+            while count >> 2:
+                to[0] = words[0]
+                to = ptr32(int(to) + 4)
+                words = ptr32(int(words) + 4)
+                count -= 4
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
@@ -385,19 +352,10 @@ def make_recv_request(at, cold):
         target = int(ptr8(buf))
         # stamped.
         while True:
-            #: step("choose", none="None") :#
             lane = ptr32(int(part) + part[_LANES])
-            while lane[_HEAD] == lane[_TAIL]:  # the most urgent class first
-                lane = ptr32(int(lane) + _LANE_BYTES)
-            if lane[_REST]:
-                if lane[_REST] == _LAST:
-                    return None
-                first = int(cold._next_lane())
-                if not first:
-                    return None
-                lane = ptr32(int(part) + first)
+            if not lane[_HEAD] - lane[_TAIL]:
+                return None
             slot = ptr32(int(lane) + lane[_READ])
-            # stamped.
             meta = slot[_META]
             index = meta >> 16 & 0xFF
             issued = ptr32(int(own) + own[_ENTRIES] + index * own[_ENTRY_STRIDE])[_ISSUED]
@@ -406,7 +364,7 @@ def make_recv_request(at, cold):
                 break
             #: step("give back") :#
             read = lane[_READ] + part[_STRIDE]
-            if read == lane[_END]:
+            if not read - lane[_END]:
                 read = lane[_FIRST]
             lane[_READ] = read
             # Order: slot read before tail, so the producer cannot reuse it early.
@@ -430,35 +388,20 @@ def make_recv_request(at, cold):
         words = ptr32(int(slot) + 8)
         to = ptr32(target)
         # stamped.
-        #: step("copy", outer="to") :#
-        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            count -= 4
+        #: step("copy plain", outer="to") :#
+        if not int(to) & 3:
+            while count >> 2:
+                to[0] = words[0]
+                to = ptr32(int(to) + 4)
+                words = ptr32(int(words) + 4)
+                count -= 4
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
         # stamped.
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
-        if read == lane[_END]:
+        if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
@@ -513,28 +456,13 @@ def make_send_response(at, cold):
         to = ptr32(int(entry) + _ENTRY_BYTES)
         words = ptr32(source)
         count = size
-        #: step("copy", outer="words") :#
-        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        while count >= 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
-            count -= 32
-        while count >= 4:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            count -= 4
+        #: step("copy plain", outer="words") :#
+        if not int(words) & 3:
+            while count >> 2:
+                to[0] = words[0]
+                to = ptr32(int(to) + 4)
+                words = ptr32(int(words) + 4)
+                count -= 4
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
@@ -585,8 +513,9 @@ class RequestReplyChannel(Lanes, Receiver):
         self.capacity = capacity
         stride = _entry_stride(slot_size)
         stack = _TABLE_BYTES + capacity * stride
-        self._table = table = memoryview(self._block)[-(stack + capacity) :]
-        store(self._block, _TABLE, len(self._block) - (stack + capacity))
+        offset = len(self._block) - (stack + capacity)
+        self._table = table = self._base + offset
+        store(self._base, _TABLE, offset)
         for word, value in (
             (_COUNT, capacity),
             (_ENTRIES, _TABLE_BYTES),
@@ -599,7 +528,7 @@ class RequestReplyChannel(Lanes, Receiver):
         ):
             store(table, word, value)
         for index in range(capacity):
-            table[stack + index] = capacity - 1 - index
+            self._block[offset + stack + index] = capacity - 1 - index
             store(table, (_TABLE_BYTES + index * stride >> 2) + _ISSUED, _OVER)
         self._ticks = self.clock.ticks
         # A request, its buffer, a reply and its buffer: what was checked last.
@@ -608,10 +537,10 @@ class RequestReplyChannel(Lanes, Receiver):
         self._reply = [0, 0, 0]
         self._stats = LatencyHistogram()  # of round trips
         self._add = self._stats.add
-        self._receiver = at = address(self._block)
+        self._receiver = at = self._base
         client = make_client(at, self)
         self.send_request, self.recv_response, self.cancel, self._is_over = client
-        self._next_lane = make_receiver(at, self)[2]
+        self._next_lane = make_next_lane(at)
         self.recv = self.recv_request = make_recv_request(at, self)
         self.send_response, self.send_status = make_send_response(at, self)
         register(self)
@@ -669,7 +598,7 @@ class RequestReplyChannel(Lanes, Receiver):
 
     def check(self, data):
         """Raise the error that send_request(data) would raise or count, in a whole sentence."""
-        later("cold").check(self, 0, data, 0)
+        later("ringlane.cold").check(self, 0, data, 0)
 
     async def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.
@@ -713,7 +642,7 @@ class RequestReplyChannel(Lanes, Receiver):
         def over():
             return self.closed or (self._is_over(id) if id else self.free())
 
-        waiter = later("waiting").Waiter(over).begin(timeout_ms)
+        waiter = later("ringlane.waiting").Waiter(over).begin(timeout_ms)
         try:
             if self.closed:
                 raise self._reset()

@@ -156,7 +156,7 @@ def _make_claims(at, cold, views):
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
-        if write == lane[_END]:
+        if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
@@ -251,7 +251,7 @@ def _make_peeks(at, cold, views):
             return False
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
-        if read == lane[_END]:
+        if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
