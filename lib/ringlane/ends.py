@@ -44,6 +44,7 @@ class SendingEnd:
 
     _make = staticmethod(make_sender)
     _attempt = None
+    _triggers = None
 
     def _attach_sender(self, channel, number):
         self._number = number
@@ -67,6 +68,20 @@ class SendingEnd:
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
         return send_stamped(self._sender, self.send_word, value, priority, ticks, True)
+
+    def trigger(self, priority, source=None):
+        """Return a handler that sends a word of class `priority` whenever it is called.
+
+        `source`: the address of a 32-bit register, whose content at that instant is sent; None:
+        how often it was called, 1 first; the channel's clock: the time, as the stamp. Outcomes are
+        counted as those of send_word. It takes one argument, what the interrupt passes, and is the
+        handler itself: Pin(2).irq(ch.trigger(HIGH), hard=True).
+
+        Raises ValueError for a multicast or anycast channel and under send_guard.
+
+        Context: set-up; what it returns belongs to this sender's context | alloc: the handler
+        """
+        return later("ringlane.trigger").make_trigger(self, priority, source)
 
     def check(self, data, priority):
         """Raise the error that send(data, priority) would raise or count, in a whole sentence.

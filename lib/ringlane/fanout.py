@@ -65,6 +65,7 @@ def make_sender(at, cold):
     `cold` as in lanes.make_sender; its _choose() gives the row to look at first.
     """
     size_of = len
+    here = at >> 2
 
     @micropython.viper
     def send(data, priority: int) -> int:
@@ -78,7 +79,9 @@ def make_sender(at, cold):
         Context: any handler or task, one per sender | alloc: none | time: O(receivers, bytes) |
         blocks: never
         """
-        part = ptr32(int(at))
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("stamp") :#
         register = part[_CLOCK]
         if register:
@@ -216,7 +219,9 @@ def make_sender(at, cold):
         Context: any handler or task, one per sender | alloc: none | time: O(receivers) |
         blocks: never
         """
-        part = ptr32(int(at))
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("stamp") :#
         register = part[_CLOCK]
         if register:

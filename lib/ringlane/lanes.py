@@ -146,9 +146,10 @@ def make_sender(at, cold):
     `cold` is its cold side, a SendingEnd.
     """
     size_of = len  # a closure is read faster than a global
+    here = at >> 2
 
     @micropython.viper
-    def send(data, priority: int) -> bool:
+    def send(data, priority) -> bool:
         """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
 
         True: queued. False, and counted: the lane is full (dropped), or the message is larger than
@@ -158,7 +159,9 @@ def make_sender(at, cold):
 
         Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
         """
-        part = ptr32(int(at))
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("stamp") :#
         register = part[_CLOCK]
         if register:
@@ -181,23 +184,30 @@ def make_sender(at, cold):
         size = int(size_of(data))
         source = int(ptr8(data))
         # stamped.
-        #: step("lane of class") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        #: step("class") :#
+        level = priority if 1 else 0
+        if level & 1:  # a small int, as word
+            level >>= 1
+        else:
+            level = int(priority)
+        # stamped.
+        #: step("lane of level") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
         # stamped.
         #: step("room", size="size") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         if (
-            priority & -8
+            level & -8
             or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
             or size >= part[_LIMIT]
         ):
-            if not cold._admit(priority, size):
+            if not cold._admit(level, size):
                 return False
         # stamped.
-        #: step("slot", meta="size | priority << 16") :#
+        #: step("slot", meta="size | level << 16") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | priority << 16
+        slot[_META] = size | level << 16
         slot[_TIME] = now
         # stamped.
         #: step("copy in", source="source", size="size") :#
@@ -261,14 +271,21 @@ def make_sender(at, cold):
         return True
 
     @micropython.viper
-    def send_word(value: int, priority: int) -> bool:
+    def send_word(value, priority) -> bool:
         """Queue the low 32 bits of `value` as a message of 4 bytes, little-endian on every board.
 
         Outcomes, errors and context as send.
 
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
-        part = ptr32(int(at))
+        word = value if 1 else 0
+        if word & 1:
+            word >>= 1
+        else:
+            word = int(value)
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("stamp") :#
         register = part[_CLOCK]
         if register:
@@ -280,26 +297,29 @@ def make_sender(at, cold):
         else:
             now = int(cold._ticks())
         # stamped.
-        #: step("lane of class") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        #: step("class") :#
+        level = priority if 1 else 0
+        if level & 1:  # a small int, as word
+            level >>= 1
+        else:
+            level = int(priority)
+        # stamped.
+        #: step("lane of level") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
         # stamped.
         #: step("room", size="4") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            priority & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or 4 >= part[_LIMIT]
-        ):
-            if not cold._admit(priority, 4):
+        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
+            if not cold._admit(level, 4):
                 return False
         # stamped.
-        #: step("slot", meta="4 | priority << 16") :#
+        #: step("slot", meta="4 | level << 16") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = 4 | priority << 16
+        slot[_META] = 4 | level << 16
         slot[_TIME] = now
         # stamped.
-        slot[2] = value
+        slot[2] = word
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
         if not write - lane[_END]:
@@ -355,6 +375,7 @@ def make_receiver(at, cold):
     words.
     """
     size_of = len
+    here = at >> 2
     result = [0, 0, 0]
 
     @micropython.viper
@@ -369,7 +390,9 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
         """
-        part = ptr32(int(at))
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
         known = buf if 1 else 0
         if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
@@ -484,7 +507,9 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        part = ptr32(int(at))
+        #: step("part") :#
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
         #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
@@ -532,10 +557,10 @@ def make_receiver(at, cold):
         # stamped.
         return result
 
-    def point_at(words):
+    def point_at(address):
         # From now on every verb, however it was kept, reads these words and not its receiver's.
-        nonlocal at
-        at = words
+        nonlocal here
+        here = address >> 2
 
     return recv, recv_word, point_at
 

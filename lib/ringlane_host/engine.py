@@ -114,6 +114,10 @@ _WIDTH = 99
 # What verbs are made of; `part` is the words of the sender or receiver, `cold` its cold side.
 
 STEPS = {
+    # The words of the sender or receiver, whose address the verb closes over, divided by 4.
+    "part": """
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        """,
     # -- sending
     # The clock comes first: until head is loaded, whatever runs in between does no harm.
     "stamp": """
@@ -138,6 +142,16 @@ STEPS = {
         size = int(size_of(data))
         source = int(ptr8(data))
         """,
+    "class": """
+        level = priority if 1 else 0
+        if level & 1:  # a small int, as word
+            level >>= 1
+        else:
+            level = int(priority)
+        """,
+    "lane of level": """
+        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+        """,
     "lane of class": """
         lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
         """,
@@ -145,11 +159,11 @@ STEPS = {
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         if (
-            priority & -8
+            level & -8
             or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
             or <size> >= part[_LIMIT]
         ):
-            if not cold._admit(priority, <size>):
+            if not cold._admit(level, <size>):
                 return False
         """,
     "slot": """

@@ -14,8 +14,10 @@ _WORD_OF = "word of (viper)"  # a name that no source can have
 
 
 def word_of(obj):
-    """Return the word that stands for `obj`."""
-    return id(obj) >> 4 & 0x3FFFFFFF
+    """Return the word that stands for `obj`: of a small int twice that and 1, else even."""
+    if type(obj) is int and -(1 << 30) <= obj < 1 << 30:
+        return obj << 1 | 1
+    return id(obj) >> 4 << 2 & 0x3FFFFFFC
 
 
 class _Words(ast.NodeTransformer):
