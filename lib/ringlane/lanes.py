@@ -925,6 +925,10 @@ class Receiver:
         """
         return waiting().arecv(self, buf, timeout_ms)
 
+    def arecv_word(self, timeout_ms=None):
+        """As arecv, of a message of 4 bytes: result and errors as recv_word."""
+        return waiting().arecv_word(self, timeout_ms)
+
     def recv_wait(self, buf, timeout_ms=None):
         """Receive as recv does, and wait for a message without asyncio.
 

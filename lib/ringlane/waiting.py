@@ -21,19 +21,17 @@ sender on the *other* core calls ch.notify() after its send, as nothing else wou
 Where two cores, or threads without a GIL, wait, `import ringlane.waiting` before the second
 starts: it is imported at the first wait, which must not happen in both at once.
 
-Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
-allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and about 200 if its time passes, `arecv`
-64, 160 and about 300, `select` about 300; recv_wait nothing after the first time it blocks. Where
-the heap lies above 0x3FFFFFFF, asyncio itself allocates more each time a task blocks: it keys
-streams by id(), which there is too large for a small int (288 bytes, not 96, for a `ready` that
-blocks, on a 32-bit unix port with its heap up there; not measured on a board). What is ready is
-had at once, without a turn for other tasks.
+How a task waits: it gives asyncio a *waiter*, a stream whose ioctl is a *look*, a viper closure
+that asyncio's poll calls without Python code in between. All waiters of an end have the same look.
+A task that was woken takes its message at once. Of several tasks on one end all are woken, and
+those that find nothing wait again. A time-out costs those waits only that have one.
+
+@ALLOC@
 
 Do not put asyncio.wait_for_ms() round arecv: in MicroPython it may lose a message that comes just
 then. `timeout_ms` does not.
 """
 
-import asyncio
 import io
 import sys
 import time
@@ -45,8 +43,15 @@ from .lanes import whole
 
 if sys.implementation.name == "micropython":
     from select import poll
+
+    def coroutine(function):
+        """Make a generator function an `async def`: here, where they are the same, as it is."""
+        return function
+
 else:
-    from ringlane_host.event_loop import poll
+    from ringlane_host.event_loop import coroutine, poll
+
+from asyncio import core
 
 # As in lanes.py, where they are explained; const folds within a file only.
 _LIMIT = const(1)
@@ -60,102 +65,149 @@ _TAIL = const(1)
 _ROOM = const(2)
 _CAPACITY = const(3)
 
-_POLL = 3  # MP_STREAM_POLL, the request that asks a stream what it is ready for
-_POLLIN = 1
-_TIMEOUT_MAX = (1 << 29) - 1  # where ticks_diff would overflow
-_TURNS = 0x3FFFFFFF  # select numbers its choices modulo this and 1: always a small int
+_POLL = const(3)  # MP_STREAM_POLL, the request that asks a stream what it is ready for
+_POLLIN = const(1)
+_TIMEOUT_MAX = const((1 << 29) - 1)  # where ticks_diff would overflow
+_TURNS = const(0x3FFFFFFF)  # select numbers its choices modulo this and 1: always a small int
 _turn = 0  # of select's last choice
 
 
-class Waiter(io.IOBase):
-    """Waiter(poll): what one task waits on, a stream to asyncio and to select.poll.
+def make_look(end):
+    """Return the look of a receiver: the ioctl of its waiters, ready if it has a message or closed.
 
-    `poll()` tells, without allocating, whether the wait is over; with `end`, a receiver, it is its
-    _poll. Awaited, it gives what poll gave, or of an `end` True, a message, or False, closed and
-    drained; None if the time of `begin` has passed. It also passes for a coroutine, to gather()
-    for example.
+    It may be ready for nothing, a message for an earlier receiver perhaps, but never the other way
+    round: what takes the message decides. All that waits know of how lanes are laid out is here
+    and in make_attempt.
+    """
+    channel = getattr(end, "_channel", end)
+    sender = memoryview(channel._block)[channel._sender_at(0) :]
+    next_lane = end._next_lane  # it never gives 0 once a fan-out receiver has closed itself
+
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
+        if request != _POLL:
+            return -1
+        if ptr32(sender)[_LIMIT] and not int(next_lane()):
+            return 0
+        return flags
+
+    return look
+
+
+@micropython.viper
+def _look_no_more(request: int, flags: int) -> int:
+    # The look of a waiter whose time is up.
+    if request != _POLL:
+        return -1
+    return flags
+
+
+def _make_look_at_all(looks):
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
+        found = 0
+        for each in looks:
+            found = int(each(request, flags))
+            if found:
+                break
+        return found
+
+    return look
+
+
+class Waiter(io.IOBase):
+    """Waiter(look, timeout_ms=None): what one task waits on, a stream to asyncio and select.poll.
+
+    `look(request, flags)` is its ioctl. With `timeout_ms`, which begin here, the stream is ready
+    when they have passed, too.
     """
 
-    def __init__(self, poll, end=None):
-        self.poll = poll
-        self.busy = False
-        self._of = end
-        self._deadline = None
-        self._alarm = None
-        self._poller = None
+    # Not in each object, as most have no use for them.
+    deadline = None
+    _spare = None
+    _poller = None
+    _queue = None
 
-    def begin(self, timeout_ms):
-        """Start a wait of at most `timeout_ms`, None for ever; return the waiter."""
-        self._deadline = None
+    def __init__(self, look, timeout_ms=None):
+        # In the object, and not a method: nothing is bound, and poll finds it first.
+        self.ioctl = look
         if timeout_ms is not None:
             _vet_timeout(timeout_ms)
-            self._deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
-        self.busy = True
-        return self
-
-    def end(self):
-        """End the wait: another may begin."""
-        self.busy = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+            self.deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
 
     def left_ms(self):
         """Return the milliseconds until the deadline, 0 once it has passed; None: no deadline."""
-        if self._deadline is None:
+        if self.deadline is None:
             return None
-        return max(0, time.ticks_diff(self._deadline, time.ticks_ms()))
+        return max(0, time.ticks_diff(self.deadline, time.ticks_ms()))
 
-    def ioctl(self, request, flags):
-        """Answer a poll: `flags` if the wait is over."""
-        if request != _POLL:
-            return -1
-        return flags if self.poll() or self.left_ms() == 0 else 0
+    def take(self):
+        """Return a waiter with the same look, for one task: it goes back to `_spare` afterwards.
+
+        One that does not come back, as its task was cancelled, is replaced by the next call.
+        """
+        waiter = self._spare
+        if waiter is None:
+            return Waiter(self.ioctl)
+        self._spare = None
+        return waiter
 
     def block(self):
-        """Wait without asyncio, until the wait is over."""
+        """Wait without asyncio, until the look is ready or the time has passed."""
+        self.block_for(self.left_ms())
+
+    def block_for(self, left):
+        """As block, for `left` milliseconds; None for ever."""
         if self._poller is None:
             self._poller = poll()
             self._poller.register(self, _POLLIN)
-        left = self.left_ms()
         for _ in self._poller.ipoll(-1 if left is None else left):
             pass
 
-    def __iter__(self):
-        return self
+    # With a deadline a waiter is the coroutine of a task, too: one step long, the alarm. The loop
+    # looks at a stream when something wakes it, and the alarm's time does. As it is no task that
+    # the user sees, nothing is thrown into it to stop it: it is taken off the loop's queue.
 
-    __await__ = __iter__
+    def arm(self):
+        """Let the loop wake the task at the deadline, if there is one."""
+        if self.deadline is not None:
+            self._queue = core._task_queue  # of this loop: a later one has another
+            self._task = core.Task(self)
+            self._queue.push(self._task, self.deadline)
 
-    def __next__(self):
-        result = self.poll() or None
-        if result is not None and self._of is not None:
-            # Mostly it is the lane that has a message, which needs no second look.
-            result = _state(self._of) if result is True else True
-        left = self.left_ms()
-        if result is not None or left == 0:
-            self.end()
-            raise StopIteration(result)
-        self.busy = True
-        if left is not None and self._alarm is None:
-            # The loop looks at a stream when something wakes it: this does.
-            self._alarm = asyncio.create_task(_sleep(left))
-        return asyncio.core._io_queue.queue_read(self)  # None; on CPython what its loop wants
+    def disarm(self):
+        """Undo arm."""
+        if self._queue is not None:
+            self._queue.remove(self._task)
+            self._queue = None
 
     def send(self, value):
-        return self.__next__()
-
-    def throw(self, error):
-        self.end()
-        raise error
+        """Do the alarm's step, which the loop calls."""
+        self._queue = None
+        self.ioctl = _look_no_more
 
 
-async def _sleep(ms):
-    await asyncio.sleep_ms(ms)
+@coroutine
+def pause(waiter):
+    """Let the loop run other tasks until the waiter is ready: to be awaited."""
+    waiter.arm()
+    try:
+        yield core._io_queue.queue_read(waiter)
+    finally:
+        waiter.disarm()
 
 
 def _vet_timeout(timeout_ms):
     if timeout_ms is not None:
         whole("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+
+
+def _first(end):
+    # The end's first waiter: that of recv_wait, and whose take() gives the tasks theirs.
+    waiter = end._waiter
+    if waiter is None:
+        waiter = end._waiter = Waiter(make_look(end))
+    return waiter
 
 
 def _state(end):
@@ -172,77 +224,97 @@ def _state(end):
 def ready(end, timeout_ms):
     """As Receiver.ready."""
     _vet_timeout(timeout_ms)
-    # The end's own waiter, unless a task waits on that. Tasks of one event loop take turns at
-    # awaits only, and no handler waits, so nobody takes it between the look at `busy` and begin.
-    waiter = end._waiter
-    if waiter is None or waiter.busy:
-        waiter = end._waiter = Waiter(end._poll, end)
-    return waiter.begin(timeout_ms)
+    return _receive(end, _state, False, end, timeout_ms)
 
 
-async def arecv(end, buf, timeout_ms):
+def arecv(end, buf, timeout_ms):
     """As Receiver.arecv."""
-    _vet_timeout(timeout_ms)
-    waiter = None
+    return _receive(end, end.recv, False, buf, timeout_ms)
+
+
+def arecv_word(end, timeout_ms):
+    """As Receiver.arecv_word."""
+    return _receive(end, end.recv_word, True, None, timeout_ms)
+
+
+@coroutine
+def _receive(end, recv, word, buf, timeout_ms):
+    alarm = None if timeout_ms is None else Waiter(_first(end).ioctl, timeout_ms)
+    closed = False
     while True:
-        closed = end.closed  # first: what was queued before the close is found by recv
-        if closed and _state(end) is False:
-            return False  # without recv, which raises if it is a receiver that closed itself
-        m = end.recv(buf)
-        if m is not None:
+        try:
+            m = recv() if word else recv(buf)
+        except ValueError:
+            if _state(end) is not False:
+                raise
+            return False  # the receiver has closed itself
+        if m:
             return m
         if closed:
             return False
-        if waiter is None:
-            waiter = ready(end, timeout_ms)
-        elif waiter.left_ms() == 0:
+        if end.closed:
+            closed = True  # and once more: what was queued before the close is found now
+        elif alarm is None:
+            first = _first(end)
+            waiter = first.take()
+            # The loop's own queue, and no call in between when it wakes the task.
+            yield core._io_queue.queue_read(waiter)
+            first._spare = waiter
+        elif alarm.left_ms():
+            yield from pause(alarm)
+        else:
             return None
-        await waiter
 
 
 def recv_wait(end, buf, timeout_ms):
     """As Receiver.recv_wait."""
-    waiter = ready(end, timeout_ms)
-    try:
-        while True:
-            late = waiter.left_ms() == 0  # before recv, so that the last look is after the time
-            closed = end.closed  # and so for the close, as in arecv
-            if closed and _state(end) is False:
-                return False
+    _vet_timeout(timeout_ms)
+    if timeout_ms is not None:
+        deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
+    left = None
+    closed = False
+    while True:
+        try:
             m = end.recv(buf)
-            if m is not None:
-                return m
-            if closed:
-                return False
-            if late:
-                return None
-            waiter.block()
-    finally:
-        waiter.end()
+        except ValueError:
+            if _state(end) is not False:
+                raise
+            return False
+        if m:
+            return m
+        if closed:
+            return False
+        if left == 0:
+            return None
+        # Of both recv has a last look: after the close, and after the time.
+        closed = end.closed
+        if timeout_ms is not None:
+            left = max(0, time.ticks_diff(deadline, time.ticks_ms()))
+        if not closed and left != 0:
+            _first(end).block_for(left)
 
 
 async def asend(sender, data, priority, timeout_ms):
     """As Sender.asend."""
-    _vet_timeout(timeout_ms)
     channel = sender._channel
+
+    def look(request, flags):
+        if request != _POLL:
+            return -1
+        return flags if channel.closed or sender.free(priority) else 0
+
+    waiter = Waiter(look, timeout_ms)
     sender._vet(data, priority)
-
-    def room():
-        return channel.closed or sender.free(priority)
-
-    waiter = None
     while len(data) <= channel.slot_size:
+        late = waiter.left_ms() == 0
         closed = channel.closed
         sent = sender._try(data, priority)
         if sent is not None:
             return sent
-        if closed:
-            break  # another core closed it, and its other stores are not seen here yet
-        if waiter is None:
-            waiter = Waiter(room).begin(timeout_ms)
-        elif waiter.left_ms() == 0:
+        # Closed: by another core perhaps, whose other stores are not seen here yet.
+        if closed or late:
             break
-        await waiter  # and try again, as another context may take the room meanwhile
+        await pause(waiter)  # and try again, as another context may take the room meanwhile
     return sender.send(data, priority)  # which counts it, dropped or rejected
 
 
@@ -306,35 +378,32 @@ async def select(*ends, timeout_ms=None):
     Context: a task | alloc: a coroutine, a waiter | blocks: its task only
     """
     global _turn
-    _vet_timeout(timeout_ms)
+    waiter = Waiter(None, timeout_ms)
     if not ends:
         raise ValueError("select needs a channel or a receiver")
     for end in ends:
-        if not hasattr(end, "_poll"):
+        if not hasattr(end, "_served"):
             raise TypeError("select takes channels and receivers, not %r" % (end,))
-
-    def choose():
-        # An end with a message; True: all are closed and drained; None: nothing yet.
+    while True:
         chosen = None
         age = -1
-        over = True
+        looks = []
         for end in ends:
-            found = end._poll() or None
-            if found is True:  # closed; else the lane that has a message
-                found = _state(end)
-            if found:
+            state = _state(end)
+            if state:
                 since = (_turn - end._served) & _TURNS
                 if since > age:
                     age = since
                     chosen = end
-            elif found is None:
-                over = False
-        return chosen or over or None
-
-    chosen = await Waiter(choose).begin(timeout_ms)
-    if chosen is True:
-        return False
-    if chosen is not None:
-        _turn = (_turn + 1) & _TURNS
-        chosen._served = _turn
-    return chosen
+            elif state is None:
+                looks.append(_first(end).ioctl)
+        if chosen is not None:
+            _turn = (_turn + 1) & _TURNS
+            chosen._served = _turn
+            return chosen
+        if not looks:
+            return False
+        if waiter.left_ms() == 0:
+            return None
+        waiter.ioctl = _make_look_at_all(looks)  # not at those that are over
+        await pause(waiter)
