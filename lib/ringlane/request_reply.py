@@ -62,6 +62,8 @@ FAILED = 255  # the status of a reply when the server's handler raised
 # As in lanes.py, where they are explained; const folds within a file only.
 _NOTHING = const(2)
 _RX_META = const(7)
+_LIMIT = const(1)
+_OWN_LANES = const(2)
 _HEAD = const(0)
 _TAIL = const(1)
 _CAPACITY = const(3)
@@ -94,6 +96,8 @@ _ASKED = const(2)  # when its request was sent. Owner: client
 _REPLY_META = const(3)  # size | status << 16. Owner: server
 _ENTRY_BYTES = const(16)
 
+_POLL = const(3)  # as in waiting.py
+
 # An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
 _OVER = const(0x20000000)
 _GENERATIONS = const(0x1FFFFF)
@@ -102,7 +106,7 @@ _LEAP = const(0x100)  # leaves the eight bits that a request carries as they are
 
 
 def make_client(table, slow, put):
-    """Return (send_request, recv_response, cancel, is_over) over `table`.
+    """Return (send_request, recv_response, cancel) over `table`.
 
     `put` is the send of the lane of requests. A call of a closure allocates when cells and
     arguments together are more than five, so what is not on the hot path hangs on `slow`.
@@ -235,20 +239,13 @@ def make_client(table, slow, put):
         own[_FREE] = free + 1
         return True
 
-    @micropython.viper
-    def is_over(id: int) -> bool:
-        # Whether recv_response would not return None: the reply is here, or nobody waits for it.
-        own = ptr32(table)
-        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_PITCH])
-        return entry[_REPLIED] == id or entry[_ISSUED] != id
-
-    return send_request, recv_response, cancel, is_over
+    return send_request, recv_response, cancel
 
 
 def make_try_request(table, slow):
-    """Return what sends a request if there is room now, and else returns 0 and counts nothing."""
+    """Return what sends a request if it can be sent now, and else returns 0 and counts nothing."""
     send_request = slow.send_request
-    lane = memoryview(slow._block)[slow._header(0, 0) << 2 :]
+    block = slow._senders[0]._block
 
     @micropython.viper
     def try_request(data) -> int:
@@ -258,15 +255,37 @@ def make_try_request(table, slow):
             if slow._check_request(data):
                 slow._kept[1] = data
                 own[_REQUEST_KNOWN] = known
-        header = ptr32(lane)
+        part = ptr32(block)
+        header = ptr32(int(part) + part[_OWN_LANES])
         used = header[_HEAD] - header[_TAIL]
         if used < 0:
             used += header[_CAPACITY] + header[_CAPACITY]
-        if not own[_FREE] or used >= header[_CAPACITY]:
+        if not own[_FREE] or used >= header[_CAPACITY] or int(len(data)) >= part[_LIMIT]:
             return 0
         return int(send_request(data))
 
     return try_request
+
+
+def make_look(table, block, wanted):
+    """Return the look of a call's waiter, as in waiting.py: until there is a reply.
+
+    `wanted` is the word of its request's id. It is over, too, when nobody waits for the reply any
+    more, or the channel is closed: the first sender's words begin `block`.
+    """
+
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
+        if request != _POLL:
+            return -1
+        own = ptr32(table)
+        id = ptr32(wanted)[0]
+        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_PITCH])
+        if entry[_REPLIED] != id and entry[_ISSUED] == id and ptr32(block)[_LIMIT]:
+            return 0
+        return flags
+
+    return look
 
 
 def make_recv_request(table, block, take):
@@ -448,7 +467,7 @@ class RequestReplyChannel(Lanes, Receiver):
         sender._check_message = _is_checked  # by send_request, before it takes an entry
         self._senders = [sender]
         client = make_client(table, self, sender.send)
-        self.send_request, self.recv_response, self.cancel, self._is_over = client
+        self.send_request, self.recv_response, self.cancel = client
         self._try_request = make_try_request(table, self)
         server = _Server(self.clock, slot_size)
         take = make_receiver(self._block, server)[0]
@@ -527,7 +546,7 @@ class RequestReplyChannel(Lanes, Receiver):
         exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
-                await waiter
+                await waiting().pause(waiter)
         finally:
             exchange.close()
         return tuple(reply)
@@ -541,7 +560,7 @@ class RequestReplyChannel(Lanes, Receiver):
         exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
-                waiter.block()
+                waiter.block(waiter.deadline)
         finally:
             exchange.close()
         return tuple(reply)
@@ -549,42 +568,54 @@ class RequestReplyChannel(Lanes, Receiver):
     def _exchange(self, data, buf, timeout_ms, reply):
         # The steps of a call: a generator of what to wait on, until the reply is in `buf`, and its
         # size, status and latency in `reply`.
-        id = 0
-
-        def over():
-            return self.closed or (self._is_over(id) if id else self.free())
-
-        waiter = waiting().Waiter(over).begin(timeout_ms)
-        try:
-            if self.closed:
-                raise self._reset()
-            self.check(data)
+        waiter = waiting().Waiter(None, timeout_ms)
+        if self.closed:
+            raise self._reset()
+        if buf is not self._kept[0]:  # else recv_response has checked it
             check_buffer(buf)
-            if len(buf) < self.slot_size:
-                raise ValueError(
-                    "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
-                )
-            while True:
+        if len(buf) < self.slot_size:
+            raise ValueError(
+                "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
+            )
+        id = 0
+        try:
+            while not id:
+                late = waiter.is_late()
+                id = self._try_request(data)
                 if id:
-                    if _take_reply(self.recv_response, id, buf, reply) is not None:
-                        id = 0
-                        return
-                else:
-                    id = self._try_request(data)
-                    if id:
-                        self.notify()  # the server may wait on the other core
+                    self.notify()  # the server may wait on the other core
+                    break
                 if self.closed:
                     raise self._reset()
-                if waiter.left_ms() == 0:
-                    what = "no reply in" if id else "no room for a request in"
-                    raise OSError(
-                        errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms)
-                    )
+                self.check(data)
+                if late:
+                    raise self._late("no room for a request in", timeout_ms)
+                waiter.ioctl = self._look_for_room
                 yield waiter
+            wanted = bytearray(4)
+            _store(wanted, 0, id)
+            waiter.ioctl = make_look(self._table, self._senders[0]._block, wanted)
+            while True:
+                yield waiter
+                late = waiter.is_late()  # first: a reply that comes with the time is taken
+                if _take_reply(self.recv_response, id, buf, reply) is not None:
+                    id = 0
+                    return
+                if self.closed:
+                    raise self._reset()
+                if late:
+                    raise self._late("no reply in", timeout_ms)
         finally:
-            waiter.end()
             if id:
                 self.cancel(id)
+
+    def _look_for_room(self, request, flags):
+        if request != _POLL:
+            return -1
+        return flags if self.closed or self.free() else 0
+
+    def _late(self, what, timeout_ms):
+        return OSError(errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms))
 
     def _reset(self):
         return OSError(errno.ECONNRESET, "%s is closed" % self._title())
@@ -633,7 +664,8 @@ class RequestReplyChannel(Lanes, Receiver):
             status, reply = reply, b""
         elif reply is None:
             reply = b""
-        whole("status", status, 0, 255)
+        if type(status) is not int or not 0 <= status <= 255:
+            whole("status", status, 0, 255)
         check_message(reply)
         if len(reply) > self.slot_size:
             raise ValueError(

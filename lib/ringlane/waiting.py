@@ -54,6 +54,9 @@ else:
 from asyncio import core
 
 # As in lanes.py, where they are explained; const folds within a file only.
+_LANES = const(0)
+_LANES_END = const(1)
+_RX_BYTES = const(52)
 _LIMIT = const(1)
 _OWN_LANES = const(2)
 _PLACE_STEP = const(3)
@@ -64,6 +67,7 @@ _HEAD = const(0)
 _TAIL = const(1)
 _ROOM = const(2)
 _CAPACITY = const(3)
+_LANE_BYTES = const(44)
 
 _POLL = const(3)  # MP_STREAM_POLL, the request that asks a stream what it is ready for
 _POLLIN = const(1)
@@ -80,14 +84,24 @@ def make_look(end):
     and in make_attempt.
     """
     channel = getattr(end, "_channel", end)
-    sender = memoryview(channel._block)[channel._sender_at(0) :]
-    next_lane = end._next_lane  # it never gives 0 once a fan-out receiver has closed itself
+    block = memoryview(channel._block)
+    words = block[getattr(end, "id", 0) * _RX_BYTES :]
+    sender = block[channel._sender_at(0) :]
+    closing = getattr(end, "_closing", b"\0")
 
     @micropython.viper
     def look(request: int, flags: int) -> int:
         if request != _POLL:
             return -1
-        if ptr32(sender)[_LIMIT] and not int(next_lane()):
+        part = ptr32(words)
+        lane = int(part) + part[_LANES]
+        last = int(part) + part[_LANES_END]
+        while lane != last:
+            header = ptr32(lane)
+            if header[_HEAD] != header[_TAIL]:
+                return flags
+            lane += _LANE_BYTES
+        if ptr32(sender)[_LIMIT] and not ptr8(closing)[0]:
             return 0
         return flags
 
@@ -126,20 +140,16 @@ class Waiter(io.IOBase):
     deadline = None
     _spare = None
     _poller = None
-    _queue = None
 
     def __init__(self, look, timeout_ms=None):
         # In the object, and not a method: nothing is bound, and poll finds it first.
         self.ioctl = look
         if timeout_ms is not None:
-            _vet_timeout(timeout_ms)
-            self.deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
+            self.deadline = _deadline(timeout_ms)
 
-    def left_ms(self):
-        """Return the milliseconds until the deadline, 0 once it has passed; None: no deadline."""
-        if self.deadline is None:
-            return None
-        return max(0, time.ticks_diff(self.deadline, time.ticks_ms()))
+    def is_late(self):
+        """Return whether the time has passed."""
+        return self.deadline is not None and _left_ms(self.deadline) == 0
 
     def take(self):
         """Return a waiter with the same look, for one task: it goes back to `_spare` afterwards.
@@ -152,54 +162,49 @@ class Waiter(io.IOBase):
         self._spare = None
         return waiter
 
-    def block(self):
-        """Wait without asyncio, until the look is ready or the time has passed."""
-        self.block_for(self.left_ms())
-
-    def block_for(self, left):
-        """As block, for `left` milliseconds; None for ever."""
+    def block(self, deadline):
+        """Wait without asyncio, until the look is ready or the deadline, None for ever."""
         if self._poller is None:
             self._poller = poll()
             self._poller.register(self, _POLLIN)
-        for _ in self._poller.ipoll(-1 if left is None else left):
+        for _ in self._poller.ipoll(-1 if deadline is None else _left_ms(deadline)):
             pass
 
-    # With a deadline a waiter is the coroutine of a task, too: one step long, the alarm. The loop
-    # looks at a stream when something wakes it, and the alarm's time does. As it is no task that
-    # the user sees, nothing is thrown into it to stop it: it is taken off the loop's queue.
-
-    def arm(self):
-        """Let the loop wake the task at the deadline, if there is one."""
-        if self.deadline is not None:
-            self._queue = core._task_queue  # of this loop: a later one has another
-            self._task = core.Task(self)
-            self._queue.push(self._task, self.deadline)
-
-    def disarm(self):
-        """Undo arm."""
-        if self._queue is not None:
-            self._queue.remove(self._task)
-            self._queue = None
-
     def send(self, value):
-        """Do the alarm's step, which the loop calls."""
-        self._queue = None
+        """Ring: a waiter with a deadline is the coroutine of the alarm, a task one step long."""
         self.ioctl = _look_no_more
 
 
 @coroutine
 def pause(waiter):
     """Let the loop run other tasks until the waiter is ready: to be awaited."""
-    waiter.arm()
+    if waiter.deadline is None:
+        yield core._io_queue.queue_read(waiter)
+        return
+    # The loop looks at its streams when something wakes it: this does. It is no task that anyone
+    # sees, and it is not cancelled, as that runs it once more, but taken off its queue.
+    queue = core._task_queue
+    alarm = core.Task(waiter)
+    queue.push(alarm, waiter.deadline)
     try:
         yield core._io_queue.queue_read(waiter)
     finally:
-        waiter.disarm()
+        if waiter.ioctl is not _look_no_more:
+            queue.remove(alarm)
 
 
-def _vet_timeout(timeout_ms):
-    if timeout_ms is not None:
+def _deadline(timeout_ms):
+    # In ticks; None if there is none.
+    if timeout_ms is None:
+        return None
+    if type(timeout_ms) is not int or not 0 <= timeout_ms <= _TIMEOUT_MAX:
         whole("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+    return time.ticks_add(time.ticks_ms(), timeout_ms)
+
+
+def _left_ms(deadline):
+    # 0 once it has passed.
+    return max(0, time.ticks_diff(deadline, time.ticks_ms()))
 
 
 def _first(end):
@@ -223,7 +228,7 @@ def _state(end):
 
 def ready(end, timeout_ms):
     """As Receiver.ready."""
-    _vet_timeout(timeout_ms)
+    _deadline(timeout_ms)  # raises at once if it is none
     return _receive(end, _state, False, end, timeout_ms)
 
 
@@ -260,19 +265,16 @@ def _receive(end, recv, word, buf, timeout_ms):
             # The loop's own queue, and no call in between when it wakes the task.
             yield core._io_queue.queue_read(waiter)
             first._spare = waiter
-        elif alarm.left_ms():
-            yield from pause(alarm)
-        else:
+        elif alarm.is_late():
             return None
+        else:
+            yield from pause(alarm)
 
 
 def recv_wait(end, buf, timeout_ms):
     """As Receiver.recv_wait."""
-    _vet_timeout(timeout_ms)
-    if timeout_ms is not None:
-        deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
-    left = None
-    closed = False
+    deadline = _deadline(timeout_ms)
+    closed = late = False
     while True:
         try:
             m = end.recv(buf)
@@ -284,14 +286,13 @@ def recv_wait(end, buf, timeout_ms):
             return m
         if closed:
             return False
-        if left == 0:
+        if late:
             return None
-        # Of both recv has a last look: after the close, and after the time.
+        # After the close, and after the time, recv has a last look.
         closed = end.closed
-        if timeout_ms is not None:
-            left = max(0, time.ticks_diff(deadline, time.ticks_ms()))
-        if not closed and left != 0:
-            _first(end).block_for(left)
+        late = deadline is not None and _left_ms(deadline) == 0
+        if not closed and not late:
+            _first(end).block(deadline)
 
 
 async def asend(sender, data, priority, timeout_ms):
@@ -306,7 +307,7 @@ async def asend(sender, data, priority, timeout_ms):
     waiter = Waiter(look, timeout_ms)
     sender._vet(data, priority)
     while len(data) <= channel.slot_size:
-        late = waiter.left_ms() == 0
+        late = waiter.is_late()
         closed = channel.closed
         sent = sender._try(data, priority)
         if sent is not None:
@@ -403,7 +404,7 @@ async def select(*ends, timeout_ms=None):
             return chosen
         if not looks:
             return False
-        if waiter.left_ms() == 0:
+        if waiter.is_late():
             return None
         waiter.ioctl = _make_look_at_all(looks)  # not at those that are over
         await pause(waiter)
