@@ -430,6 +430,7 @@ class RequestReplyChannel(Lanes, Receiver):
     are of round trips, from send_request to recv_response.
     """
 
+    arecv_word = None  # a request is no word
     _classes = 1 << 16  # of the lane of requests: index | generation << 8
 
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
