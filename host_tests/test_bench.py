@@ -40,8 +40,11 @@ REQUEST_REPLY = ["request-reply", "two Channels, functions", "two Channels, inli
 ZERO_COPY = ["send + recv", "send + peek + release", "claim + commit + peek + release"]
 WAKE_UP = [
     "await arecv",
+    "await arecv_word",
     "await ready, then recv_word",
     "ThreadSafeFlag + deque",
+    "ten tasks, each await arecv",
+    "ten tasks, each ThreadSafeFlag + deque",
     "recv_wait, no asyncio",
     "recv_word in a busy loop",
 ]

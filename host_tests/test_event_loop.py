@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+import ringlane.waiting as waiting
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel
 from ringlane_host.event_loop import poll
@@ -193,16 +194,19 @@ def test_a_wait_abandoned_with_its_loop_does_not_harm_the_next():
 def test_a_task_that_waits_leaves_the_processor_alone():
     # By the looks, not by the clock: a loop that spins looks some ten thousand times.
     ch = Channel(1)
+    spied = Channel(1)
+    look = waiting.make_look(spied)
     looks = 0
 
-    class Counting(Channel):
-        def _poll(self):
-            nonlocal looks
-            looks += 1
-            return super()._poll()
+    def count(request, flags):
+        nonlocal looks
+        looks += 1
+        return look(request, flags)
+
+    spied._waiter = waiting.Waiter(count)
 
     async def main():
-        tasks = [asyncio.create_task(end.arecv(bytearray(32))) for end in (ch, Counting(1))]
+        tasks = [asyncio.create_task(end.arecv(bytearray(32))) for end in (ch, spied)]
         start = time.monotonic()
         await asyncio.sleep(0.3)
         for task in tasks:

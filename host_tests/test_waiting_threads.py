@@ -35,15 +35,37 @@ def test_no_wake_up_is_lost(micropython, visited, how):
 
 # A waiter that asks for a change since the wait began: a message that came while its task went
 # to sleep is no change, and nothing ever wakes the task.
+BEGIN = "waiter.ioctl(0, 99)"
 MUTANT = (
-    ("if self.poll() or self", "if (self.poll() and not self.before) or self"),
     (
-        "        return asyncio.core",
-        "        self.before = self.poll()\n        return asyncio.core",
+        "class Waiter(io.IOBase):",
+        """def _changed(look):
+    before = [0]
+
+    def ioctl(request, flags):
+        if flags == 99:  # the wait begins
+            before[0] = look(3, 1)
+            return 0
+        return 0 if request == 3 and before[0] else look(request, flags)
+
+    return ioctl
+
+
+class Waiter(io.IOBase):""",
+    ),
+    ("        self.ioctl = look\n", "        self.ioctl = _changed(look)\n"),
+    (
+        "            yield core._io_queue.queue_read(waiter)\n            first",
+        f"            {BEGIN}\n            yield core._io_queue.queue_read(waiter)\n            first",
     ),
     (
-        "        left = self.left_ms()\n        for",
-        "        left = self.left_ms()\n        self.before = self.poll()\n        for",
+        "        yield core._io_queue.queue_read(waiter)\n        return",
+        f"        {BEGIN}\n        yield core._io_queue.queue_read(waiter)\n        return",
+    ),
+    ("        for _ in self._poller", "        self.ioctl(0, 99)\n        for _ in self._poller"),
+    (
+        "waiter.ioctl = _make_look_at_all(looks)",
+        "waiter.ioctl = _changed(_make_look_at_all(looks))",
     ),
 )
 

@@ -18,6 +18,7 @@ from bench import WrongResult
 from ringlane import NORMAL, Channel
 
 RATE = 400  # Hz, of the timer
+TASKS = 10  # where several wait, each for messages of its own
 PAUSE_US = 1300  # of the thread, and up to as much again
 
 
@@ -77,6 +78,17 @@ class Arecv(Waiter):
             self.note(number, int.from_bytes(buf, "little"), now)
 
 
+class ArecvWord(Arecv):
+    name = "await arecv_word"
+
+    async def consume(self):
+        channel, ticks = self.channel, self.ticks
+        for number in range(self.count):
+            value, priority, latency = await channel.arecv_word()
+            now = ticks()
+            self.note(number, value, now)
+
+
 class Ready(Arecv):
     name = "await ready, then recv_word"
 
@@ -117,6 +129,54 @@ class Flag(Waiter):
             self.note(number, value, now)
 
 
+class TenArecv(Waiter):
+    """One handler, and tasks that wait each on a channel of its own, which it sends to in turn."""
+
+    name = "ten tasks, each await arecv"
+
+    def prepare(self):
+        self.channels = [Channel(4, slot_size=4) for _ in range(TASKS)]
+        sends = [channel.send_word for channel in self.channels]
+        return lambda number: sends[number % TASKS](number, NORMAL)
+
+    def run(self):
+        asyncio.run(self.consume_all())
+
+    async def consume_all(self):
+        await asyncio.gather(*[self.consume(i) for i in range(TASKS)])
+
+    async def consume(self, first):
+        channel, ticks = self.channels[first], self.ticks
+        buf = bytearray(4)
+        for number in range(first, self.count, TASKS):
+            await channel.arecv(buf)
+            now = ticks()
+            self.note(number, int.from_bytes(buf, "little"), now)
+
+
+class TenFlags(TenArecv):
+    name = "ten tasks, each ThreadSafeFlag + deque"
+
+    def prepare(self):
+        self.queues = queues = [deque((), 4, 1) for _ in range(TASKS)]
+        self.flags = flags = [asyncio.ThreadSafeFlag() for _ in range(TASKS)]
+
+        def post(number):
+            queues[number % TASKS].append(number)
+            flags[number % TASKS].set()
+
+        return post
+
+    async def consume(self, first):
+        queue, flag, ticks = self.queues[first], self.flags[first], self.ticks
+        for number in range(first, self.count, TASKS):
+            while not queue:
+                await flag.wait()
+            value = queue.popleft()
+            now = ticks()
+            self.note(number, value, now)
+
+
 class RecvWait(Arecv):
     name = "recv_wait, no asyncio"
 
@@ -142,7 +202,7 @@ class Busy(Arecv):
             self.note(number, value, now)
 
 
-WAITERS = (Arecv, Ready, Flag, RecvWait, Busy)
+WAITERS = (Arecv, ArecvWord, Ready, Flag, TenArecv, TenFlags, RecvWait, Busy)
 
 
 def measure(count):

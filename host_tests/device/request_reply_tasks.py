@@ -6,6 +6,7 @@ tasks.py runs it.
 import asyncio
 import errno
 
+import ringlane.waiting as waiting
 from harness import MICROPYTHON, ROOMY
 from ringlane import RequestReplyChannel
 from ringlane.request_reply import FAILED
@@ -399,31 +400,35 @@ async def call_wait_and_serve_wait_do_the_same_without_asyncio():
 
 async def an_interrupted_call_frees_its_id():
     ch = RequestReplyChannel(1, 8)
-    is_over = ch._is_over
+    block = waiting.Waiter.block
 
-    def interrupted(id):
+    def interrupted(waiter, deadline):
         raise KeyboardInterrupt
 
-    ch._is_over = interrupted
+    waiting.Waiter.block = interrupted
     try:
         ch.call_wait(b"?", bytearray(8))
     except KeyboardInterrupt:
         pass
     else:
         raise AssertionError("no error")
-    ch._is_over = is_over
+    finally:
+        waiting.Waiter.block = block
     assert ch.pending == 0
     # Two calls' results, of a server between them.
     ids = []
 
-    def answer(id):
+    def answer(waiter, deadline):
         ids.append(ch.recv_request(bytearray(8))[1])
-        return ch.send_response(ids[-1], b"x" * len(ids))
+        assert ch.send_response(ids[-1], b"x" * len(ids))
 
-    ch._is_over = answer
     ch.recv_request(bytearray(8))
-    first = ch.call_wait(b"?", bytearray(8))
-    second = ch.call_wait(b"?", bytearray(8))
+    waiting.Waiter.block = answer
+    try:
+        first = ch.call_wait(b"?", bytearray(8))
+        second = ch.call_wait(b"?", bytearray(8))
+    finally:
+        waiting.Waiter.block = block
     assert first[:2] == (1, 0) and second[:2] == (2, 0)
 
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 
 import meetings
-import ringlane.waiting  # noqa: F401  the first wait imports it, and messages come meanwhile
+import ringlane.waiting as waiting  # else the first wait does, and messages come meanwhile
 from machine import Pin, Timer
 from ringlane import NORMAL, Channel
 
@@ -19,15 +19,27 @@ _LATE_US = 40000  # the watchdog's interrupts are longer apart
 class Marked(Channel):
     """A channel that raises the marker after the look number `mark` of a wait has found nothing.
 
-    The looks of a wait that sleeps: as it begins, before the sleep, after it, as it ends.
+    The looks of a wait that sleeps: as it begins, before the sleep, after it, as it ends. Those of
+    the task itself are the first and the last, the others are asyncio's.
     """
 
     def __init__(self):
         Channel.__init__(self, 2, slot_size=4)
         self.looks = self.mark = 0
+        next_lane = self._next_lane
+        look = waiting.make_look(self)
 
-    def _poll(self):
-        found = Channel._poll(self)
+        def of_task():
+            return self.noted(next_lane())
+
+        def of_asyncio(request, flags):
+            found = look(request, flags)
+            return self.noted(found) if request == 3 else found
+
+        self._next_lane = of_task
+        self._waiter = waiting.Waiter(of_asyncio)
+
+    def noted(self, found):
         self.looks += 1
         if self.looks == self.mark and not found:
             meetings.marker.value(1)

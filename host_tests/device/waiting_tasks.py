@@ -196,38 +196,69 @@ async def a_wait_that_nobody_awaits_disturbs_no_other():
         assert (await task)[0] == b"x", each.title
 
 
-async def a_cancelled_task_keeps_its_waiter_until_it_is_off_the_loop():
+async def a_cancelled_task_keeps_its_waiter_from_others():
     for each in _ends():
-        wait = each.end.ready()
-        task = asyncio.create_task(_await(wait))
+        task = asyncio.create_task(each.end.ready())
         await _settle()
         task.cancel()
-        other = each.end.ready()  # the cancelled task has not run yet
-        assert other is not wait, each.title
-        second = asyncio.create_task(_await(other))
+        # The cancelled task has not run yet; asyncio takes a stream for one task only.
+        second = asyncio.create_task(_ready(each.end))
+        third = asyncio.create_task(_arecv(each.end))
         assert await _outcome(task) == "cancelled"
         await _settle()
         each.send(b"x")
-        assert await second is True, each.title
-        assert not wait.busy and not other.busy
-
-
-async def _await(wait):
-    return await wait
+        assert await second is True and (await third)[0] == b"x", each.title
 
 
 async def _ready(end):
     return await end.ready()
 
 
+class _Streams:
+    # The streams that tasks wait for meanwhile, in order.
+    def __init__(self):
+        self.seen = seen = []
+        self.queue = queue = asyncio.core._io_queue
+        queue_read = queue.queue_read
+
+        def note(stream):
+            seen.append(stream)
+            return queue_read(stream)
+
+        queue.queue_read = note
+
+    def end(self):
+        del self.queue.queue_read
+
+
 async def waiters_are_used_again():
-    ch = Channel(1)
-    first = ch.ready(0)
-    assert await first is None
-    for _ in range(5):
-        wait = ch.ready(0)
-        assert wait is first
-        assert await wait is None
+    ch = Channel(4, _SLOT)
+    streams = _Streams()
+    try:
+        for wait in (_ready, _arecv, _ready, _arecv, _ready):
+            task = asyncio.create_task(wait(ch))
+            await _settle()
+            ch.send(b"x", NORMAL)
+            await task
+            ch.clear()
+        seen = streams.seen
+        assert len(seen) == 5 and len(set(map(id, seen))) == 1, seen
+        # Of several tasks each has its own; all are woken, and those that find nothing wait again.
+        seen.clear()
+        tasks = [asyncio.create_task(_arecv(ch)) for _ in range(3)]
+        await _settle()
+        assert len(seen) == 3 == len(set(map(id, seen))), seen
+        waiters = set(map(id, seen))
+        seen.clear()
+        for _ in range(3):
+            ch.send(b"x", NORMAL)
+            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(2)
+        for task in tasks:
+            assert (await task)[0] == b"x"
+        assert set(map(id, seen)) <= waiters, seen
+    finally:
+        streams.end()
 
 
 # arecv
@@ -325,6 +356,174 @@ async def requests_cancelled_before_they_are_read_wake_no_server():
         assert not task.done()
     id = rpc.send_request(b"this")
     assert await task == (b"this", id)
+
+
+# arecv_word
+
+
+async def _arecv_word(end, timeout_ms=None):
+    # What arecv_word gave, kept: (value, class), None or False.
+    m = await end.arecv_word(timeout_ms)
+    return (m[0], m[1]) if m else m
+
+
+def _word_ends():
+    # Requests are no words.
+    return [each for each in _ends() if not isinstance(each.channel, RequestReplyChannel)]
+
+
+def _send_word(each, value):
+    assert each.channel.send_word(value, LOW), each.title
+
+
+async def arecv_word_gives_what_recv_word_would():
+    for each in _word_ends():
+        for value in (0, 7, -1, (1 << 30) - 1, -(1 << 31), (1 << 31) - 1):
+            for early in (True, False):
+                if early:
+                    _send_word(each, value)
+                task = asyncio.create_task(_arecv_word(each.end))
+                await _settle()
+                assert task.done() == early, each.title
+                if not early:
+                    _send_word(each, value)
+                assert await task == (value, LOW), each.title
+
+
+async def arecv_word_is_none_after_its_time_and_not_before():
+    for each in _word_ends():
+        for timeout in (0, 1, 3):
+            start = time.ticks_ms()
+            assert await each.end.arecv_word(timeout) is None, each.title
+            assert time.ticks_diff(time.ticks_ms(), start) >= timeout
+        _send_word(each, 5)
+        assert await _arecv_word(each.end, 0) == (5, LOW), each.title
+        task = asyncio.create_task(_arecv_word(each.end, PATIENCE_MS))
+        await _settle()
+        _send_word(each, 6)
+        assert await task == (6, LOW), each.title
+
+
+async def arecv_word_raises_as_recv_word_and_the_message_stays():
+    for each in _word_ends():
+        for early in (True, False):
+            if early:
+                each.send(b"hello")
+            sender = None if early else asyncio.create_task(_send_later(each, b"hello"))
+            try:
+                await each.end.arecv_word()
+                raise AssertionError("no error: %s" % each.title)
+            except ValueError as error:
+                assert "message of 5 bytes is not a word" in str(error), error
+            if sender is not None:
+                await sender
+            assert _recv(each.end) == b"hello", each.title
+
+
+async def arecv_word_is_false_once_closed_and_drained():
+    for each in _word_ends():
+        tasks = [asyncio.create_task(each.end.arecv_word(t)) for t in (None, PATIENCE_MS)]
+        await _settle()
+        _send_word(each, 1)
+        await _settle()
+        await asyncio.sleep_ms(2)
+        _send_word(each, 2)
+        each.close()
+        for task in tasks:
+            assert await task, each.title
+        for timeout in (None, 0, 1):
+            assert await each.end.arecv_word(timeout) is False, each.title
+    ch = MulticastChannel(2, slot_size=_SLOT, max_receivers=2)
+    end = ch.add_receiver()
+    task = asyncio.create_task(end.arecv_word())
+    await _settle()
+    ch.send_word(1, LOW)
+    assert end.close() == 1 and await task is False and await end.arecv_word(1) is False
+    # Its place is another receiver's now.
+    other = ch.add_receiver()
+    ch.send_word(2, LOW)
+    assert await end.arecv_word() is False and (await other.arecv_word())[0] == 2
+
+
+async def arecv_word_cancelled_leaves_the_message_there():
+    for each in _word_ends():
+        for first in (True, False):
+            task = asyncio.create_task(each.end.arecv_word(None if first else PATIENCE_MS))
+            await _settle()
+            if first:
+                task.cancel()
+            _send_word(each, 3)
+            if not first:
+                task.cancel()
+            assert await _outcome(task) == "cancelled", each.title
+            assert each.end.recv_word()[0] == 3, each.title
+
+
+async def ten_tasks_on_one_channel_get_each_message_once():
+    count = 100 if ROOMY else 30
+    for each in _word_ends():
+        got = []
+        shares = [0] * 10
+
+        async def take(number, each=each, got=got, shares=shares):
+            # Some with a time limit, which passes meanwhile or does not.
+            timeout = (None, 1, PATIENCE_MS)[number % 3]
+            while (m := await each.end.arecv_word(timeout)) is not False:
+                if m is not None:
+                    got.append(m[0])
+                    shares[number] += 1
+                    await asyncio.sleep_ms(0)
+
+        tasks = [asyncio.create_task(take(number)) for number in range(10)]
+        await _settle()
+        sent = 0
+        while sent < count:
+            if sent >= count // 2:
+                tasks[4].cancel()
+            for _ in range(sent % 3 + 1):
+                if each.has_room() and sent < count:
+                    _send_word(each, sent)
+                    sent += 1
+            await asyncio.sleep_ms(sent % 5 == 0)
+        each.close()
+        outcomes = []
+        for task in tasks:
+            outcomes.append(await _outcome(task))
+        assert outcomes.count("cancelled") == 1, outcomes
+        assert sorted(got) == list(range(count)), (each.title, got)
+        assert sum(share > 0 for share in shares) >= 5, (each.title, shares)
+
+
+async def several_loops_in_sequence():
+    if not MICROPYTHON:
+        return  # there asyncio.run makes a loop each time, which test_event_loop.py does
+    # What waits of a loop that has ended left behind: a waiter and an alarm.
+    ch = Channel(4, _SLOT)
+    asyncio.create_task(ch.ready())
+    short = asyncio.create_task(ch.arecv_word(20))
+    long = asyncio.create_task(ch.arecv_word(PATIENCE_MS))
+    await _settle()
+    old = asyncio.core._io_queue, asyncio.core._task_queue
+    inner = []
+
+    async def within():
+        task = asyncio.create_task(ch.arecv_word(PATIENCE_MS))
+        inner.append(await ch.arecv_word(1))
+        await asyncio.sleep_ms(30)  # longer than what the other loop has waiting
+        ch.send_word(1, NORMAL)
+        inner.append((await task)[0])
+
+    current = asyncio.core.cur_task
+    asyncio.new_event_loop()
+    try:
+        asyncio.run(within())
+    finally:
+        asyncio.core._io_queue, asyncio.core._task_queue = old
+        asyncio.core.cur_task = current
+    assert inner == [None, 1], inner
+    assert await short is None
+    ch.send_word(2, NORMAL)
+    assert (await long)[0] == 2
 
 
 # Cancelled, and late
@@ -479,19 +678,31 @@ async def recv_wait_takes_what_comes_as_its_time_is_up():
     assert acted and m and buf[: m[0]] == b"late"
 
 
-class _Contested(Channel):
-    # Once it has a message that another context takes, after the wait for it is over.
-    looks = 0
+def _spied(ch, answer):
+    # Let `answer(number, found)` decide what each look of the channel's waiters finds.
+    look = waiting.make_look(ch)
+    looks = [0]
 
-    def _poll(self):
-        self.looks += 1
-        return True if self.looks in (2, 3) else Channel._poll(self)
+    def spy(request, flags):
+        if request != 3:
+            return look(request, flags)
+        looks[0] += 1
+        return flags if answer(looks[0], look(request, flags) != 0) else 0
+
+    ch._waiter = waiting.Waiter(spy)
+    return looks
+
+
+def _contested(ch):
+    # Once it has a message that another context takes, after the wait for it is over.
+    return _spied(ch, lambda number, found: found or number == 2)
 
 
 async def arecv_waits_again_where_another_context_took_the_message():
-    ch = _Contested(1, _SLOT)
+    ch = Channel(1, _SLOT)
+    looks = _contested(ch)
     task = asyncio.create_task(_arecv(ch))
-    while ch.looks < 4:
+    while looks[0] < 4:
         await asyncio.sleep_ms(1)
     assert await ch.ready(1) is None  # which has a waiter and a time limit of its own
     await _settle()
@@ -894,9 +1105,10 @@ async def select_passes_over_an_end_that_is_closed_and_drained():
 
 
 async def select_looks_again_where_another_context_took_the_message():
-    ch = _Contested(1, _SLOT)
+    ch = Channel(1, _SLOT)
+    looks = _contested(ch)
     task = asyncio.create_task(select(ch))
-    while ch.looks < 4:
+    while looks[0] < 4:
         await asyncio.sleep_ms(1)
     assert not task.done()
     ch.send(b"x", NORMAL)
@@ -1013,6 +1225,7 @@ async def a_time_out_that_is_none_is_named_whatever_there_is():
             raises(kind, text, ch.recv_wait, 7, timeout)  # before it looks at anything else
             for wait in (
                 ch.arecv(bytearray(4), timeout),
+                ch.arecv_word(timeout),
                 ch.asend(b"x", NORMAL, timeout),
                 ch.asend(7, 9, timeout),
                 select(ch, timeout_ms=timeout),
@@ -1193,21 +1406,15 @@ async def recv_wait_allocates_nothing_from_the_second_on():
         assert size == 5 and buf[:5] == b"again" and late is None and later is None, each.title
 
 
-class _Impatient(Channel):
-    # Sends itself a message at the look number 100 of a wait.
-    looks = 0
-
-    def _poll(self):
-        self.looks += 1
-        if self.looks == 100:
-            self.send(b"hello", NORMAL)
-        return Channel._poll(self)
-
-
 async def recv_wait_sleeps_between_its_looks():
     buf = bytearray(_SLOT)
     for timeout in (None, PATIENCE_MS):
-        ch = _Impatient(1, _SLOT)
+        ch = Channel(1, _SLOT)
+
+        def send_late(number, found, ch=ch):
+            return found or number == 100 and ch.send(b"hello", NORMAL)
+
+        _spied(ch, send_late)
         start = time.ticks_ms()
         assert ch.recv_wait(buf, timeout)[0] == 5
         # A millisecond each; without sleep it is much less. On a chip any interrupt ends a sleep.
@@ -1271,12 +1478,15 @@ async def what_a_wait_allocates_is_bounded():
     rounds = 20 if ROOMY else 5
     # Bytes by name, and the most it may be, in words of the machine.
     for title, prepare, wait, most in (
-        ("ready, queued", now, lambda: ch.ready(), 24),
-        ("ready, woken", later, lambda: ch.ready(), 48),
+        ("ready, queued", now, lambda: ch.ready(), 32),
+        ("ready, woken", later, lambda: ch.ready(), 64),
         ("ready, late", empty, lambda: ch.ready(1), 128),
         ("arecv, queued", now, lambda: ch.arecv(buf), 32),
         ("arecv, woken", later, lambda: ch.arecv(buf), 80),
         ("arecv, late", empty, lambda: ch.arecv(buf, 1), 160),
+        ("arecv_word, queued", now, lambda: ch.arecv_word(), 32),
+        ("arecv_word, woken", later, lambda: ch.arecv_word(), 80),
+        ("arecv_word, late", empty, lambda: ch.arecv_word(1), 160),
         ("select, queued", now, lambda: select(ch, other), 136),
         ("select, woken", later, lambda: select(ch, other), 160),
         ("select, late", empty, lambda: select(ch, other, timeout_ms=1), 240),

@@ -74,9 +74,9 @@ class Sleeps:
             self.count += 1
             return queue_read(stream)
 
-        def count_block(waiter):
+        def count_block(waiter, deadline):
             self.count += 1
-            return block(waiter)
+            return block(waiter, deadline)
 
         queue.queue_read = count_read
         waiting.Waiter.block = count_block

@@ -5,7 +5,6 @@ from typing import Any, Literal, TypeAlias
 from .clock import Clock
 from .guard import _Guard
 from .latency import LatencyStats
-from .waiting import Waiter
 
 # Byte-wide: an array or a memoryview of wider items is a TypeError at run time.
 _Message: TypeAlias = bytes | bytearray | memoryview | array[int]
@@ -56,7 +55,7 @@ class _Receiving:
     def recv(self, buf: _Buffer, /) -> list[int] | None:
         """Take the next message into buf: [size, priority, latency], reused by the next recv."""
 
-    def ready(self, timeout_ms: int | None = None) -> Waiter: ...
+    def ready(self, timeout_ms: int | None = None) -> Coroutine[Any, Any, bool | None]: ...
     def arecv(
         self, buf: _Buffer, timeout_ms: int | None = None
     ) -> Coroutine[Any, Any, list[int] | Literal[False] | None]: ...
@@ -74,6 +73,9 @@ class Receiver(_Receiving):
     def recv_words(self, words: _Words, /) -> int:
         """Take messages of 4 bytes until words is full; return how many."""
 
+    def arecv_word(
+        self, timeout_ms: int | None = None
+    ) -> Coroutine[Any, Any, list[int] | Literal[False] | None]: ...
     def skip(self) -> bool:
         """Drop the next message, the one recv would return."""
 

@@ -11,6 +11,7 @@ _Reply: TypeAlias = _Message | int | tuple[int, _Message] | None
 class RequestReplyChannel(Lanes, _Receiving):
     capacity: int
     closed: bool
+    arecv_word: None
 
     def __init__(
         self,

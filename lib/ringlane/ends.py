@@ -249,6 +249,10 @@ class Receiver:
         """
         return later("ringlane.waiting").arecv(self, buf, timeout_ms)
 
+    def arecv_word(self, timeout_ms=None):
+        """As arecv, of a message of 4 bytes: result and errors as recv_word."""
+        return later("ringlane.waiting").arecv_word(self, timeout_ms)
+
     def recv_wait(self, buf, timeout_ms=None):
         """Receive as recv does, and wait for a message without asyncio.
 
@@ -281,9 +285,6 @@ class Receiver:
         if self._stats is None:
             raise ValueError("%s was made without stats=True" % self._title())
         return self._stats
-
-    def _poll(self):
-        return self.closed or self._next_lane()
 
     def _check_words(self, words):
         later("ringlane.drain").check_words(words)

@@ -230,7 +230,7 @@ class GuardedReceiver(Receiver):
         guard = channel._recv_guard
         self._enter, self._leave = guard.enter, guard.leave
         self._next_lane = channel._next_lane
-        self._of = channel._receiver
+        self._receiver = channel._receiver
         # Beneath the channel's methods, as no Python code may run under the guard.
         self._take_words = take_words
         self._skip_one, self._take_all = skip_one, take_all
@@ -313,7 +313,7 @@ def _guarded(cold, take, take_word):
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                part = ptr32(int(cold._of))
+                part = ptr32(int(cold._receiver))
                 cold._stamp[0] = part[_STAMP] & part[_MASK]
                 m = result
         finally:  # should the buffer have shrunk since
@@ -331,7 +331,7 @@ def _guarded(cold, take, take_word):
                 result[0] = m[0]
                 result[1] = m[1]
                 result[2] = m[2]
-                part = ptr32(int(cold._of))
+                part = ptr32(int(cold._receiver))
                 cold._stamp[0] = part[_STAMP] & part[_MASK]
                 m = result
         finally:
@@ -343,7 +343,7 @@ def _guarded(cold, take, take_word):
         cold._vet_words(words)
         state = cold._enter()
         try:
-            count = int(cold._take_words(cold._of, cold._channel, words))
+            count = int(cold._take_words(cold._receiver, cold._channel, words))
         finally:
             cold._leave(state)
         return count
@@ -351,14 +351,14 @@ def _guarded(cold, take, take_word):
     @micropython.viper
     def skip() -> bool:
         state = cold._enter()
-        dropped = cold._skip_one(cold._of, cold._channel)
+        dropped = cold._skip_one(cold._receiver, cold._channel)
         cold._leave(state)
         return bool(dropped)
 
     @micropython.viper
     def clear() -> int:
         state = cold._enter()
-        count = int(cold._take_all(cold._of, cold._channel))
+        count = int(cold._take_all(cold._receiver, cold._channel))
         cold._leave(state)
         return count
 

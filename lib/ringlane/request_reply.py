@@ -36,6 +36,7 @@ trips takes a part (emulated RP2040, MicroPython 1.28).
 
 import errno
 import sys
+from array import array
 
 import micropython
 from micropython import const
@@ -103,6 +104,8 @@ _ASKED = const(2)  # when its request was sent. Owner: client
 _REPLY_META = const(3)  # size | status << 16. Owner: server
 _ENTRY_BYTES = const(16)
 
+_POLL = const(3)  # as in waiting.py
+
 # An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
 # A request carries the index as its class, and eight bits of the generation as its epoch.
 _OVER = const(0x20000000)
@@ -112,7 +115,7 @@ _LEAP = const(0x100)  # leaves the eight bits that a request carries as they are
 
 
 def make_client(at, cold):
-    """Return (send_request, recv_response, cancel, is_over) of the channel whose block is at `at`.
+    """Return (send_request, recv_response, cancel) of the channel whose block is at `at`.
 
     `cold` is the channel: as in lanes.make_sender, and `_add`, the histogram's, `_reply`, the
     client's result, and `_unknown(id)`, which raises.
@@ -298,19 +301,12 @@ def make_client(at, cold):
         own[_FREE] = free + 1
         return True
 
-    @micropython.viper
-    def is_over(id: int) -> bool:
-        # Whether recv_response would not return None: the reply is here, or nobody waits for it.
-        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
-        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_STRIDE])
-        return entry[_REPLIED] == id or entry[_ISSUED] != id
-
-    return send_request, recv_response, cancel, is_over
+    return send_request, recv_response, cancel
 
 
 @micropython.viper
 def _try_request(at: int, cold, data) -> int:
-    # Send a request if there is room now, and else return 0 and count nothing.
+    # Send a request if it can be sent now, and else return 0 and count nothing.
     part = ptr32(at + _RECEIVER_BYTES)
     #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
     known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
@@ -321,9 +317,38 @@ def _try_request(at: int, cold, data) -> int:
     # stamped.
     lane = ptr32(int(part) + _SENDER_BYTES)
     own = ptr32(at + ptr32(at)[_TABLE])
-    if not own[_FREE] or ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY]:
+    if (
+        not own[_FREE]
+        or ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY]
+        or int(len(data)) >= part[_LIMIT]
+    ):
         return 0
     return int(cold.send_request(data))
+
+
+def make_look(at, wanted):
+    """Return the look of a call's waiter, as in waiting.py: until there is a reply.
+
+    `wanted` is the word of its request's id. It is over, too, when nobody waits for the reply any
+    more, or the channel is closed.
+    """
+
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
+        if request != _POLL:
+            return -1
+        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
+        id = ptr32(wanted)[0]
+        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_STRIDE])
+        if (
+            entry[_REPLIED] != id
+            and entry[_ISSUED] == id
+            and ptr32(int(at) + _RECEIVER_BYTES)[_LIMIT]
+        ):
+            return 0
+        return flags
+
+    return look
 
 
 def make_recv_request(at, cold):
@@ -508,6 +533,8 @@ class RequestReplyChannel(Lanes, Receiver):
     are of round trips, from send_request to recv_response.
     """
 
+    arecv_word = None  # a request is no word
+
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, 1, name, clock)
         self.capacity = capacity
@@ -539,7 +566,7 @@ class RequestReplyChannel(Lanes, Receiver):
         self._add = self._stats.add
         self._receiver = at = self._base
         client = make_client(at, self)
-        self.send_request, self.recv_response, self.cancel, self._is_over = client
+        self.send_request, self.recv_response, self.cancel = client
         self._next_lane = make_next_lane(at)
         self.recv = self.recv_request = make_recv_request(at, self)
         self.send_response, self.send_status = make_send_response(at, self)
@@ -615,7 +642,7 @@ class RequestReplyChannel(Lanes, Receiver):
         exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
-                await waiter
+                await later("ringlane.waiting").pause(waiter)
         finally:
             exchange.close()
         return tuple(reply)
@@ -629,7 +656,7 @@ class RequestReplyChannel(Lanes, Receiver):
         exchange = self._exchange(data, buf, timeout_ms, reply)
         try:
             for waiter in exchange:
-                waiter.block()
+                waiter.block(waiter.deadline)
         finally:
             exchange.close()
         return tuple(reply)
@@ -637,42 +664,54 @@ class RequestReplyChannel(Lanes, Receiver):
     def _exchange(self, data, buf, timeout_ms, reply):
         # The steps of a call: a generator of what to wait on, until the reply is in `buf`, and its
         # size, status and latency in `reply`.
-        id = 0
-
-        def over():
-            return self.closed or (self._is_over(id) if id else self.free())
-
-        waiter = later("ringlane.waiting").Waiter(over).begin(timeout_ms)
-        try:
-            if self.closed:
-                raise self._reset()
-            self.check(data)
+        waiter = later("ringlane.waiting").Waiter(None, timeout_ms)
+        if self.closed:
+            raise self._reset()
+        if buf is not self._kept[3]:  # else recv_response has checked it
             check_buffer(buf)
-            if len(buf) < self.slot_size:
-                raise ValueError(
-                    "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
-                )
-            while True:
+        if len(buf) < self.slot_size:
+            raise ValueError(
+                "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
+            )
+        id = 0
+        try:
+            while not id:
+                late = waiter.is_late()
+                id = _try_request(self._receiver, self, data)
                 if id:
-                    if _take_reply(self.recv_response, id, buf, reply) is not None:
-                        id = 0
-                        return
-                else:
-                    id = _try_request(self._receiver, self, data)
-                    if id:
-                        self.notify()  # the server may wait on the other core
+                    self.notify()  # the server may wait on the other core
+                    break
                 if self.closed:
                     raise self._reset()
-                if waiter.left_ms() == 0:
-                    what = "no reply in" if id else "no room for a request in"
-                    raise OSError(
-                        errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms)
-                    )
+                self.check(data)
+                if late:
+                    raise self._late("no room for a request in", timeout_ms)
+                waiter.ioctl = self._look_for_room
                 yield waiter
+            wanted = array("I", [0])
+            wanted[0] = id
+            waiter.ioctl = make_look(self._receiver, wanted)
+            while True:
+                yield waiter
+                late = waiter.is_late()  # first: a reply that comes with the time is taken
+                if _take_reply(self.recv_response, id, buf, reply) is not None:
+                    id = 0
+                    return
+                if self.closed:
+                    raise self._reset()
+                if late:
+                    raise self._late("no reply in", timeout_ms)
         finally:
-            waiter.end()
             if id:
                 self.cancel(id)
+
+    def _look_for_room(self, request, flags):
+        if request != _POLL:
+            return -1
+        return flags if self.closed or self.free() else 0
+
+    def _late(self, what, timeout_ms):
+        return OSError(errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms))
 
     def _reset(self):
         return OSError(errno.ECONNRESET, "%s is closed" % self._title())
@@ -721,7 +760,8 @@ class RequestReplyChannel(Lanes, Receiver):
             status, reply = reply, b""
         elif reply is None:
             reply = b""
-        check_int("status", status, 0, 255)
+        if type(status) is not int or not 0 <= status <= 255:
+            check_int("status", status, 0, 255)
         check_message(reply)
         if len(reply) > self.slot_size:
             raise ValueError(

@@ -21,19 +21,17 @@ sender on the *other* core calls ch.notify() after its send, as nothing else wou
 Where two cores, or threads without a GIL, wait, `import ringlane.waiting` before the second
 starts: it is imported at the first wait, which must not happen in both at once.
 
-Each waiting task has a waiter of its own, kept for the next wait if no other task needs it. A wait
-allocates: on an RP2040 `ready` 48 bytes, 96 if it blocks and about 200 if its time passes, `arecv`
-64, 160 and about 300, `select` about 300; recv_wait nothing after the first time it blocks. Where
-the heap lies above 0x3FFFFFFF, asyncio itself allocates more each time a task blocks: it keys
-streams by id(), which there is too large for a small int (288 bytes, not 96, for a `ready` that
-blocks, on a 32-bit unix port with its heap up there; not measured on a board). What is ready is
-had at once, without a turn for other tasks.
+How a task waits: it gives asyncio a *waiter*, a stream whose ioctl is a *look*, a viper closure
+that asyncio's poll calls without Python code in between. All waiters of an end have the same look.
+A task that was woken takes its message at once. Of several tasks on one end all are woken, and
+those that find nothing wait again. A time-out costs those waits only that have one.
+
+@ALLOC@
 
 Do not put asyncio.wait_for_ms() round arecv: in MicroPython it may lose a message that comes just
 then. `timeout_ms` does not.
 """
 
-import asyncio
 import io
 import sys
 import time
@@ -45,10 +43,18 @@ from .checks import check_int
 
 if sys.implementation.name == "micropython":
     from select import poll
+
+    def coroutine(function):
+        """Make a generator function an `async def`: here, where they are the same, as it is."""
+        return function
+
 else:
-    from ringlane_host.event_loop import poll
+    from ringlane_host.event_loop import coroutine, poll
+
+from asyncio import core
 
 #: words(cog.inFile) :#
+_LANES = const(0)  # bytes from here to the receiver's first lane
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
@@ -57,109 +63,154 @@ _ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
 _POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
 # with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
 # epoch << 16 | core << 24. Owner: the receiver:
 _ROOM = const(3)
 _CAPACITY = const(4)  # slots; 0: the class is not used
 _CLAIMED = const(13)  # 1: a claim is open. Owner: producer
+_LANE_BYTES = const(56)
+_LAST = const(2)  # in REST
 # stamped.
 
-_POLL = 3  # MP_STREAM_POLL, the request that asks a stream what it is ready for
-_POLLIN = 1
-_TIMEOUT_MAX = (1 << 29) - 1  # where ticks_diff would overflow
-_TURNS = 0x3FFFFFFF  # select numbers its choices modulo this and 1: always a small int
+_POLL = const(3)  # MP_STREAM_POLL, the request that asks a stream what it is ready for
+_POLLIN = const(1)
+_TIMEOUT_MAX = const((1 << 29) - 1)  # where ticks_diff would overflow
+_TURNS = const(0x3FFFFFFF)  # select numbers its choices modulo this and 1: always a small int
 _turn = 0  # of select's last choice
 
 
-class Waiter(io.IOBase):
-    """Waiter(poll): what one task waits on, a stream to asyncio and to select.poll.
+def make_look(end):
+    """Return the look of a receiver, the ioctl of its waiters: ready with a message, or closed.
 
-    `poll()` tells, without allocating, whether the wait is over; with `end`, a receiver, it is its
-    _poll. Awaited, it gives what poll gave, or of an `end` True, a message, or False, closed and
-    drained; None if the time of `begin` has passed. It also passes for a coroutine, to gather()
-    for example.
+    It may be ready for nothing, a message for an earlier receiver perhaps, but never the other way
+    round: what takes the message decides. All that waits know of how lanes are laid out is here
+    and in make_attempt.
     """
+    channel = getattr(end, "_channel", end)
+    at = end._receiver
+    sender = channel._base + channel._sender_at(0)
+    closing = getattr(end, "_closing", b"\0")
 
-    def __init__(self, poll, end=None):
-        self.poll = poll
-        self.busy = False
-        self._of = end
-        self._deadline = None
-        self._alarm = None
-        self._poller = None
-
-    def begin(self, timeout_ms):
-        """Start a wait of at most `timeout_ms`, None for ever; return the waiter."""
-        self._deadline = None
-        if timeout_ms is not None:
-            _vet_timeout(timeout_ms)
-            self._deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
-        self.busy = True
-        return self
-
-    def end(self):
-        """End the wait: another may begin."""
-        self.busy = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    def left_ms(self):
-        """Return the milliseconds until the deadline, 0 once it has passed; None: no deadline."""
-        if self._deadline is None:
-            return None
-        return max(0, time.ticks_diff(self._deadline, time.ticks_ms()))
-
-    def ioctl(self, request, flags):
-        """Answer a poll: `flags` if the wait is over."""
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
         if request != _POLL:
             return -1
-        return flags if self.poll() or self.left_ms() == 0 else 0
+        lane = ptr32(int(at) + ptr32(int(at))[_LANES])
+        while not lane[_HEAD] - lane[_TAIL]:
+            lane = ptr32(int(lane) + _LANE_BYTES)
+        if lane[_REST] == _LAST and ptr32(int(sender))[_LIMIT] and not ptr8(closing)[0]:
+            return 0
+        return flags
 
-    def block(self):
-        """Wait without asyncio, until the wait is over."""
+    return look
+
+
+@micropython.viper
+def _look_no_more(request: int, flags: int) -> int:
+    # The look of a waiter whose time is up.
+    if request != _POLL:
+        return -1
+    return flags
+
+
+def _make_look_at_all(looks):
+    @micropython.viper
+    def look(request: int, flags: int) -> int:
+        found = 0
+        for each in looks:
+            found = int(each(request, flags))
+            if found:
+                break
+        return found
+
+    return look
+
+
+class Waiter(io.IOBase):
+    """Waiter(look, timeout_ms=None): what one task waits on, a stream to asyncio and select.poll.
+
+    `look(request, flags)` is its ioctl. With `timeout_ms`, which begin here, the stream is ready
+    when they have passed, too.
+    """
+
+    # Not in each object, as most have no use for them.
+    deadline = None
+    _spare = None
+    _poller = None
+
+    def __init__(self, look, timeout_ms=None):
+        # In the object, and not a method: nothing is bound, and poll finds it first.
+        self.ioctl = look
+        if timeout_ms is not None:
+            self.deadline = _deadline(timeout_ms)
+
+    def is_late(self):
+        """Return whether the time has passed."""
+        return self.deadline is not None and _left_ms(self.deadline) == 0
+
+    def take(self):
+        """Return a waiter with the same look, for one task: it goes back to `_spare` afterwards.
+
+        One that does not come back, as its task was cancelled, is replaced by the next call.
+        """
+        waiter = self._spare
+        if waiter is None:
+            return Waiter(self.ioctl)
+        self._spare = None
+        return waiter
+
+    def block(self, deadline):
+        """Wait without asyncio, until the look is ready or the deadline, None for ever."""
         if self._poller is None:
             self._poller = poll()
             self._poller.register(self, _POLLIN)
-        left = self.left_ms()
-        for _ in self._poller.ipoll(-1 if left is None else left):
+        for _ in self._poller.ipoll(-1 if deadline is None else _left_ms(deadline)):
             pass
 
-    def __iter__(self):
-        return self
-
-    __await__ = __iter__
-
-    def __next__(self):
-        result = self.poll() or None
-        if result is not None and self._of is not None:
-            # Mostly it is the lane that has a message, which needs no second look.
-            result = _state(self._of) if result is True else True
-        left = self.left_ms()
-        if result is not None or left == 0:
-            self.end()
-            raise StopIteration(result)
-        self.busy = True
-        if left is not None and self._alarm is None:
-            # The loop looks at a stream when something wakes it: this does.
-            self._alarm = asyncio.create_task(_sleep(left))
-        return asyncio.core._io_queue.queue_read(self)  # None; on CPython what its loop wants
-
     def send(self, value):
-        return self.__next__()
-
-    def throw(self, error):
-        self.end()
-        raise error
+        """Ring: a waiter with a deadline is the coroutine of the alarm, a task one step long."""
+        self.ioctl = _look_no_more
 
 
-async def _sleep(ms):
-    await asyncio.sleep_ms(ms)
+@coroutine
+def pause(waiter):
+    """Let the loop run other tasks until the waiter is ready: to be awaited."""
+    if waiter.deadline is None:
+        yield core._io_queue.queue_read(waiter)
+        return
+    # The loop looks at its streams when something wakes it: this does. It is no task that anyone
+    # sees, and it is not cancelled, as that runs it once more, but taken off its queue.
+    queue = core._task_queue
+    alarm = core.Task(waiter)
+    queue.push(alarm, waiter.deadline)
+    try:
+        yield core._io_queue.queue_read(waiter)
+    finally:
+        if waiter.ioctl is not _look_no_more:
+            queue.remove(alarm)
 
 
-def _vet_timeout(timeout_ms):
-    if timeout_ms is not None:
+def _deadline(timeout_ms):
+    # In ticks; None if there is none.
+    if timeout_ms is None:
+        return None
+    if type(timeout_ms) is not int or not 0 <= timeout_ms <= _TIMEOUT_MAX:
         check_int("timeout_ms", timeout_ms, 0, _TIMEOUT_MAX)
+    return time.ticks_add(time.ticks_ms(), timeout_ms)
+
+
+def _left_ms(deadline):
+    # 0 once it has passed.
+    return max(0, time.ticks_diff(deadline, time.ticks_ms()))
+
+
+def _first(end):
+    # The end's first waiter: that of recv_wait, and whose take() gives the tasks theirs.
+    waiter = end._waiter
+    if waiter is None:
+        waiter = end._waiter = Waiter(make_look(end))
+    return waiter
 
 
 def _state(end):
@@ -175,78 +226,94 @@ def _state(end):
 
 def ready(end, timeout_ms):
     """As Receiver.ready."""
-    _vet_timeout(timeout_ms)
-    # The end's own waiter, unless a task waits on that. Tasks of one event loop take turns at
-    # awaits only, and no handler waits, so nobody takes it between the look at `busy` and begin.
-    waiter = end._waiter
-    if waiter is None or waiter.busy:
-        waiter = end._waiter = Waiter(end._poll, end)
-    return waiter.begin(timeout_ms)
+    _deadline(timeout_ms)  # raises at once if it is none
+    return _receive(end, _state, False, end, timeout_ms)
 
 
-async def arecv(end, buf, timeout_ms):
+def arecv(end, buf, timeout_ms):
     """As Receiver.arecv."""
-    _vet_timeout(timeout_ms)
-    waiter = None
+    return _receive(end, end.recv, False, buf, timeout_ms)
+
+
+def arecv_word(end, timeout_ms):
+    """As Receiver.arecv_word."""
+    return _receive(end, end.recv_word, True, None, timeout_ms)
+
+
+@coroutine
+def _receive(end, recv, word, buf, timeout_ms):
+    alarm = None if timeout_ms is None else Waiter(_first(end).ioctl, timeout_ms)
+    closed = False
     while True:
-        closed = end.closed  # first: what was queued before the close is found by recv
-        if closed and _state(end) is False:
-            return False  # without recv, which raises if it is a receiver that closed itself
-        m = end.recv(buf)
-        if m is not None:
+        try:
+            m = recv() if word else recv(buf)
+        except ValueError:
+            if _state(end) is not False:
+                raise
+            return False  # the receiver has closed itself
+        if m:
             return m
         if closed:
             return False
-        if waiter is None:
-            waiter = ready(end, timeout_ms)
-        elif waiter.left_ms() == 0:
+        if end.closed:
+            closed = True  # and once more: what was queued before the close is found now
+        elif alarm is None:
+            first = _first(end)
+            waiter = first.take()
+            # The loop's own queue, and no call in between when it wakes the task.
+            yield core._io_queue.queue_read(waiter)
+            first._spare = waiter
+        elif alarm.is_late():
             return None
-        await waiter
+        else:
+            yield from pause(alarm)
 
 
 def recv_wait(end, buf, timeout_ms):
     """As Receiver.recv_wait."""
-    waiter = ready(end, timeout_ms)
-    try:
-        while True:
-            late = waiter.left_ms() == 0  # before recv, so that the last look is after the time
-            closed = end.closed  # and so for the close, as in arecv
-            if closed and _state(end) is False:
-                return False
+    deadline = _deadline(timeout_ms)
+    closed = late = False
+    while True:
+        try:
             m = end.recv(buf)
-            if m is not None:
-                return m
-            if closed:
-                return False
-            if late:
-                return None
-            waiter.block()
-    finally:
-        waiter.end()
+        except ValueError:
+            if _state(end) is not False:
+                raise
+            return False
+        if m:
+            return m
+        if closed:
+            return False
+        if late:
+            return None
+        # After the close, and after the time, recv has a last look.
+        closed = end.closed
+        late = deadline is not None and _left_ms(deadline) == 0
+        if not closed and not late:
+            _first(end).block(deadline)
 
 
 async def asend(sender, data, priority, timeout_ms):
     """As Sender.asend."""
-    _vet_timeout(timeout_ms)
     channel = sender._channel
+
+    def look(request, flags):
+        if request != _POLL:
+            return -1
+        return flags if channel.closed or sender.free(priority) else 0
+
+    waiter = Waiter(look, timeout_ms)
     sender._vet(data, priority)
-
-    def room():
-        return channel.closed or sender.free(priority)
-
-    waiter = None
     while len(data) <= channel.slot_size:
+        late = waiter.is_late()
         closed = channel.closed
         sent = sender._try(data, priority)
         if sent is not None:
             return sent
-        if closed:
-            break  # another core closed it, and its other stores are not seen here yet
-        if waiter is None:
-            waiter = Waiter(room).begin(timeout_ms)
-        elif waiter.left_ms() == 0:
+        # Closed: by another core perhaps, whose other stores are not seen here yet.
+        if closed or late:
             break
-        await waiter  # and try again, as another context may take the room meanwhile
+        await pause(waiter)  # and try again, as another context may take the room meanwhile
     return sender.send(data, priority)  # which counts it, dropped or rejected
 
 
@@ -309,35 +376,32 @@ async def select(*ends, timeout_ms=None):
     Context: a task | alloc: a coroutine, a waiter | blocks: its task only
     """
     global _turn
-    _vet_timeout(timeout_ms)
+    waiter = Waiter(None, timeout_ms)
     if not ends:
         raise ValueError("select needs a channel or a receiver")
     for end in ends:
-        if not hasattr(end, "_poll"):
+        if not hasattr(end, "_served"):
             raise TypeError("select takes channels and receivers, not %r" % (end,))
-
-    def choose():
-        # An end with a message; True: all are closed and drained; None: nothing yet.
+    while True:
         chosen = None
         age = -1
-        over = True
+        looks = []
         for end in ends:
-            found = end._poll() or None
-            if found is True:  # closed; else the lane that has a message
-                found = _state(end)
-            if found:
+            state = _state(end)
+            if state:
                 since = (_turn - end._served) & _TURNS
                 if since > age:
                     age = since
                     chosen = end
-            elif found is None:
-                over = False
-        return chosen or over or None
-
-    chosen = await Waiter(choose).begin(timeout_ms)
-    if chosen is True:
-        return False
-    if chosen is not None:
-        _turn = (_turn + 1) & _TURNS
-        chosen._served = _turn
-    return chosen
+            elif state is None:
+                looks.append(_first(end).ioctl)
+        if chosen is not None:
+            _turn = (_turn + 1) & _TURNS
+            chosen._served = _turn
+            return chosen
+        if not looks:
+            return False
+        if waiter.is_late():
+            return None
+        waiter.ioctl = _make_look_at_all(looks)  # not at those that are over
+        await pause(waiter)

@@ -1,14 +1,16 @@
 """What MicroPython's asyncio, select and sys have beyond CPython's, for firmware that waits.
 
 Tasks of a firmware run in host tests as they are: asyncio gets `sleep_ms`, `wait_for_ms`,
-`ThreadSafeFlag` and `core._io_queue`, through which that and ringlane's waiters wait. A stream
-that is waited for is looked at once a millisecond, as MicroPython's unix port does.
+`ThreadSafeFlag` and `core._io_queue`, through which that and ringlane's waiters wait, and of
+`core._task_queue` and `core.Task` what their time-outs need. A stream that is waited for is looked
+at once a millisecond, as MicroPython's unix port does.
 
 `sleep_ms` and `wait_for_ms` take the host's time. Where the simulated clock stands still, what
 waits for its time-out waits until somebody advances it.
 """
 
 import asyncio
+import functools
 import io
 import sys
 import time
@@ -50,6 +52,7 @@ class _IOQueue:
 
     def _look(self, loop):
         self._next_look = None
+        asyncio.core._task_queue.run()  # type: ignore[attr-defined]
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             future, stream, events = each
@@ -66,6 +69,33 @@ class _IOQueue:
                     self._waiting.append(each)
         if self._waiting:
             self._next_look = loop.call_later(_PERIOD_US / 1_000_000, self._look, loop)
+
+
+class _Task:
+    """What a waiter's time-out makes of itself: a task that is one step long."""
+
+    def __init__(self, coro):
+        self.coro = coro
+
+
+class _TaskQueue:
+    """Tasks and when each is to run. Their time is looked at with the streams."""
+
+    def __init__(self):
+        self._due = {}  # ticks_ms by task
+
+    def push(self, task, ticks):
+        self._due[task] = ticks
+
+    def remove(self, task):
+        self._due.pop(task, None)
+
+    def run(self):
+        now = time.ticks_ms()  # type: ignore[attr-defined]
+        for task, due in list(self._due.items()):
+            if time.ticks_diff(due, now) <= 0:  # type: ignore[attr-defined]
+                self.remove(task)
+                task.coro.send(None)
 
 
 class poll:
@@ -123,6 +153,20 @@ class _Yield:
         yield self._value
 
 
+def coroutine(function):
+    """Make a generator function what it is in MicroPython as well: it gives coroutines.
+
+    As a decorator. What it yields goes to the event loop.
+    """
+    steps = types.coroutine(function)
+
+    @functools.wraps(function)
+    async def wrapper(*args):
+        return await steps(*args)
+
+    return wrapper
+
+
 async def _sleep_ms(ms):
     await asyncio.sleep(max(0, ms) / 1000)
 
@@ -138,6 +182,8 @@ def _print_exception(error, file=None):
 def _install():
     core = types.ModuleType("asyncio.core", "The part of MicroPython's that waiting needs.")
     core._io_queue = _IOQueue()  # type: ignore[attr-defined]
+    core._task_queue = _TaskQueue()  # type: ignore[attr-defined]
+    core.Task = _Task  # type: ignore[attr-defined]
     for name, value in (
         ("core", core),
         ("sleep_ms", _sleep_ms),
@@ -152,4 +198,4 @@ def _install():
 
 _install()
 
-__all__ = ["poll"]
+__all__ = ["coroutine", "poll"]
