@@ -2,12 +2,12 @@ from collections.abc import Callable, Generator
 from io import IOBase
 from typing import Any, Literal, TypeVar, overload
 
-from .fanout import FanoutSender
-from .lanes import Sender, _Buffer, _Message, _Receiving
+from .checks import _Buffer, _Message
+from .ends import ReceivingEnd, SendingEnd
 
-_A = TypeVar("_A", bound=_Receiving)
-_B = TypeVar("_B", bound=_Receiving)
-_C = TypeVar("_C", bound=_Receiving)
+_A = TypeVar("_A", bound=ReceivingEnd)
+_B = TypeVar("_B", bound=ReceivingEnd)
+_C = TypeVar("_C", bound=ReceivingEnd)
 
 # As a stream, for asyncio and select.poll, it reads nothing. What ready returns gives a bool or,
 # after a time-out, None.
@@ -15,7 +15,7 @@ class Waiter(IOBase):
     poll: Callable[[], object]
     busy: bool
 
-    def __init__(self, poll: Callable[[], object], end: _Receiving | None = None) -> None: ...
+    def __init__(self, poll: Callable[[], object], end: ReceivingEnd | None = None) -> None: ...
     def begin(self, timeout_ms: int | None) -> Waiter: ...
     def end(self) -> None: ...
     def left_ms(self) -> int | None: ...
@@ -25,15 +25,15 @@ class Waiter(IOBase):
     def throw(self, error: BaseException) -> None: ...
     def __await__(self) -> Generator[Any, Any, bool | None]: ...
 
-def ready(end: _Receiving, timeout_ms: int | None) -> Waiter: ...
+def ready(end: ReceivingEnd, timeout_ms: int | None) -> Waiter: ...
 async def arecv(
-    end: _Receiving, buf: _Buffer, timeout_ms: int | None
+    end: ReceivingEnd, buf: _Buffer, timeout_ms: int | None
 ) -> list[int] | Literal[False] | None: ...
 def recv_wait(
-    end: _Receiving, buf: _Buffer, timeout_ms: int | None
+    end: ReceivingEnd, buf: _Buffer, timeout_ms: int | None
 ) -> list[int] | Literal[False] | None: ...
 async def asend(
-    sender: Sender | FanoutSender, data: _Message, priority: int, timeout_ms: int | None
+    sender: SendingEnd, data: _Message, priority: int, timeout_ms: int | None
 ) -> int: ...
 
 # False: all are closed and drained. None comes of a time-out only. Ends of more types than three:

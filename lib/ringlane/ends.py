@@ -149,57 +149,16 @@ class Sender(SendingEnd):
         return "sender %d of %s" % (self._number, self._channel)
 
 
-class Receiver:
-    """One receiving context's end of a channel; a Channel or PriorityChannel is one itself.
+class ReceivingEnd:
+    """What a Receiver and a RequestReplyChannel have: to wait, and to measure.
 
-    Attributes: `recv`, `recv_word` (viper, positional arguments only).
+    Attributes: `recv` (viper, positional arguments only).
     """
 
     _waiter = None
     _served = 0  # when select() last chose it
     _stats = None
     _check_buffer = staticmethod(check_buffer)
-    _check_words = staticmethod(check_words)
-
-    def _attach_receiver(self, block, at):
-        # Its words begin at that byte of the block.
-        self._receiver = at = address(block) + at
-        self.recv, self.recv_word, self._next_lane, self._point_at = make_receiver(at, self)
-
-    def recv_words(self, words):
-        """Take messages of 4 bytes into `words`, an array of 'i' or 'I', until it is full.
-
-        Return how many were taken, in the order recv would have: words[:n]. Stops early when no
-        message is queued or the next is not a word; raises ValueError if already the first is not,
-        TypeError if `words` is not a writable array of 4-byte items; then nothing is taken.
-        timestamp() is that of the last.
-
-        Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
-        """
-        return take_words(self._receiver, self, words)
-
-    def skip(self):
-        """Drop the next message, the one recv would return; it counts as received.
-
-        True: dropped; False: no message is queued.
-
-        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
-        """
-        return skip_one(self._receiver, self)
-
-    def clear(self):
-        """Drop every message queued so far; return how many. They count as received.
-
-        Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
-        """
-        return skip_all(self._receiver, self)
-
-    def timestamp(self):
-        """Return the clock at the send of the message last received, in ticks modulo the period.
-
-        Context: one receiving context | alloc: none | time: O(1) | blocks: never
-        """
-        return stamp_of(self._receiver, self)
 
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
@@ -259,6 +218,55 @@ class Receiver:
 
     def _small_buffer(self, size, room):
         raise error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
+
+
+class Receiver(ReceivingEnd):
+    """One receiving context's end of a channel; a Channel or PriorityChannel is one itself.
+
+    Attributes: `recv`, `recv_word` (viper, positional arguments only).
+    """
+
+    _check_words = staticmethod(check_words)
+
+    def _attach_receiver(self, block, at):
+        # Its words begin at that byte of the block.
+        self._receiver = at = address(block) + at
+        self.recv, self.recv_word, self._next_lane, self._point_at = make_receiver(at, self)
+
+    def recv_words(self, words):
+        """Take messages of 4 bytes into `words`, an array of 'i' or 'I', until it is full.
+
+        Return how many were taken, in the order recv would have: words[:n]. Stops early when no
+        message is queued or the next is not a word; raises ValueError if already the first is not,
+        TypeError if `words` is not a writable array of 4-byte items; then nothing is taken.
+        timestamp() is that of the last.
+
+        Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
+        """
+        return take_words(self._receiver, self, words)
+
+    def skip(self):
+        """Drop the next message, the one recv would return; it counts as received.
+
+        True: dropped; False: no message is queued.
+
+        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
+        """
+        return skip_one(self._receiver, self)
+
+    def clear(self):
+        """Drop every message queued so far; return how many. They count as received.
+
+        Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
+        """
+        return skip_all(self._receiver, self)
+
+    def timestamp(self):
+        """Return the clock at the send of the message last received, in ticks modulo the period.
+
+        Context: one receiving context | alloc: none | time: O(1) | blocks: never
+        """
+        return stamp_of(self._receiver, self)
 
     def _not_a_word(self, size):
         raise error(ValueError, "message of %d bytes is not a word of 4", size)

@@ -41,7 +41,7 @@ import micropython
 from micropython import const
 
 from .checks import check_buffer, check_int, check_message, error
-from .ends import Receiver
+from .ends import ReceivingEnd
 from .lanes import Lanes, load, make_receiver, plus, register, store
 from .latency import LatencyHistogram
 from .port import address, later
@@ -567,7 +567,7 @@ def _take_reply(recv_response, id, buf, to):
     return m
 
 
-class RequestReplyChannel(Lanes, Receiver):
+class RequestReplyChannel(Lanes, ReceivingEnd):
     """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
 
     `capacity`: requests outstanding at once, 1..255. `slot_size`: the largest request or reply,
