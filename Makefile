@@ -44,6 +44,13 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 	        --disable-error-code misc $$folder || exit 1; \
 	done
 
+# PYTHONPATH: the engine of this tree, whatever is installed.
+stamp: $(READY) ## Write the engine's words and steps into the modules that name them
+	cd lib && PYTHONPATH=. $(abspath $(BIN))/cog -r -P --verbosity=1 --markers="#: :# stamped." \
+	    -p "from ringlane_host.engine import step, words" \
+	    ringlane/*.py ../host_tests/device/*_scenarios.py
+	$(BIN)/ruff format --quiet lib/ringlane host_tests/device/*_scenarios.py
+
 bench: $(READY) ## Against what you would write instead
 	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))
 
@@ -62,4 +69,4 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test lint types bench soak board clean
+.PHONY: help setup demo test lint types stamp bench soak board clean

@@ -144,7 +144,7 @@ class World:
 
     def start_at(self, index):
         """Let every lane, which is empty, go on at this index."""
-        start_at(self.ch, index)
+        self.since = start_at(self.ch, index)
 
     @apart
     def each_sent(self):
@@ -306,10 +306,13 @@ class QueueWorld(Sends, Receives):
         assert 0 <= len(ch) <= 2 * CAPACITY
         assert 0 <= ch.free(NORMAL) <= CAPACITY and ch.is_full(NORMAL) in (False, True)
         assert 0 <= ch.free() <= CAPACITY
-        assert least <= ch.sent <= most, (least, ch.sent, most)
-        assert 0 <= ch.received <= most and 0 <= ch.dropped <= others and not ch.rejected
+        assert least <= self.since(ch.sent) <= most, (least, ch, most)
+        assert (
+            0 <= self.since(ch.received) <= most and 0 <= ch.dropped <= others and not ch.rejected
+        )
         assert 0 <= ch.high_water <= CAPACITY
         queued, sent, received, dropped, rejected, high_water = ch.counters()
+        sent, received = self.since(sent), self.since(received)
         assert least <= sent <= most and 0 <= queued <= 2 * CAPACITY, (least, sent, most)
         assert queued <= sent and received <= sent, (queued, sent, received)
         assert repr(ch)
@@ -436,7 +439,7 @@ class QueueWorld(Sends, Receives):
         for party in (*parties, rest):
             self.in_order([each[0] for each in party.got])
         unsent = sum(len(party.unsent) for party in parties)
-        assert ch.sent == ch.received == len(sent) and not len(ch), ch
+        assert self.since(ch.sent) == self.since(ch.received) == len(sent) and not len(ch), ch
         assert ch.dropped + ch.rejected == unsent, (ch, unsent)
         assert self.level <= ch.high_water <= CAPACITY
         if not self.verbs & {"claim_commit", "claim_abort", "send_large", "close"}:
@@ -571,8 +574,8 @@ class FanoutWorld(Sends):
         ch, end = self.ch, self.lives[party.name].end
         assert 0 <= len(end) <= ch.capacity and 0 <= len(ch) <= 4 * ch.capacity
         assert 0 <= ch.free() <= ch.capacity * 4
-        assert 0 <= end.received <= ch.sent, (end.received, ch.sent)
-        assert 0 <= ch.received <= ch.sent <= 16
+        assert 0 <= end.received <= self.since(ch.sent), (end.received, ch)
+        assert 0 <= self.since(ch.received) <= self.since(ch.sent) <= 16
         assert 0 <= ch.dropped <= 8 and not ch.rejected and 0 <= ch.high_water <= ch.capacity
         assert end in ch.receivers
         if self.multicast:
@@ -606,7 +609,7 @@ class FanoutWorld(Sends):
         took = sum(sum(party.took) for party in self.parties.values())
         told = sum(len(each.got) + each.skipped + each.unread for each in lives)
         assert took == told, f"lost: {took} taken, {told} told"
-        assert ch.sent == took, (ch.sent, took)
+        assert self.since(ch.sent) == took, (ch, took)
         assert ch.unread == sum(each.unread for each in lives)
         unsent = [data for party in self.parties.values() for data in party.unsent]
         if self.multicast:

@@ -14,7 +14,10 @@ def lanes(channel):
 
 
 def start_at(channel, index):
-    """Let every lane, which is empty, go on at slot `index`; above 0: as its counts wrap."""
+    """Let every lane, which is empty, go on at slot `index`; above 0: as its counts wrap.
+
+    Return since(count), which tells how many of a count of the channel came after this.
+    """
     base = channel._base
     stride = load(base, WORD["STRIDE"])
     for lane in lanes(channel):
@@ -24,3 +27,5 @@ def start_at(channel, index):
             store(base, lane + WORD[name], first + place * stride)
         for name in ("HEAD", "TAIL"):
             store(base, lane + WORD[name], _COUNT_END - 1 if index else 0)
+    before = channel.sent
+    return lambda count: (count - before) & 0x3FFFFFFF

@@ -114,7 +114,7 @@ class World:
 
     def set_indices(self, start):
         """Let every lane, which is empty, go on at this index."""
-        start_at(self.ch, start)
+        self.since = start_at(self.ch, start)
 
     def close(self, role):
         # The attribute `closed` is seen at once, which a store of this core's might not be.
@@ -403,7 +403,7 @@ class QueueWorld(World):
                 assert isinstance(each, int) or lane[0] == each[1], "another was dropped"
                 del lane[:count]
         # The counters.
-        assert ch.sent == ch.received == len(sent) and not len(ch), ch
+        assert self.since(ch.sent) == self.since(ch.received) == len(sent) and not len(ch), ch
         assert ch.dropped + ch.rejected == self.unsent, ch
         assert self.level <= ch.high_water <= _CAPACITY, ch
         if not self.verbs & {"close", "claim"}:
@@ -641,7 +641,7 @@ class FanoutWorld(World):
         took = sum(each.took for each in self.sent)
         told = sum(len(life.got) + life.skipped + (life.unread or 0) for life in lives)
         assert 0 <= took - told <= on_its_way, (took, told, self.sent)
-        assert ch.sent == took, ch
+        assert self.since(ch.sent) == took, ch
         for _, data, count, _ in self.sent:
             found = sum(data in life.got for life in lives)
             assert found <= count if self.multicast else found <= min(1, count), "doubled"
@@ -994,7 +994,8 @@ class WaitWorld(World):
         elif self.what == "asend":
             assert outcome.value is True or closed and outcome.value is False
             assert closed or not self.ch.dropped
-            assert len(self.ch) + self.ch.received == _CAPACITY + outcome.value
+            received = self.since(self.ch.received)
+            assert len(self.ch) + received == _CAPACITY + outcome.value
         else:
             # A call that finds the channel closed gives its request up, be it read or not.
             reset = closed and isinstance(outcome, OSError)

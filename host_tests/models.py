@@ -174,11 +174,9 @@ class Queue(End):
     def send(self, sender, data, priority, stamp):
         """Return "queued", "dropped" or "rejected"."""
         lane = self.lane(sender, priority)
-        if self.closed or len(data) > self.slot_size:
-            return self._count(lane, "rejected")
         if not lane.capacity:
             raise Wrong(ValueError)
-        if lane.claimed:
+        if self.closed or len(data) > self.slot_size or lane.claimed:
             return self._count(lane, "rejected")
         if not lane.free:
             return self._count(lane, "dropped")
@@ -417,13 +415,13 @@ class RequestReply:
 
     def recv_request(self, room):
         """Return the next request that nobody has given up; pass over the others."""
-        while self.lane.queued:
-            if len(self.lane.queued[0].data) > room:
-                raise Wrong(ValueError)
-            request = self.lane.take()
-            if not request.over:
-                return request
-        return None
+        while self.lane.queued and self.lane.queued[0].over:
+            self.lane.take()
+        if not self.lane.queued:
+            return None
+        if len(self.lane.queued[0].data) > room:
+            raise Wrong(ValueError)
+        return self.lane.take()
 
     def send_status(self, id, data, status):
         """Return "replied", "late" or "rejected"."""

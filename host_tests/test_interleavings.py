@@ -92,18 +92,18 @@ FOUND_BY = {
     ("lanes", "send_word"): ("Channel", "a send_word | r recv"),
     ("lanes", "recv"): ("Channel", "a send_word | r recv"),
     ("lanes", "recv_word"): ("Channel", "a send_word | r recv_word"),
-    ("lanes", "recv_words"): ("Channel", "a send_word | r recv_words"),
+    ("lanes", "take_words"): ("Channel", "a send_word | r recv_words"),
     ("fanout", "send"): ("MulticastChannel", "a send | x recv"),
     ("fanout", "send_word"): ("MulticastChannel", "a send_word | x recv_word"),
-    ("lanes", "next_lane", '"if header[_REST] & _STALE and', "never"): (
+    ("lanes", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         "MulticastChannel",
         "a send | x leave open recv",
     ),
-    ("fanout", _OPEN, '_STRAYS, _empty(block, header))" left out'): (
+    ("fanout", _OPEN, '"_empty(self._receiver)" left out'): (
         "MulticastChannel",
         "a send | x leave open",
     ),
-    ("fanout", _OPEN, '"for header in self._headers:" before "for header in'): (
+    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self._rec'): (
         "MulticastChannel",
         "a send | x leave open recv",
     ),
@@ -112,7 +112,7 @@ FOUND_BY = {
         "a send | x leave",
     ),
     ("request_reply", "send_response"): ("RequestReplyChannel", "k take | s answer"),
-    ("request_reply", "send_request", 'before "entry[_ISSUED] = id"'): (
+    ("request_reply", "send_request", '"lane[_HEAD] = head + 1" before "entry[_ISSUED] ='): (
         "RequestReplyChannel",
         "k ask | s read",
     ),

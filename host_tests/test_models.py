@@ -1409,29 +1409,29 @@ def test_each_policy_gives_every_receiver_its_share(policy):
 # machine: the mutants that it is to find, as mutants.find() is asked for them
 FINDS = {
     ChannelMachine: [
-        ("zero_copy", "release", '_PEEK_COUNT]:" never'),
+        ("zero_copy", "release", '_PEEK_TAIL]:" never'),
         ("lanes", "next_lane", "the younger comes first at the wrap"),
     ],
     PriorityMachine: [
         ("lanes", "send", '"part[_AT_SET] = 0" left out'),
-        ("lanes", "send_word", 'lane[_ROOM] else _REJECTED" always'),
-        ("lanes", "send", "3 is 2", "if not source & 3:"),
+        ("lanes", "admit", '"lane[_CLAIMED]" is 0'),
+        ("lanes", "send", "3 is 2", "if int(words) & 3:"),
     ],
     MulticastMachine: [
-        ("fanout", "send", '"lane[_DROPPED] += 1" left out'),
+        ("fanout", "send", '"lane[_DROPPED] = lane[_DROPPED] + 1" left out'),
         ("fanout", "send_word", '"used < room & 65535" with <='),
     ],
     RoundRobinMachine: [
         ("fanout", "send", '"if took:" always'),
-        ("fanout", "send_word", '"part[_TURN] = at" left out'),
+        ("fanout", "send_word", '"part[_TURN] = row" left out'),
     ],
     LeastLoadedMachine: [
-        ("anycast", "choose", '"load += used" left out'),
+        ("anycast", "choose", '"load += its[_HEAD] - its[_TAIL]', "left out"),
         ("anycast", "choose", '"load < least" with <='),
     ],
-    RandomMachine: [("fanout", "send", '"ptr32(own)[_DROPPED] += 1" left out')],
+    RandomMachine: [("fanout", "send", '"ptr32(own)[_DROPPED] = ', "left out")],
     AffinityFirstMachine: [
-        ("anycast", "choose", '"if used < room & 65535:" always'),
+        ("anycast", "choose", '< room & 65535:" always'),
         ("anycast", "choose", "!= core", "never"),
     ],
     RequestReplyMachine: [

@@ -45,7 +45,11 @@ if SOAK:
 # What mutants.find() is asked for: the meeting that shows it.
 MEETING_OF = {
     ("send_response",): ("send_response", "take", "1"),
-    ("send_request", 'before "entry[_ISSUED] = id"'): ("send_request", "serve", "0"),
+    ("send_request", '"lane[_HEAD] = head + 1" before "entry[_ISSUED] ='): (
+        "send_request",
+        "serve",
+        "0",
+    ),
 }
 
 

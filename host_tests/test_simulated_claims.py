@@ -210,8 +210,13 @@ def test_a_close_at_any_access_of_a_claim_ends_it(kind):
 # What mutants.find() is asked for: the scenario that shows it.
 SHOWN_BY = {
     ("zero_copy", "commit"): lambda kind: scenario_of(kind, "claim", "peek", 0, 0),
-    ("zero_copy", "commit", '"limit" loaded again in "if size < 0 or'): of_a_close,
-    ("zero_copy", "peek", '_PEEK_COUNT]:" always'): lambda kind: of_a_peek(kind, "send"),
+    (
+        "zero_copy",
+        "commit",
+        '"limit" loaded again in "if limit and (size < 0 or',
+        "#2",
+    ): of_a_close,
+    ("zero_copy", "peek", '_PEEK_TAIL]:" always'): lambda kind: of_a_peek(kind, "send"),
 }
 
 

@@ -530,11 +530,11 @@ SHOWN_BY = {
     ("fanout", "send_word"): (
         lambda package: meeting(package, "multicast", "send_word", "recv", 0, 0)
     ),
-    ("lanes", "next_lane", '"if header[_REST] & _STALE and', "never"): (
+    ("lanes", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
     ),
-    ("fanout", _OPEN, '_STRAYS, _empty(block, header))" left out'): closing,
-    ("fanout", _OPEN, '"for header in self._headers:" before "for header in'): while_sent,
+    ("fanout", _OPEN, '"_empty(self._receiver)" left out'): closing,
+    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self._rec'): while_sent,
     ("fanout", "FanoutReceiver.close", "_ROOM, self._told)", "left out"): while_sent,
 }
 

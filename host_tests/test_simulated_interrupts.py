@@ -120,9 +120,12 @@ def test_an_interrupt_at_any_access_does_no_harm(channel, task, handler):
     assert points > 12 * 3, points
 
 
+FUNCTION_OF = {"recv_words": "take_words"}  # of lanes.py, where it is not the verb's name
+
+
 @pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word", "recv_words"])
 def test_a_mutant_is_caught(broken, verb):
-    channel = broken("lanes", verb).PriorityChannel
+    channel = broken("lanes", FUNCTION_OF.get(verb, verb)).PriorityChannel
     partner = "recv" if verb.startswith("send") else "send"
     with pytest.raises(InterruptError, match="interrupted before access"):
         for level in range(CAPACITY + 1):

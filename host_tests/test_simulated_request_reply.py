@@ -232,7 +232,13 @@ def test_a_full_lane_of_one_entry_keeps_generations_apart_as_they_start_anew(cha
     "verb, texts, call, handler, before",
     [
         ("send_response", [], "answer", "take", "ar"),
-        ("send_request", ['before "entry[_ISSUED] = id"'], "ask", "serve", ""),
+        (
+            "send_request",
+            ['"lane[_HEAD] = head + 1" before "entry[_ISSUED] ='],
+            "ask",
+            "serve",
+            "",
+        ),
     ],
 )
 def test_a_mutant_is_caught(broken, verb, texts, call, handler, before):

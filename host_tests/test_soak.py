@@ -8,7 +8,7 @@ import pytest
 import soak
 from mutants import legs
 
-PART = '"part = ptr32(block)" left out'
+PART = '"part = ptr32(int(at))" left out'
 
 REPORT = """<testsuites><testsuite>
 <testcase file="host_tests/test_a.py" name="test_first[x]"><properties>

@@ -94,6 +94,7 @@ VIEWS = {"claim", "commit", "abort", "peek", "release"}  # with zero_copy=True o
         ("AnycastPolicy", "AnycastPolicy", set()),
         ("LatencyHistogram()", "LatencyHistogram", set()),
         ("LatencyHistogram().stats()", "LatencyStats", set()),
+        ("Channel(4).counters()", "Counters", set()),
     ],
 )
 def test_an_object_has_the_names_of_its_stub(micropython, thing, name, lacks):
@@ -113,24 +114,25 @@ def viper_verbs(file, factory):
     outer = definitions(module(file), ast.FunctionDef)[factory]
     inner = definitions(outer, ast.FunctionDef)
     returned = outer.body[-1].value
-    verbs = {name.id: inner[name.id] for name in getattr(returned, "elts", [returned])}
+    names = [each.id for each in getattr(returned, "elts", [returned]) if hasattr(each, "id")]
+    verbs = {name: inner[name] for name in names}
     return {name: verb for name, verb in verbs.items() if verb.decorator_list}
 
 
 @pytest.mark.parametrize(
     ("owner", "file", "factory", "count"),
     [
-        ("Sender", "lanes.py", "make_sender", 4),
-        ("Queue", "lanes.py", "make_sender", 4),
-        ("Queue", "lanes.py", "make_receiver", 6),
-        ("Sender", "guard.py", "guard_sender", 4),
+        ("Sender", "lanes.py", "make_sender", 2),
+        ("Queue", "lanes.py", "make_sender", 2),
+        ("Queue", "lanes.py", "make_receiver", 2),
+        ("Sender", "guard.py", "_guarded_sends", 4),
         ("GuardedReceiver", "guard.py", "_guarded", 5),
-        ("Sender", "zero_copy.py", "make_claims", 3),
-        ("Queue", "zero_copy.py", "make_claims", 3),
-        ("Queue", "zero_copy.py", "make_peeks", 2),
-        ("FanoutSender", "fanout.py", "make_sender", 4),
-        ("Fanout", "fanout.py", "make_sender", 4),
-        ("FanoutReceiver", "lanes.py", "make_receiver", 6),
+        ("Sender", "zero_copy.py", "_make_claims", 3),
+        ("Queue", "zero_copy.py", "_make_claims", 3),
+        ("Queue", "zero_copy.py", "_make_peeks", 2),
+        ("FanoutSender", "fanout.py", "make_sender", 2),
+        ("Fanout", "fanout.py", "make_sender", 2),
+        ("FanoutReceiver", "lanes.py", "make_receiver", 2),
         ("RequestReplyChannel", "request_reply.py", "make_client", 3),
         ("RequestReplyChannel", "request_reply.py", "make_recv_request", 1),
         ("RequestReplyChannel", "request_reply.py", "make_send_response", 2),
@@ -140,7 +142,8 @@ def viper_verbs(file, factory):
 )
 def test_the_verbs_take_and_return_what_their_stubs_say(owner, file, factory, count):
     stubs = stub_members(owner)
-    verbs = viper_verbs(file, factory)
+    kept = {"admit", "next_lane", "is_kept", "is_over"}  # by the end itself, under no such name
+    verbs = {name: verb for name, verb in viper_verbs(file, factory).items() if name not in kept}
     assert len(verbs) == count
     for name, verb in verbs.items():
         stub = stubs[name]
@@ -160,8 +163,6 @@ def test_the_verbs_take_and_return_what_their_stubs_say(owner, file, factory, co
     [
         ("ch.ready()", "Channel"),
         ("ch.arecv(buf)", "Channel"),
-        ("ch.arecv_word()", "Channel"),
-        ("end.arecv_word()", "MulticastReceiver"),
         ("ch.recv_wait(buf, 0)", "Channel"),
         ("ch.asend(b'', 0)", "Channel"),
         ("ch.add_sender().asend(b'', 0)", "Sender"),
@@ -183,7 +184,7 @@ def test_what_is_to_be_awaited_has_a_stub_that_says_so(micropython, call, name):
     )
     stub = stub_members(name)[re.search(r"(\w+)\([^()]*\)$", call)[1]]
     awaited = isinstance(stub, ast.AsyncFunctionDef)
-    awaited |= ast.unparse(stub.returns).startswith("Coroutine")
+    awaited |= ast.unparse(stub.returns).startswith(("Coroutine", "Waiter"))
     assert micropython(program) == f"{awaited}\n"
 
 
@@ -215,6 +216,7 @@ ch.send(b"x", "HIGH")  # wrong
 ch.add_sender().send_word("x", HIGH)  # wrong
 ch.send_word(3, HIGH)
 ch.send_at(b"x", HIGH)  # wrong
+ch.send_at(b"x", HIGH, ticks=3)  # wrong
 ch.recv(b"constant")  # wrong
 ch.recv()  # wrong
 while m := ch.recv(buf):
@@ -224,6 +226,8 @@ ch.recv_words(array("I", [0] * 8))
 ch.recv_words(buf)  # wrong
 ch.dropped = 0  # wrong
 ch.counters()[6]  # wrong
+ch.counters().high_water
+ch.counters().latency  # wrong
 ch.clock.us(ch.timestamp())
 ch.nothing()  # wrong
 report()
@@ -354,11 +358,6 @@ async def wait() -> None:
     size, priority, latency = await logger.arecv(buf)  # wrong
     size, priority, latency = ch.arecv(buf)  # wrong
     await ch.arecv()  # wrong
-    if m := await ch.arecv_word(100):
-        value, priority, latency = m
-    value, priority, latency = await logger.arecv_word()  # wrong
-    await ch.arecv_word(buf)  # wrong
-    await rpc.arecv_word()  # wrong
     await ch.arecv(buf, "100")  # wrong
     await ch.recv_wait(buf, 100)  # wrong
     sent: bool = await ch.asend(b"x", HIGH)

@@ -36,7 +36,8 @@ FLAT = ("Multicast", "RoundRobin", "LeastLoaded", "Random", "AffinityFirst")
 FURTHER_MOST = 0.6  # of one PriorityChannel.send, each further receiver of multicast
 TURN_MOST = 1.3  # of one PriorityChannel.send, ROUND_ROBIN
 MICROSECONDS = {"unit": "us", "hz": 1_000_000}
-ENGINE = ("__init__", "constants", "lanes", "clock", "priority")  # what a PriorityChannel needs
+# What a PriorityChannel needs.
+ENGINE = "__init__ checks clock constants ends lanes port priority queue".split()
 PATTERNS = ("MulticastChannel", "AnycastChannel", "RequestReplyChannel", "waiting")
 MPY_ARCH = "armv6m"
 LEAST_IMPORT = 1000  # bytes: a smaller module was imported before

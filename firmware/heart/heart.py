@@ -20,7 +20,7 @@ from array import array
 
 from detector import Detector
 from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, PriorityChannel
-from ringlane.lanes import whole
+from ringlane.checks import check_int
 from ringlane.latency import LatencyHistogram
 from sampling import NUMBER_MASK, Sampler
 from summary import MINUTE_S, faults, print_table, verdict
@@ -222,8 +222,8 @@ def main(seconds=MINUTE_S, speed=1):
     Raises DemoFailed unless every sample came in order, the beats are those of the recording and
     BULK alone lost.
     """
-    whole("seconds", seconds, 3, MINUTE_S)
-    whole("speed", speed, 1, 100)
+    check_int("seconds", seconds, 3, MINUTE_S)
+    check_int("speed", speed, 1, 100)
     demo = Demo(load(RECORDING, seconds * RATE * 2), seconds, speed)
     clock = demo.samples.clock
     print(

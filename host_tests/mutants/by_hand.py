@@ -2,7 +2,7 @@
 
 from .generate import Mutant, parse
 
-_SHRUNK = "        finally:  # should the buffer have shrunk since\n            slow._leave(state)"
+_SHRUNK = "        finally:  # should the buffer have shrunk since\n            cold._leave(state)"
 
 # module: {function: {what is wrong: (what is there, once, and what comes there)}}
 BY_HAND = {
@@ -13,16 +13,16 @@ BY_HAND = {
                 "(slot[_META] >> 24 & 0x7F) != (part[_EPOCH] & 0x7F)",
             ),
             "of two senders' messages the younger comes first at the wrap": (
-                "((now - other) & part[_MASK]) > ((now - stamp) & part[_MASK])",
-                "now - other > now - stamp",
+                "age > ((now - oldest) & part[_MASK])",
+                "now - stamp > now - oldest",
             ),
         },
     },
     "fanout": {
         "Fanout._open": {
-            "a place has two epochs": ("% 255 + 1", "% 2 + 1"),
-            "all receivers of a place but the first have one epoch": (
-                "self._epochs[place] % 255 + 1",
+            "a row has two epochs": ("% 255 + 1", "% 2 + 1"),
+            "all receivers of a row but the first have one epoch": (
+                "self._epochs[row] % 255 + 1",
                 "1",
             ),
         },
@@ -31,15 +31,15 @@ BY_HAND = {
         "_guarded.recv": {
             "a buffer that has shrunk leaves the guard taken": (
                 _SHRUNK,
-                "        except KeyError:\n            pass\n        slow._leave(state)",
+                "        except KeyError:\n            pass\n        cold._leave(state)",
             ),
         },
     },
     "request_reply": {
         "make_client.send_request": {
             "a generation is used twice": (
-                "(before >> 8 & _GENERATIONS) + 1",
-                "before >> 8 & _GENERATIONS | 1",
+                "(entry[_ISSUED] >> 8 & _GENERATIONS) + 1",
+                "entry[_ISSUED] >> 8 & _GENERATIONS | 1",
             ),
         },
         "make_recv_request.recv_request": {

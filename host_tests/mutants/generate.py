@@ -430,6 +430,6 @@ def _is_store(statement):
     if isinstance(statement, ast.For):
         return all(map(_is_store, statement.body))
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        return ast.unparse(statement.value.func) == "_store"
+        return ast.unparse(statement.value.func) == "store"
     target = getattr(statement, "target", None) or getattr(statement, "targets", [None])[0]
     return isinstance(target, ast.Attribute | ast.Subscript)

@@ -1,8 +1,8 @@
 from .anycast import AnycastChannel as AnycastChannel
 from .channel import Channel as Channel
 from .clock import Clock as Clock
-from .clock import cycles as cycles
 from .clock import milliseconds as milliseconds
+from .cpu_clock import cycles as cycles
 from .constants import AFFINITY_FIRST as AFFINITY_FIRST
 from .constants import BULK as BULK
 from .constants import HIGH as HIGH

@@ -1,6 +1,6 @@
 from .clock import Clock
 from .guard import _Guard
-from .lanes import Queue
+from .queue import Queue
 
 class Channel(Queue):
     capacity: int

@@ -1,6 +1,7 @@
 from typing import Any, Literal, Protocol
 
-from .lanes import Lanes, Receiver
+from .ends import Receiver
+from .lanes import Lanes
 
 class _Guard(Protocol):
     def enter(self) -> Any: ...

@@ -1,6 +1,6 @@
 from typing import NamedTuple
 
-from .lanes import _Words
+from .checks import _Words
 
 class LatencyStats(NamedTuple):
     count: int  # type: ignore[assignment]  # a tuple has a method of that name

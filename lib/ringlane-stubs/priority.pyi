@@ -2,7 +2,7 @@ from typing import TypeAlias
 
 from .clock import Clock
 from .guard import _Guard
-from .lanes import Queue
+from .queue import Queue
 
 _Five: TypeAlias = tuple[int, int, int, int, int]
 

@@ -1,14 +1,16 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
+from .checks import _Buffer, _Message
 from .clock import Clock
-from .lanes import Lanes, _Buffer, _Message, _Receiving
+from .ends import ReceivingEnd
+from .lanes import Lanes
 
 FAILED: Final = 255
 
 _Reply: TypeAlias = _Message | int | tuple[int, _Message] | None
 
-class RequestReplyChannel(Lanes, _Receiving):
+class RequestReplyChannel(Lanes, ReceivingEnd):
     capacity: int
     closed: bool
     arecv_word: None

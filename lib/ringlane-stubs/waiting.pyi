@@ -2,12 +2,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from io import IOBase
 from typing import Any, Literal, TypeAlias, TypeVar, overload
 
-from .fanout import FanoutSender
-from .lanes import Receiver, Sender, _Buffer, _Message, _Receiving
+from .checks import _Buffer, _Message
+from .ends import Receiver, ReceivingEnd, SendingEnd
 
-_A = TypeVar("_A", bound=_Receiving)
-_B = TypeVar("_B", bound=_Receiving)
-_C = TypeVar("_C", bound=_Receiving)
+_A = TypeVar("_A", bound=ReceivingEnd)
+_B = TypeVar("_B", bound=ReceivingEnd)
+_C = TypeVar("_C", bound=ReceivingEnd)
 
 # The ioctl of a stream.
 _Look: TypeAlias = Callable[[int, int], int]
@@ -23,20 +23,20 @@ class Waiter(IOBase):
     def block(self, deadline: int | None) -> None: ...
     def send(self, value: object) -> None: ...
 
-def make_look(end: _Receiving) -> _Look: ...
+def make_look(end: ReceivingEnd) -> _Look: ...
 def pause(waiter: Waiter) -> Awaitable[None]: ...
-def ready(end: _Receiving, timeout_ms: int | None) -> Coroutine[Any, Any, bool | None]: ...
+def ready(end: ReceivingEnd, timeout_ms: int | None) -> Coroutine[Any, Any, bool | None]: ...
 def arecv(
-    end: _Receiving, buf: _Buffer, timeout_ms: int | None
+    end: ReceivingEnd, buf: _Buffer, timeout_ms: int | None
 ) -> Coroutine[Any, Any, list[int] | Literal[False] | None]: ...
 def arecv_word(
     end: Receiver, timeout_ms: int | None
 ) -> Coroutine[Any, Any, list[int] | Literal[False] | None]: ...
 def recv_wait(
-    end: _Receiving, buf: _Buffer, timeout_ms: int | None
+    end: ReceivingEnd, buf: _Buffer, timeout_ms: int | None
 ) -> list[int] | Literal[False] | None: ...
 async def asend(
-    sender: Sender | FanoutSender, data: _Message, priority: int, timeout_ms: int | None
+    sender: SendingEnd, data: _Message, priority: int, timeout_ms: int | None
 ) -> int: ...
 
 # False: all are closed and drained. None comes of a time-out only. Ends of more types than three:

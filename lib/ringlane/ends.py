@@ -170,16 +170,79 @@ class Sender(SendingEnd):
         return "sender %d of %s" % (self._number, self._channel)
 
 
-class Receiver:
-    """One receiving context's end of a channel; a Channel or PriorityChannel is one itself.
+class ReceivingEnd:
+    """What a Receiver and a RequestReplyChannel have: to wait, and to measure.
 
-    Attributes: `recv`, `recv_word` (viper, positional arguments only).
+    Attributes: `recv` (viper, positional arguments only).
     """
 
     _waiter = None
     _served = 0  # when select() last chose it
     _stats = None
     _check_buffer = staticmethod(check_buffer)
+
+    def ready(self, timeout_ms=None):
+        """Wait until a message is queued: to be awaited.
+
+        True: a message. None: `timeout_ms` have passed. False: closed and drained; a receiver
+        that has closed itself is. Takes no message, so that a wait that is cancelled or too late
+        loses none. Any number of tasks may wait at once.
+
+        Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
+        """
+        return later("ringlane.waiting").ready(self, timeout_ms)
+
+    def arecv(self, buf, timeout_ms=None):
+        """Wait for a message and receive it: to be awaited. Result and errors as recv.
+
+        None: `timeout_ms` have passed. False: closed and drained. Cancelled, it has taken nothing.
+
+        Context: a task of the receiving context | alloc: a coroutine | blocks: its task only
+        """
+        return later("ringlane.waiting").arecv(self, buf, timeout_ms)
+
+    def recv_wait(self, buf, timeout_ms=None):
+        """Receive as recv does, and wait for a message without asyncio.
+
+        None: `timeout_ms` have passed. False: closed and drained.
+
+        Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
+        """
+        return later("ringlane.waiting").recv_wait(self, buf, timeout_ms)
+
+    def stats(self):
+        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
+
+        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
+        channel without stats=True. stats_into(words) and reset_stats() are beside it.
+        """
+        return self._histogram().stats()
+
+    def stats_into(self, words):
+        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
+
+        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
+        """
+        self._histogram().stats_into(words)
+
+    def reset_stats(self):
+        """Forget the latencies so far. Context: the receiving context."""
+        self._histogram().reset()
+
+    def _histogram(self):
+        if self._stats is None:
+            raise ValueError("%s was made without stats=True" % self._title())
+        return self._stats
+
+    def _small_buffer(self, size, room):
+        raise error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
+
+
+class Receiver(ReceivingEnd):
+    """One receiving context's end of a channel; a Channel or PriorityChannel is one itself.
+
+    Attributes: `recv`, `recv_word` (viper, positional arguments only).
+    """
 
     def _attach_receiver(self, at, several):
         # Its words are at that address; `several` senders may compete, or receivers have been.
@@ -229,68 +292,12 @@ class Receiver:
             self._next_lane()  # no clock has that: the receiver has closed, and this raises
         return load(self._receiver, _STAMP) & mask
 
-    def ready(self, timeout_ms=None):
-        """Wait until a message is queued: to be awaited.
-
-        True: a message. None: `timeout_ms` have passed. False: closed and drained; a receiver
-        that has closed itself is. Takes no message, so that a wait that is cancelled or too late
-        loses none. Any number of tasks may wait at once.
-
-        Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
-        """
-        return later("ringlane.waiting").ready(self, timeout_ms)
-
-    def arecv(self, buf, timeout_ms=None):
-        """Wait for a message and receive it: to be awaited. Result and errors as recv.
-
-        None: `timeout_ms` have passed. False: closed and drained. Cancelled, it has taken nothing.
-
-        Context: a task of the receiving context | alloc: a coroutine | blocks: its task only
-        """
-        return later("ringlane.waiting").arecv(self, buf, timeout_ms)
-
     def arecv_word(self, timeout_ms=None):
         """As arecv, of a message of 4 bytes: result and errors as recv_word."""
         return later("ringlane.waiting").arecv_word(self, timeout_ms)
 
-    def recv_wait(self, buf, timeout_ms=None):
-        """Receive as recv does, and wait for a message without asyncio.
-
-        None: `timeout_ms` have passed. False: closed and drained.
-
-        Context: a thread or a program without asyncio | alloc: at the first | blocks: its caller
-        """
-        return later("ringlane.waiting").recv_wait(self, buf, timeout_ms)
-
-    def stats(self):
-        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
-
-        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
-        channel without stats=True. stats_into(words) and reset_stats() are beside it.
-        """
-        return self._histogram().stats()
-
-    def stats_into(self, words):
-        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
-
-        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
-        """
-        self._histogram().stats_into(words)
-
-    def reset_stats(self):
-        """Forget the latencies so far. Context: the receiving context."""
-        self._histogram().reset()
-
-    def _histogram(self):
-        if self._stats is None:
-            raise ValueError("%s was made without stats=True" % self._title())
-        return self._stats
-
     def _check_words(self, words):
         later("ringlane.drain").check_words(words)
-
-    def _small_buffer(self, size, room):
-        raise error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
 
     def _not_a_word(self, size):
         raise error(ValueError, "message of %d bytes is not a word of 4", size)

@@ -42,7 +42,7 @@ import micropython
 from micropython import const
 
 from .checks import check_buffer, check_int, check_message, error
-from .ends import Receiver
+from .ends import ReceivingEnd
 from .lanes import Lanes, load, make_next_lane, plus, register, store
 from .latency import LatencyHistogram
 from .port import later
@@ -520,7 +520,7 @@ def _take_reply(recv_response, id, buf, to):
     return m
 
 
-class RequestReplyChannel(Lanes, Receiver):
+class RequestReplyChannel(Lanes, ReceivingEnd):
     """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
 
     `capacity`: requests outstanding at once, 1..255. `slot_size`: the largest request or reply,
@@ -532,8 +532,6 @@ class RequestReplyChannel(Lanes, Receiver):
     server's and wait for a request; `stats`, `stats_into` and `reset_stats` are the client's and
     are of round trips, from send_request to recv_response.
     """
-
-    arecv_word = None  # a request is no word
 
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, 1, name, clock)

@@ -216,6 +216,8 @@ class _Layout:
         self.size = {part: 4 * count for part, (_, count) in parts.items()}
         first = self._word(0, "receiver", "LANES")
         self.receivers = (first - senders * self.size["sender"]) // self.size["receiver"]
+        if self.receivers < 1:
+            raise LookupError("no receiver's words")
         self.lanes = []  # the byte where each begins, in order
         for receiver in range(self.receivers):
             at = receiver * self.size["receiver"]

@@ -1,0 +1,3 @@
+from .clock import Clock
+
+def cycles() -> Clock: ...
