@@ -90,6 +90,23 @@ def test_what_a_server_or_a_client_takes_for_checked_is_kept():
     assert not keepers(kept, 0) and not keepers(kept, 1)
 
 
+def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):
+    # Offsets in it are small ints. Nothing of that size is made here.
+    asked = []
+
+    def block(size):
+        asked.append(size)
+        raise MemoryError
+
+    monkeypatch.setattr(lanes, "bytearray", block, raising=False)
+    below, above = (65535, 16368), (65535, 16384)  # as capacity and slot_size
+    assert Channel.memory(*below) < 1 << 30 <= Channel.memory(*above) < 1 << 31
+    for args in (below, above):
+        with pytest.raises(MemoryError, match=f"needs {Channel.memory(*args)} bytes"):
+            Channel(*args)
+    assert asked == [Channel.memory(*below)]
+
+
 @pytest.fixture
 def rp2_lanes(monkeypatch):
     """lanes.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
@@ -121,7 +138,7 @@ def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
         ch.call_wait(b"x", bytearray(8), 0)
     assert len(woken) == 1  # with the request
     ch.recv_request(bytearray(8))
-    for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED)):
+    for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED), (bytes(9), FAILED)):
         del woken[:]
         id = ch.send_request(b"x")
         requests = [ch.recv_request(bytearray(8)), False]
