@@ -105,6 +105,10 @@ def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):
         with pytest.raises(MemoryError, match=f"needs {Channel.memory(*args)} bytes"):
             Channel(*args)
     assert asked == [Channel.memory(*below)]
+    monkeypatch.setattr(Channel, "_bytes", staticmethod(lambda *args: 1 << 30))
+    with pytest.raises(MemoryError, match=f"needs {1 << 30} bytes"):
+        Channel(*above)
+    assert len(asked) == 1
 
 
 @pytest.fixture
@@ -131,8 +135,9 @@ def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_lanes):
 
 
 def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
-    woken = []
-    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(True))
+    woken = []  # each time, whether what had been asked was answered
+    asked = []
+    monkeypatch.setattr(lanes, "_send_event", lambda: woken.append(all(map(ch._is_over, asked))))
     ch = ringlane.RequestReplyChannel(1, 8)
     with pytest.raises(OSError):
         ch.call_wait(b"x", bytearray(8), 0)
@@ -141,10 +146,11 @@ def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
     for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED), (bytes(9), FAILED)):
         del woken[:]
         id = ch.send_request(b"x")
+        asked[:] = [id]
         requests = [ch.recv_request(bytearray(8)), False]
         monkeypatch.setattr(ch, "recv_wait", lambda buf, left=requests: left.pop(0), raising=False)
         ch.serve_wait(lambda request, reply=reply: reply)
-        assert len(woken) == 1 and ch.recv_response(id, bytearray(8))[1] == status
+        assert woken == [True] and ch.recv_response(id, bytearray(8))[1] == status
 
 
 @pytest.mark.parametrize("pattern", ["Channel", "MulticastChannel", "RequestReplyChannel"])
