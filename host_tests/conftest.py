@@ -16,6 +16,7 @@ DEVICE = ROOT / "host_tests" / "device"
 PACKAGE = ROOT / "lib" / "ringlane"
 STUBS = ROOT / "lib" / "ringlane-stubs"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
+HEAP = "heapsize=2M"  # a unix port of 32 bits has half of it by itself
 MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
 
 NO_UF2 = (
@@ -48,7 +49,7 @@ def micropython(interpreter):
 
     def run(program, package=PACKAGE.parent, timeout=250):
         done = subprocess.run(
-            [interpreter, "-c", program],
+            [interpreter, "-X", HEAP, "-c", program],
             env=dict(os.environ, MICROPYPATH=f"{package}:{DEVICE}:.frozen"),
             capture_output=True,
             text=True,

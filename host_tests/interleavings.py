@@ -500,6 +500,10 @@ class FanoutWorld(World):
         self.sent_at(data, since)
         return self.has_sent(Sent(role, data, took, past))
 
+    def send_as_a(self, role):
+        """The sender a belongs to this receiver's context."""
+        return self.send("a")
+
     def send_if_open(self, role):
         """Who has seen the channel closed, sends no more."""
         closed = self.ch.closed
@@ -1100,6 +1104,7 @@ MULTICAST = [
     "a send send | x recv skip_to_latest recv",
     "a send send | x leave open skip_to_latest",
     "a send | x leave open | y skip_to_latest",
+    "b send | x leave open send_as_a skip_to_latest",
 ]
 MULTICAST_OF_ALL = [
     *(f"a send | x {verb}" for verb in ("recv", "skip", "clear")),

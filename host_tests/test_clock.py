@@ -2,6 +2,7 @@
 
 import sys
 import time
+from array import array
 from types import SimpleNamespace
 
 import pytest
@@ -45,6 +46,28 @@ def test_an_rp2_reads_its_timer(board, machine, register):
     default = clock.default()
     assert (default.name, default.hz, default.register) == ("timer", 1_000_000, register)
     assert clock.default() is default
+
+
+@pytest.mark.parametrize("channel", [ringlane.Channel, ringlane.MulticastChannel])
+def test_verbs_read_the_register_and_do_not_call_ticks(channel):
+    register = memory.device(0x40054028, 4)
+    counted = ringlane.Clock("c", 1_000_000, time.ticks_ms, register=0x40054028)
+    counted.ticks = None  # to call it is an error
+    ch = channel(2, slot_size=4, senders=2, clock=counted)
+    end = ch.add_receiver() if channel is ringlane.MulticastChannel else ch
+    other = ch.add_sender()
+    buf, words = bytearray(4), array("I", [0])
+    takes = [lambda: end.recv(buf)[2], lambda: end.recv_word()[2]]
+    for take in takes:
+        register[:] = (1000).to_bytes(4, "little")
+        ch.send_word(1, ringlane.LOW)
+        register[:] = (1001).to_bytes(4, "little")
+        other.send(b"1234", ringlane.LOW)  # two senders' messages: the older one first
+        register[:] = (1500).to_bytes(4, "little")
+        assert take() == 500 and end.timestamp() == 1000
+        assert take() == 499 and end.timestamp() == 1001
+    ch.send_word(1, ringlane.LOW)
+    assert end.recv_words(words) == 1 and end.timestamp() == 1500
 
 
 def test_an_esp32_calls_ticks_us(board):

@@ -62,7 +62,7 @@ def test_two_senders_meet_at_the_same_receivers(run):
 
 
 @pytest.mark.parametrize("verb", ["send", "send_word"])
-def test_a_mutant_is_caught(micropython, tmp_path, verb):
+def test_a_mutant_is_caught(micropython, no_gil, tmp_path, verb):
     broken = mutants.make(mutants.find("fanout", verb), PACKAGE, tmp_path)
     words = verb.endswith("_word")
     with pytest.raises(AssertionError, match="torn|out of order"):

@@ -36,6 +36,6 @@ def test_nothing_is_lost_torn_doubled_or_reordered_under_the_guard(micropython, 
 @pytest.mark.parametrize(
     "program", [f"share_sender({MESSAGES}, False)", f"share_receiver({MESSAGES}, 2, False)"]
 )
-def test_the_same_without_the_guard_goes_wrong(micropython, program):
+def test_the_same_without_the_guard_goes_wrong(micropython, no_gil, program):
     with pytest.raises(AssertionError, match="AssertionError: .*(torn|lost|doubled)"):
         micropython(f"import guard_threads\nfor _ in range({ROUNDS_MAX}): guard_threads.{program}")

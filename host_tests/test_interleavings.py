@@ -99,6 +99,10 @@ FOUND_BY = {
         "MulticastChannel",
         "a send | x leave open recv",
     ),
+    ("multicast", "_skip_to_latest", 'part[_EPOCH]:" never'): (
+        "MulticastChannel",
+        "b send | x leave open send_as_a skip_to_latest",
+    ),
     ("fanout", _OPEN, '"_empty(self._receiver)" left out'): (
         "MulticastChannel",
         "a send | x leave open",

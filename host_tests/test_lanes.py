@@ -10,7 +10,7 @@ import pytest
 import ringlane
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes
-from ringlane.request_reply import FAILED
+from ringlane.request_reply import FAILED, make_look
 from ringlane_host.source import Loader
 
 
@@ -90,6 +90,27 @@ def test_what_a_server_or_a_client_takes_for_checked_is_kept():
     assert not keepers(kept, 0) and not keepers(kept, 1)
 
 
+def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):
+    # Offsets in it are small ints. Nothing of that size is made here.
+    asked = []
+
+    def block(size):
+        asked.append(size)
+        raise MemoryError
+
+    monkeypatch.setattr(lanes, "bytearray", block, raising=False)
+    below, above = (65535, 16368), (65535, 16384)  # as capacity and slot_size
+    assert Channel.memory(*below) < 1 << 30 <= Channel.memory(*above) < 1 << 31
+    for args in (below, above):
+        with pytest.raises(MemoryError, match=f"needs {Channel.memory(*args)} bytes"):
+            Channel(*args)
+    assert asked == [Channel.memory(*below)]
+    monkeypatch.setattr(Channel, "_bytes", staticmethod(lambda *args: 1 << 30))
+    with pytest.raises(MemoryError, match=f"needs {1 << 30} bytes"):
+        Channel(*above)
+    assert len(asked) == 1
+
+
 @pytest.fixture
 def rp2_port(monkeypatch):
     """port.py as an rp2 would import it, and how often it has masked interrupts, as a list."""
@@ -114,20 +135,26 @@ def test_an_rp2_wakes_its_other_core_by_masking_interrupts(rp2_port):
 
 
 def test_a_call_and_its_answer_wake_the_other_core(monkeypatch):
-    woken = []
-    monkeypatch.setattr(lanes, "send_event", lambda: woken.append(True))
+    woken = []  # each time, whether what had been asked was answered
+    asked = []
+
+    def is_over(id):
+        return make_look(ch._receiver, array("I", [id]))(3, 1)
+
+    monkeypatch.setattr(lanes, "send_event", lambda: woken.append(all(map(is_over, asked))))
     ch = ringlane.RequestReplyChannel(1, 8)
     with pytest.raises(OSError):
         ch.call_wait(b"x", bytearray(8), 0)
     assert len(woken) == 1  # with the request
     ch.recv_request(bytearray(8))
-    for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED)):
+    for reply, status in ((b"y", 0), (5, 5), ("no bytes", FAILED), (bytes(9), FAILED)):
         del woken[:]
         id = ch.send_request(b"x")
+        asked[:] = [id]
         requests = [ch.recv_request(bytearray(8)), False]
         monkeypatch.setattr(ch, "recv_wait", lambda buf, left=requests: left.pop(0), raising=False)
         ch.serve_wait(lambda request, reply=reply: reply)
-        assert len(woken) == 1 and ch.recv_response(id, bytearray(8))[1] == status
+        assert woken == [True] and ch.recv_response(id, bytearray(8))[1] == status
 
 
 @pytest.mark.parametrize("pattern", ["Channel", "MulticastChannel", "RequestReplyChannel"])

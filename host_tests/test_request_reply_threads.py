@@ -32,7 +32,7 @@ def test_call_wait_is_answered_by_serve_wait_in_another_thread(micropython):
 
 
 # The other mutant's gap closes before any other thread can have come to it.
-def test_a_mutant_is_caught(micropython, tmp_path):
+def test_a_mutant_is_caught(micropython, no_gil, tmp_path):
     broken = mutants.make(mutants.find("request_reply", "send_response"), PACKAGE, tmp_path)
     with pytest.raises(AssertionError, match="torn|wrong id"):
         micropython("import request_reply_threads as t; t.main(10**7)", broken.parent)

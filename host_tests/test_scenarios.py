@@ -2,7 +2,9 @@
 
 import importlib
 
+import mutants
 import pytest
+from conftest import PACKAGE
 from scenarios import anew, names, once, sets
 
 SETS = sets("scenarios")
@@ -42,3 +44,18 @@ def test_on_micropython_under_a_locked_heap(on_micropython, module, name):
 @pytest.mark.parametrize("module, name", EACH)
 def test_on_an_emulated_rp2040_under_a_locked_heap(on_rp2040, module, name):
     assert on_rp2040(module).get(name, "did not run") == "ok\n"
+
+
+# Where a small int has 31 bits. The scenario is to notice what comes before there is memory.
+EARLY = ['"header[_RECEIVED] += 1" before', '"part[_STAMP] = stamp" before']
+
+
+@pytest.mark.parametrize("early", EARLY)
+def test_a_mutant_that_counts_a_word_before_it_has_memory_is_caught(micropython, tmp_path, early):
+    if int(micropython("import sys; print(sys.maxsize)")) > 1 << 32:
+        pytest.skip("every word is a small int here: make test MICROPYTHON= of 32 bits")
+    mutant = mutants.find("lanes", "recv_word", f'{early} "result[0] = value"')
+    broken = mutants.make(mutant, PACKAGE, tmp_path)
+    name = "a_word_that_finds_no_memory_stays_queued"
+    printed = micropython(program("queue_scenarios", [name]), broken.parent)
+    assert printed.startswith(f"{name} failed\n")

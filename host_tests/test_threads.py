@@ -32,7 +32,7 @@ def test_nothing_is_lost_torn_doubled_or_reordered(micropython, run):
 
 
 @pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word"])
-def test_a_mutant_is_caught(micropython, tmp_path, verb):
+def test_a_mutant_is_caught(micropython, no_gil, tmp_path, verb):
     broken = mutants.make(mutants.find("lanes", verb), PACKAGE, tmp_path)
     words = verb.endswith("_word")
     with pytest.raises(AssertionError, match="torn or out of order|lost"):

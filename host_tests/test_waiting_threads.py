@@ -71,7 +71,7 @@ class Waiter(io.IOBase):""",
 
 
 @pytest.mark.parametrize("how", ["arecv", "select", "recv_wait"] if SOAK else ["select"])
-def test_a_waiter_that_loses_wake_ups_is_caught(micropython, tmp_path, how):
+def test_a_waiter_that_loses_wake_ups_is_caught(micropython, no_gil, tmp_path, how):
     package = tmp_path / "ringlane"
     shutil.copytree(PACKAGE, package)
     source = (package / "waiting.py").read_text()

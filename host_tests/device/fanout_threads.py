@@ -12,6 +12,7 @@ import time
 from array import array
 
 import micropython
+from payload import pieces
 from ringlane import (
     AFFINITY_FIRST,
     LEAST_LOADED,
@@ -78,9 +79,7 @@ class Source:
     def __init__(self, end, words):
         self._verb = end.send_word if words else end.send
         self._words = words
-        room = bytearray(_SLOT + 4)
-        # Every size, and every alignment.
-        self._views = [memoryview(room)[size & 3 : (size & 3) + size] for size in range(_SLOT + 1)]
+        self._views = pieces(_SLOT)
 
     def send(self, number):
         """Send message `number`; return what the verb returned."""

@@ -11,7 +11,7 @@ import _thread
 import time
 
 import micropython
-from payload import fill, holds
+from payload import fill, holds, pieces
 from ringlane import Channel, LockGuard
 
 _CAPACITY = 50
@@ -78,8 +78,7 @@ def _end(workers):
 
 
 def _sender(send, thread, count):
-    room = bytearray(_SLOT)
-    views = [memoryview(room)[:size] for size in range(_SLOT + 1)]
+    views = pieces(_SLOT, 0)
 
     def work(worker):
         for number in range(count):
@@ -200,8 +199,7 @@ def share_receiver(messages, receivers=2, guarded=True):
     workers = [Worker(_receiver(ends[i], marks[i])) for i in range(receivers)]
     for worker in workers:
         worker.crew = workers
-    room = bytearray(_SLOT)
-    views = [memoryview(room)[:size] for size in range(_SLOT + 1)]
+    views = pieces(_SLOT, 0)
     send_at = ch.send_at
     full = 0
     micropython.heap_lock()

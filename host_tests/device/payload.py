@@ -5,6 +5,7 @@ knows which number it must be. A message of stamp() tells its number.
 """
 
 import micropython
+from uctypes import addressof, bytearray_at
 
 
 @micropython.viper
@@ -54,3 +55,18 @@ def stamped(buf, words: int) -> int:
             return -1
         i += 1
     return first
+
+
+_rooms = []  # what the pieces lie in: they do not keep it
+
+
+def pieces(most, odd=3):
+    """Return messages of 0 up to `most` bytes in the same memory, by `size & odd` past a word.
+
+    They are bytearrays, which a verb knows by their type. To check a memoryview it raises and
+    catches an exception, and where two threads without a GIL do that under a locked heap
+    MicroPython itself may crash: all threads share the one exception that needs no heap.
+    """
+    room = bytearray(most + 4)
+    _rooms.append(room)
+    return [bytearray_at(addressof(room) + (size & odd), size) for size in range(most + 1)]

@@ -10,7 +10,7 @@ import time
 
 import micropython
 import ringlane.waiting  # noqa: F401  before there are threads
-from payload import fill, holds
+from payload import fill, holds, pieces
 from ringlane import RequestReplyChannel
 
 _CAPACITY = 6
@@ -55,12 +55,6 @@ def _breathe(idle):
         time.sleep_us(1)
 
 
-def _views():
-    # Of every size, and at every alignment.
-    room = bytearray(_SLOT + 4)
-    return [memoryview(room)[size & 3 : (size & 3) + size] for size in range(_SLOT + 1)]
-
-
 class Server:
     """Answers in a thread of its own until told to stop; a request is `number` and a pattern."""
 
@@ -73,7 +67,7 @@ class Server:
         self.rejected = 0  # replies that nobody waited for any more, or twice
         recv_request, send_status = channel.recv_request, channel.send_status
         buf = bytearray(_SLOT)
-        views = _views()
+        views = pieces(_SLOT)
         ids, numbers = [0] * _HELD, [0] * _HELD
         old = [0] * _OLD
 
@@ -152,7 +146,7 @@ def ask_all(channel, server, requests):
         channel.cancel,
     )
     buf = bytearray(_SLOT)
-    views = _views()
+    views = pieces(_SLOT)
     ids, numbers = [0] * _CAPACITY, [0] * _CAPACITY
     outstanding = answered = cancelled = full = pending = number = 0
     wrong = None

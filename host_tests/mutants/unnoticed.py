@@ -134,6 +134,12 @@ HARMLESS = {
     "the first epoch is 0, so no message of it can be another's": [
         'fanout.FanoutReceiver.__init__: "if epoch:" always',
     ],
+    "a receiver's verbs belong to the context that closes it: none comes between": [
+        'fanout.FanoutReceiver.close: "self._was = self._title()" swapped with "self._next_lane*',
+        'fanout.FanoutReceiver.close: "self._next_lane = self._refuse" swapped with *',
+        'fanout.FanoutReceiver.close: "self._next_lane = self._refuse" before *',
+    ],
+    "an end is looked at twice": ['waiting.select.choose: "if found is True:" always'],
     "which of the ends that have not been chosen yet comes first is not promised": [
         'ends.ReceivingEnd: 0 is 1 in "_served = 0"',
     ],

@@ -2,7 +2,6 @@ from .anycast import AnycastChannel as AnycastChannel
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import milliseconds as milliseconds
-from .cpu_clock import cycles as cycles
 from .constants import AFFINITY_FIRST as AFFINITY_FIRST
 from .constants import BULK as BULK
 from .constants import HIGH as HIGH
@@ -14,6 +13,7 @@ from .constants import REALTIME as REALTIME
 from .constants import ROUND_ROBIN as ROUND_ROBIN
 from .constants import AnycastPolicy as AnycastPolicy
 from .constants import PriorityClass as PriorityClass
+from .cpu_clock import cycles as cycles
 from .guard import IrqGuard as IrqGuard
 from .guard import LockGuard as LockGuard
 from .guard import SoftGuard as SoftGuard

@@ -675,7 +675,8 @@ class Lanes:
         if self.name is not None:
             try:
                 # Not here, as a hard handler may interrupt whoever else uses the dictionary.
-                micropython.schedule(_forget, self)
+                # By its name: the scheduler keeps what it has passed until its queue comes round.
+                micropython.schedule(_forget, self.name)
             except RuntimeError:
                 pass  # the scheduler's queue is full: the next channel with a name forgets it
         send_event()
@@ -879,9 +880,9 @@ def register(channel):
         named[channel.name] = channel
 
 
-def _forget(channel):
-    if named.get(channel.name) is channel:
-        del named[channel.name]
+def _forget(name):
+    if name in named and named[name].closed:
+        del named[name]
 
 
 def _stride(slot_size):
