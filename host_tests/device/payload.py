@@ -5,7 +5,6 @@ knows which number it must be. A message of stamp() tells its number.
 """
 
 import micropython
-from uctypes import addressof, bytearray_at
 
 
 @micropython.viper
@@ -67,6 +66,8 @@ def pieces(most, odd=3):
     catches an exception, and where two threads without a GIL do that under a locked heap
     MicroPython itself may crash: all threads share the one exception that needs no heap.
     """
+    from uctypes import addressof, bytearray_at  # here, as CPython has none
+
     room = bytearray(most + 4)
     _rooms.append(room)
     return [bytearray_at(addressof(room) + (size & odd), size) for size in range(most + 1)]
