@@ -166,7 +166,8 @@ def test_the_root_imports_constants_only_until_a_name_is_used(micropython):
     )
     root = "'ringlane', "
     constants = "'ringlane.constants'"
-    assert printed == f"[{root}{constants}]\n[{root}'ringlane.clock', {constants}]\n"
+    clock, port = "'ringlane.clock', ", ", 'ringlane.port'"
+    assert printed == f"[{root}{constants}]\n[{root}{clock}{constants}{port}]\n"
 
 
 def test_every_name_of_the_root_is_there(micropython):

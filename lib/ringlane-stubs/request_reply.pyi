@@ -13,7 +13,6 @@ _Reply: TypeAlias = _Message | int | tuple[int, _Message] | None
 class RequestReplyChannel(Lanes, ReceivingEnd):
     capacity: int
     closed: bool
-    arecv_word: None
 
     def __init__(
         self,
