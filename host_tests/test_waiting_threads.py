@@ -35,6 +35,7 @@ def test_no_wake_up_is_lost(micropython, visited, how):
 
 # A waiter that asks for a change since the wait began: a message that came while its task went
 # to sleep is no change, and nothing ever wakes the task.
+QUEUE = "yield core._io_queue.queue_read(waiter)"
 BEGIN = "waiter.ioctl(0, 99)"
 MUTANT = (
     (
@@ -55,12 +56,12 @@ class Waiter(io.IOBase):""",
     ),
     ("        self.ioctl = look\n", "        self.ioctl = _changed(look)\n"),
     (
-        "            yield core._io_queue.queue_read(waiter)\n            first",
-        f"            {BEGIN}\n            yield core._io_queue.queue_read(waiter)\n            first",
+        f"            {QUEUE}\n            first",
+        f"            {BEGIN}\n            {QUEUE}\n            first",
     ),
     (
-        "        yield core._io_queue.queue_read(waiter)\n        return",
-        f"        {BEGIN}\n        yield core._io_queue.queue_read(waiter)\n        return",
+        f"        {QUEUE}\n        return",
+        f"        {BEGIN}\n        {QUEUE}\n        return",
     ),
     ("        for _ in self._poller", "        self.ioctl(0, 99)\n        for _ in self._poller"),
     (

@@ -154,9 +154,9 @@ class _Yield:
 
 
 def coroutine(function):
-    """Make a generator function what it is in MicroPython as well: a function that gives coroutines.
+    """Make a generator function an `async def`, which in MicroPython it is: a decorator.
 
-    As a decorator. What it yields goes to the event loop.
+    What it yields goes to the event loop.
     """
     steps = types.coroutine(function)
 
