@@ -43,6 +43,7 @@ MESSAGE_PASSED = (
 # A message through each of the other patterns, and what hangs on them: every module is used.
 PASS_ONE_THROUGH_EACH = """
 import asyncio
+from array import array
 from ringlane import *
 buf = bytearray(32)
 
@@ -78,6 +79,16 @@ async def send():
 
 asyncio.run(wait())
 print(shared.stats().count)
+
+two = Channel(2, senders=2)
+counted, sent = two.trigger(LOW), two.add_sender().send_word
+counted(None), sent(5, LOW)
+words = array("i", [0, 0])
+print(two.recv_words(words), words)
+try:
+    cycles()
+except ValueError as error:
+    print(error)
 report()
 """
 ONE_PASSED_THROUGH_EACH = """\
@@ -90,6 +101,8 @@ True [4, 4] b'view' True
 True [5, 1]
 True [5, 2]
 2
+2 array('i', [1, 5])
+no cycle counter known on linux
 channel  lane  capacity  queued  sent  received  dropped  rejected  high water
 """
 

@@ -188,7 +188,7 @@ class ReceivingEnd:
         that has closed itself is. Takes no message, so that a wait that is cancelled or too late
         loses none. Any number of tasks may wait at once.
 
-        Context: a task | alloc: an entry of asyncio's, a waiter at times | blocks: its task only
+        Context: a task | alloc: a coroutine | blocks: its task only
         """
         return later("ringlane.waiting").ready(self, timeout_ms)
 
