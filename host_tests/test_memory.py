@@ -1,5 +1,6 @@
 """What is left of channels that are closed and dropped: nothing; what an import has at once."""
 
+import ast
 import subprocess
 import sys
 
@@ -37,6 +38,24 @@ def test_ten_thousand_channels_leave_nothing(micropython):
 def test_channels_leave_nothing_on_an_emulated_rp2040(pico):
     bytes_left, names = left(pico.exec(LIFE.format(count=CHANNELS_OF_CHIP)))
     assert bytes_left <= LEFT_MOST and names == 0
+
+
+WEIGHED = "import lives; print(lives.weighed(6))"
+
+
+def weighs_what_memory_says(printed):
+    found = ast.literal_eval(printed)
+    assert len(found) == 5
+    for kind, (took, said) in found.items():
+        assert 0.9 * took < said < 1.15 * took, (kind, took, said)
+
+
+def test_a_channel_takes_what_memory_says(micropython):
+    weighs_what_memory_says(micropython(WEIGHED))
+
+
+def test_a_channel_takes_what_memory_says_on_an_emulated_rp2040(pico):
+    weighs_what_memory_says(pico.exec(WEIGHED))
 
 
 def test_the_scheduler_keeps_no_channel_that_is_closed(micropython):

@@ -1,4 +1,4 @@
-"""What importing ringlane costs in RAM, and a channel beside its block. Import this one first."""
+"""What importing ringlane costs in RAM, and a channel. Import this one first."""
 
 import gc
 import json
@@ -14,8 +14,9 @@ def footprint():
     imported = gc.mem_alloc()
     channel = PriorityChannel(16)
     gc.collect()
-    objects = gc.mem_alloc() - imported - channel.memory(16)
-    print(json.dumps({"import": imported - before, "channel": objects}))
+    took = gc.mem_alloc() - imported
+    figures = {"import": imported - before, "channel": took, "memory": channel.memory(16)}
+    print(json.dumps(figures))
 
 
 # The arguments of a channel of each pattern, which it shares with memory() if named so there.
@@ -29,7 +30,7 @@ _ARGUMENTS = {
 def pattern(name):
     """Print what `name` takes after PriorityChannel has been imported; "waiting": a first wait.
 
-    And what a channel of that pattern takes beside its block, without receivers.
+    And what a channel of that pattern takes, without receivers, and its memory() says.
 
     asyncio is not ringlane's: where a pattern uses it, it has been imported before.
     """
@@ -51,6 +52,6 @@ def pattern(name):
         arguments = _ARGUMENTS[name]
         channel = kind(**arguments)
         gc.collect()
-        objects = gc.mem_alloc() - imported - channel.memory(arguments["capacity"])
-        result["channel"] = objects
+        result["channel"] = gc.mem_alloc() - imported
+        result["memory"] = channel.memory(arguments["capacity"])
     print(json.dumps(result))

@@ -6,7 +6,7 @@ Each alone: multicast_scenarios.py, anycast_scenarios.py. test_scenarios.py runs
 from array import array
 
 import micropython
-from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, pattern, raises
+from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, objects, pattern, raises
 from ringlane import (
     BULK,
     HIGH,
@@ -603,7 +603,7 @@ def constructors_name_the_bad_value():
 # State
 
 
-def memory_is_what_the_block_takes():
+def memory_is_what_the_block_and_the_objects_take():
     for kind in _KINDS:
         for capacity, slot_size, receivers, senders in (
             (3, 5, 2, 1),
@@ -613,7 +613,7 @@ def memory_is_what_the_block_takes():
         ):
             plain = _make(kind, capacity, slot_size, receivers, senders)
             took = kind.memory(capacity, slot_size, receivers, senders)
-            assert len(plain._block) == took
+            assert len(plain._block) + objects(kind) == took
             more = kind.memory(capacity + 1, slot_size, receivers, senders)
             assert more - took == receivers * senders * (8 + (slot_size + 3 & ~3))
         assert kind.memory(8) == kind.memory(8, 32, 4, 1)

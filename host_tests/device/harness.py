@@ -18,6 +18,11 @@ MICROPYTHON = sys.implementation.name == "micropython"
 ROOMY = gc.mem_free() > 1000000  # a host; a chip gets smaller rooms and fewer repetitions
 
 
+def objects(kind):
+    """Return the bytes that memory() of a pattern counts beside the block."""
+    return kind._objects * (8 if sys.maxsize >> 32 else 4)
+
+
 class Locked:
     """A channel, sender or receiver whose methods are each called under a locked heap."""
 

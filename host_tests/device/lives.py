@@ -115,6 +115,25 @@ def _nothing(_):
     pass
 
 
+def weighed(count):
+    """Return, by pattern, the bytes that a channel took, of so many, and what memory() says."""
+    found = {}
+    for kind, args in (
+        (ringlane.PriorityChannel, ()),
+        (ringlane.Channel, ()),
+        (ringlane.MulticastChannel, ()),
+        (ringlane.AnycastChannel, (ROUND_ROBIN,)),
+        (ringlane.RequestReplyChannel, ()),
+    ):
+        kept = [kind(2, *args)]
+        gc.collect()
+        before = gc.mem_alloc()
+        kept += [kind(2, *args) for _ in range(count)]
+        gc.collect()
+        found[kind.__name__] = (gc.mem_alloc() - before) // count, kind.memory(2)
+    return found
+
+
 def reported():
     """Print a report of what is open after one named channel of two has been closed."""
     kept = ringlane.Channel(1, name="kept")

@@ -6,7 +6,7 @@ test_scenarios.py runs them all, on each kind of machine.
 from array import array
 
 import micropython
-from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, pattern, raises
+from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, objects, pattern, raises
 from ringlane import RequestReplyChannel
 from ringlane.lanes import load, store
 
@@ -806,7 +806,8 @@ def memory_is_what_the_channel_takes():
     assert memory(7, 10) - memory(6, 10) == (8 + 12) + (16 + 12) + 1
     assert memory(2, 8) - memory(2, 4) == 2 * 2 * 4
     for args in ((1, 1), (3, 5), (16, 32), (255, 7)):
-        assert len(RequestReplyChannel(args[0], args[1])._block) == memory(args[0], args[1])
+        block = len(RequestReplyChannel(args[0], args[1])._block)
+        assert block + objects(RequestReplyChannel) == memory(args[0], args[1])
 
 
 def too_much_memory_says_what_was_asked_and_what_is_free():

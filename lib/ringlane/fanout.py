@@ -179,12 +179,13 @@ def make_sender(at, cold):
                     to = ptr32(int(to) + 16)
                     words = ptr32(int(words) + 16)
                     blocks -= 1
-                count &= 15
-                while count >> 2:
+                blocks = count & 12
+                while blocks:
                     to[0] = words[0]
                     to = ptr32(int(to) + 4)
                     words = ptr32(int(words) + 4)
-                    count -= 4
+                    blocks -= 4
+                count &= 3
                 while count:
                     count -= 1
                     ptr8(to)[count] = ptr8(words)[count]
@@ -448,6 +449,7 @@ class Fanout(Sending):
     Attributes beside those of Sending: `capacity`, `max_receivers`.
     """
 
+    _objects = 168
     _make = staticmethod(make_sender)
     _sender_kind = FanoutSender
     _receiver_kind = FanoutReceiver
@@ -473,9 +475,13 @@ class Fanout(Sending):
 
     @classmethod
     def memory(cls, capacity, slot_size=32, max_receivers=4, senders=1):
-        """Return the bytes that such a channel's block takes; raise as the constructor would."""
+        """Return the bytes that such a channel takes; raise as the constructor would.
+
+        Without options. A receiver, when it opens, takes some 570 B more on a 32-bit board, a
+        further sender 330; twice as much where words are of 64.
+        """
         capacities = cls._check_capacity(capacity, max_receivers)
-        return cls._bytes(capacities, slot_size, senders, max_receivers)
+        return cls._whole(cls._bytes(capacities, slot_size, senders, max_receivers))
 
     @staticmethod
     def _check_capacity(capacity, max_receivers):

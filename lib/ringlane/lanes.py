@@ -55,6 +55,7 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 """
 
 import gc
+import sys
 
 import micropython
 from micropython import const
@@ -250,12 +251,13 @@ def make_sender(at, cold):
             to = ptr32(int(to) + 16)
             words = ptr32(int(words) + 16)
             blocks -= 1
-        count &= 15
-        while count >> 2:
+        blocks = count & 12
+        while blocks:
             to[0] = words[0]
             to = ptr32(int(to) + 4)
             words = ptr32(int(words) + 4)
-            count -= 4
+            blocks -= 4
+        count &= 3
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
@@ -477,12 +479,13 @@ def make_receiver(at, cold):
             to = ptr32(int(to) + 16)
             words = ptr32(int(words) + 16)
             blocks -= 1
-        count &= 15
-        while count >> 2:
+        blocks = count & 12
+        while blocks:
             to[0] = words[0]
             to = ptr32(int(to) + 4)
             words = ptr32(int(words) + 4)
-            count -= 4
+            blocks -= 4
+        count &= 3
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
@@ -632,6 +635,7 @@ class Lanes:
 
     _receivers = 1  # sets of receiver's words in the block, each with rows of its own if several
     _by_class = False  # whether a row is a class's
+    _objects = 205  # machine words that the objects take beside the block
 
     def __init__(self, capacities, slot_size, senders, name, clock):
         size = self._bytes(capacities, slot_size, senders, self._receivers)
@@ -652,7 +656,8 @@ class Lanes:
             self._block = bytearray(size)
         except MemoryError:
             raise MemoryError(
-                "%s needs %d bytes, %d are free" % (self._title(), size, gc.mem_free())
+                "%s needs %d bytes, %d are free"
+                % (self._title(), self._whole(size), gc.mem_free())
             )
         self._base = address(self._block)
         self._lay_out()
@@ -735,6 +740,11 @@ class Lanes:
     def _title(self):
         kind = type(self).__name__
         return kind if self.name is None else "%s %r" % (kind, self.name)
+
+    @classmethod
+    def _whole(cls, block):
+        # The bytes of a channel with a block of so many.
+        return block + cls._objects * (8 if sys.maxsize >> 32 else 4)
 
     @staticmethod
     def _bytes(capacities, slot_size, senders, receivers):

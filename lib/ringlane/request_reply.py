@@ -195,15 +195,18 @@ def make_client(at, cold):
         count = size
         # stamped.
         #: step("copy plain", outer="words") :#
-        if not int(words) & 3:
-            while count >> 2:
-                to[0] = words[0]
-                to = ptr32(int(to) + 4)
-                words = ptr32(int(words) + 4)
-                count -= 4
+        rest = count & 3
+        if int(words) & 3:
+            rest = count
+        count -= rest
         while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while rest:
+            rest -= 1
+            ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
@@ -255,15 +258,18 @@ def make_client(at, cold):
         words = ptr32(int(entry) + _ENTRY_BYTES)
         to = ptr32(target)
         #: step("copy plain", outer="to") :#
-        if not int(to) & 3:
-            while count >> 2:
-                to[0] = words[0]
-                to = ptr32(int(to) + 4)
-                words = ptr32(int(words) + 4)
-                count -= 4
+        rest = count & 3
+        if int(to) & 3:
+            rest = count
+        count -= rest
         while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while rest:
+            rest -= 1
+            ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
         part = ptr32(int(at))
         if part[_RX_CLOCK]:
@@ -414,15 +420,18 @@ def make_recv_request(at, cold):
         to = ptr32(target)
         # stamped.
         #: step("copy plain", outer="to") :#
-        if not int(to) & 3:
-            while count >> 2:
-                to[0] = words[0]
-                to = ptr32(int(to) + 4)
-                words = ptr32(int(words) + 4)
-                count -= 4
+        rest = count & 3
+        if int(to) & 3:
+            rest = count
+        count -= rest
         while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while rest:
+            rest -= 1
+            ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
@@ -482,15 +491,18 @@ def make_send_response(at, cold):
         words = ptr32(source)
         count = size
         #: step("copy plain", outer="words") :#
-        if not int(words) & 3:
-            while count >> 2:
-                to[0] = words[0]
-                to = ptr32(int(to) + 4)
-                words = ptr32(int(words) + 4)
-                count -= 4
+        rest = count & 3
+        if int(words) & 3:
+            rest = count
+        count -= rest
         while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while rest:
+            rest -= 1
+            ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
         entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
         return True
@@ -533,6 +545,8 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     are of round trips, from send_request to recv_response.
     """
 
+    _objects = 750  # 440 of them the histogram's
+
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, 1, name, clock)
         self.capacity = capacity
@@ -573,7 +587,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     @classmethod
     def memory(cls, capacity, slot_size=32):
         """Return the bytes that such a channel takes; raise as the constructor would."""
-        return cls._bytes(cls._check_capacity(capacity), slot_size, 1, 1)
+        return cls._whole(cls._bytes(cls._check_capacity(capacity), slot_size, 1, 1))
 
     @staticmethod
     def _bytes(capacities, slot_size, senders, receivers):

@@ -213,26 +213,30 @@ STEPS = {
             to = ptr32(int(to) + 16)
             words = ptr32(int(words) + 16)
             blocks -= 1
-        count &= 15
-        while count >> 2:
+        blocks = count & 12
+        while blocks:
             to[0] = words[0]
             to = ptr32(int(to) + 4)
             words = ptr32(int(words) + 4)
-            count -= 4
+            blocks -= 4
+        count &= 3
         while count:
             count -= 1
             ptr8(to)[count] = ptr8(words)[count]
         """,
     "copy plain": """
-        if not int(<outer>) & 3:
-            while count >> 2:
-                to[0] = words[0]
-                to = ptr32(int(to) + 4)
-                words = ptr32(int(words) + 4)
-                count -= 4
+        rest = count & 3
+        if int(<outer>) & 3:
+            rest = count
+        count -= rest
         while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            count -= 4
+        while rest:
+            rest -= 1
+            ptr8(to)[rest] = ptr8(words)[rest]
         """,
     "publish": """
         write = lane[_WRITE] + part[_TX_STRIDE]
