@@ -92,10 +92,10 @@ FOUND_BY = {
     ("lanes", "send_word"): ("Channel", "a send_word | r recv"),
     ("lanes", "recv"): ("Channel", "a send_word | r recv"),
     ("lanes", "recv_word"): ("Channel", "a send_word | r recv_word"),
-    ("lanes", "take_words"): ("Channel", "a send_word | r recv_words"),
+    ("drain", "take_words"): ("Channel", "a send_word | r recv_words"),
     ("fanout", "send"): ("MulticastChannel", "a send | x recv"),
     ("fanout", "send_word"): ("MulticastChannel", "a send_word | x recv_word"),
-    ("lanes", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
+    ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         "MulticastChannel",
         "a send | x leave open recv",
     ),
@@ -103,7 +103,7 @@ FOUND_BY = {
         "MulticastChannel",
         "b send | x leave open send_as_a skip_to_latest",
     ),
-    ("fanout", _OPEN, '"_empty(self._receiver)" left out'): (
+    ("fanout", _OPEN, '"_empty(self._receiver, self)" left out'): (
         "MulticastChannel",
         "a send | x leave open",
     ),

@@ -1410,7 +1410,7 @@ def test_each_policy_gives_every_receiver_its_share(policy):
 FINDS = {
     ChannelMachine: [
         ("zero_copy", "release", '_PEEK_TAIL]:" never'),
-        ("lanes", "next_lane", "the younger comes first at the wrap"),
+        ("oldest", "next_lane", "the younger comes first at the wrap"),
     ],
     PriorityMachine: [
         ("lanes", "send", '"part[_AT_SET] = 0" left out'),

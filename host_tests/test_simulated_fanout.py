@@ -213,7 +213,7 @@ def look_at(end, verb, expected):
         assert end.skip_to_latest() == max(0, len(expected) - 1)
         assert drain(end) == expected[-1:]
     elif verb == "ready":
-        assert bool(end._poll()) is bool(expected)
+        assert bool(end._next_lane()) is bool(expected)
         assert drain(end) == expected
     elif verb == "clear":
         assert end.clear() == len(expected)
@@ -506,7 +506,7 @@ def closing(package):
 
         def check():
             fresh = case.ch.add_receiver()
-            assert fresh.id == 0 and len(fresh) == 0 and not fresh._poll()
+            assert fresh.id == 0 and len(fresh) == 0 and not fresh._next_lane()
             assert case.ch.send(word(3), 0) == 2 and drain(fresh) == [word(3)]
 
         return case.call, case.ends[0].close, check
@@ -530,10 +530,10 @@ SHOWN_BY = {
     ("fanout", "send_word"): (
         lambda package: meeting(package, "multicast", "send_word", "recv", 0, 0)
     ),
-    ("lanes", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
+    ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
     ),
-    ("fanout", _OPEN, '"_empty(self._receiver)" left out'): closing,
+    ("fanout", _OPEN, '"_empty(self._receiver, self)" left out'): closing,
     ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self._rec'): while_sent,
     ("fanout", "FanoutReceiver.close", "_ROOM, self._told)", "left out"): while_sent,
 }

@@ -8,7 +8,7 @@ import pytest
 import soak
 from mutants import legs
 
-PART = '"part = ptr32(int(at))" left out'
+PART = '"part = ptr32((here if 1 else 0) - 1 << 1)" left out'
 
 REPORT = """<testsuites><testsuite>
 <testcase file="host_tests/test_a.py" name="test_first[x]"><properties>

@@ -6,8 +6,8 @@ _SHRUNK = "        finally:  # should the buffer have shrunk since\n            
 
 # module: {function: {what is wrong: (what is there, once, and what comes there)}}
 BY_HAND = {
-    "lanes": {
-        "make_receiver.next_lane": {
+    "oldest": {
+        "make_next_lane.next_lane": {
             "seven bits tell epochs apart": (
                 "(slot[_META] >> 24 & 0xFF) != part[_EPOCH]",
                 "(slot[_META] >> 24 & 0x7F) != (part[_EPOCH] & 0x7F)",
