@@ -1,5 +1,7 @@
 """What only the host can see of lanes.py: what it keeps alive, and the other core woken."""
 
+import asyncio
+import contextlib
 import gc
 import importlib.util
 import sys
@@ -88,6 +90,54 @@ def test_what_a_server_or_a_client_takes_for_checked_is_kept():
         assert ch.send_response(id, kept[-2]) and ch.recv_response(id, kept[-1])
         assert keepers(kept, 2 * number) and keepers(kept, 2 * number + 1)
     assert not keepers(kept, 0) and not keepers(kept, 1)
+
+
+async def use(ch, ends):
+    """Let a channel and its ends do what may set attributes: wait, try, measure, close."""
+    buf = bytearray(8)
+    for end in ends:
+        await end.ready(0)
+        await end.arecv(buf, 0)
+        await ringlane.select(end, timeout_ms=0)
+        end.recv_wait(buf, 0)
+    for sender in getattr(ch, "_senders", ()):
+        if hasattr(sender, "asend"):
+            await sender.asend(b"x", NORMAL, 0)
+            sender.check(b"x", NORMAL)
+            with contextlib.suppress(ValueError):  # a fan-out channel has none
+                sender.trigger(NORMAL)
+    if hasattr(ch, "call"):
+        with pytest.raises(OSError):
+            await ch.call(b"x", buf, 0)
+    assert repr(ch)
+    for end in (*ends, ch):
+        if hasattr(end, "close"):
+            end.close()
+
+
+@pytest.mark.parametrize(
+    "make, receives",
+    [
+        (lambda: Channel(2, 8, senders=2, stats=True), True),
+        (lambda: Channel(2, 8, zero_copy=True), True),
+        (lambda: Channel(2, 8, send_guard=Guard(), recv_guard=Guard()), True),
+        (lambda: ringlane.MulticastChannel(2, None, 8, senders=2, stats=True), False),
+        (lambda: ringlane.AnycastChannel(2, ringlane.RANDOM, 8, senders=2), False),
+        (lambda: ringlane.RequestReplyChannel(2, 8), True),
+    ],
+)
+def test_no_object_gets_an_attribute_after_its_constructor(make, receives):
+    # A dictionary that grows loses for a moment what a handler looks up in it.
+    ch = make()
+    more = [ch.add_sender()] if ch.senders > 1 else []
+    ends = [ch] if receives else [ch.add_receiver(), ch.add_receiver()]
+    if getattr(ch, "_recv_guard", None):
+        more.append(ch.add_receiver())
+    before = [(end, set(vars(end))) for end in (ch, *ends, *more)]
+    assert all(names for _, names in before)
+    asyncio.run(use(ch, ends + [end for end in more if hasattr(end, "recv")]))
+    for end, names in before:
+        assert set(vars(end)) == names, end
 
 
 def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):

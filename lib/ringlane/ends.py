@@ -14,6 +14,9 @@ The cold side is what the hot verbs of lanes.py call off the hot path:
                       lanes.make_receiver
     _no_lane(priority), _small_buffer(size, room), _not_a_word(size)
                       raise the error
+
+Every attribute is set by the constructor: one that is added later lets the dictionary grow, while
+a handler or another core looks these up in it.
 """
 
 from micropython import const
@@ -43,11 +46,11 @@ class SendingEnd:
     """
 
     _make = staticmethod(make_sender)
-    _attempt = None
-    _triggers = None
 
     def _attach_sender(self, channel, number):
         self._number = number
+        self._attempt = None
+        self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
         self.send, self.send_word, self._admit = self._make(at, self)
         if channel._send_guard is not None:
@@ -176,10 +179,12 @@ class ReceivingEnd:
     Attributes: `recv` (viper, positional arguments only).
     """
 
-    _waiter = None
-    _served = 0  # when select() last chose it
     _stats = None
     _check_buffer = staticmethod(check_buffer)
+
+    def _begin_waiting(self):
+        self._waiter = None
+        self._served = 0  # when select() last chose it
 
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
@@ -247,6 +252,7 @@ class Receiver(ReceivingEnd):
     def _attach_receiver(self, at, several):
         # Its words are at that address; `several` senders may compete, or receivers have been.
         self._receiver = at
+        self._begin_waiting()
         self.recv, self.recv_word, self._point_at = make_receiver(at, self)
         if several:
             self._next_lane = later("ringlane.oldest").make_next_lane(at, self)

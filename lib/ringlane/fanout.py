@@ -347,6 +347,7 @@ class FanoutReceiver(Receiver):
         self._kept = [b"", None, None]
         self._ticks = channel.clock.ticks
         self._headers = [channel._header(number, row) for number in range(channel.senders)]
+        self._was = None  # its title, once it is closed
         self._counted = None  # once it is closed: what its lanes had counted for it
         base = channel._base
         at = row * _RECEIVER_BYTES

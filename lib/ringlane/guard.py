@@ -225,6 +225,7 @@ class GuardedReceiver(Receiver):
 
     def __init__(self, channel):
         self._channel = channel
+        self._begin_waiting()
         self._stamp = [0]
         self._kept = [b"", None, None]
         guard = channel._recv_guard

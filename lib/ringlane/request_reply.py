@@ -573,6 +573,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         # A request, its buffer, a reply and its buffer: what was checked last.
         self._kept = [b"", None, b"", None]
         self._senders = [self]
+        self._begin_waiting()
         self._reply = [0, 0, 0]
         self._stats = LatencyHistogram()  # of round trips
         self._add = self._stats.add
