@@ -28,7 +28,7 @@ for i in range(5):
     sleep_us(1000)
 """
 
-# A stand-in for another board's sys, as far as ringlane asks it.
+# A stand-in for another board's sys and machine, as far as ringlane asks them.
 AS_ON = """
 import sys
 class Implementation:
@@ -37,7 +37,10 @@ class Implementation:
 class Sys:
     platform = %r
     implementation = Implementation
-sys.modules["sys"] = Sys
+    modules = sys.modules
+class Machine:
+    disable_irq = enable_irq = None
+sys.modules["sys"], sys.modules["machine"] = Sys, Machine
 from ringlane.clock import default
 clock = default()
 print([clock.name, clock.hz, clock.register])

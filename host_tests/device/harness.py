@@ -20,7 +20,7 @@ ROOMY = gc.mem_free() > 1000000  # a host; a chip gets smaller rooms and fewer r
 
 def objects(kind):
     """Return the bytes that memory() of a pattern counts beside the block."""
-    return kind._objects * (8 if sys.maxsize >> 32 else 4)
+    return kind._beside + kind._objects * (8 if sys.maxsize >> 32 else 4)
 
 
 class Locked:

@@ -636,6 +636,7 @@ class Lanes:
     _receivers = 1  # sets of receiver's words in the block, each with rows of its own if several
     _by_class = False  # whether a row is a class's
     _objects = 205  # machine words that the objects take beside the block
+    _beside = 0  # and bytes
 
     def __init__(self, capacities, slot_size, senders, name, clock):
         size = self._bytes(capacities, slot_size, senders, self._receivers)
@@ -744,7 +745,7 @@ class Lanes:
     @classmethod
     def _whole(cls, block):
         # The bytes of a channel with a block of so many.
-        return block + cls._objects * (8 if sys.maxsize >> 32 else 4)
+        return block + cls._beside + cls._objects * (8 if sys.maxsize >> 32 else 4)
 
     @staticmethod
     def _bytes(capacities, slot_size, senders, receivers):
