@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ringlane_host.targets import TARGETS, BoardError, Target, connect
 from ringlane_host.virtual_board import VirtualBoard
-from tables import COLUMNS, PACKAGE, SECTIONS, Messages, scale_of
+from tables import COLUMNS, PACKAGE, SECTIONS, Interrupt, Messages, scale_of
 
 HERE = Path(__file__).resolve().parent
 PROGRAMS = [
@@ -53,7 +53,9 @@ def measure(target, uf2, sections, quick):
         if scale.chip:
             programs = joined(programs)
         ask = (BOARD, "bench.conditions()")
-        if module_of(programs[0][0][1]) == "footprint":  # which is alone
+        if not programs:
+            programs = [[ask]]
+        elif module_of(programs[0][0][1]) == "footprint":  # which is alone
             programs.insert(0, [ask])
         else:
             programs[0].insert(0, ask)
@@ -64,8 +66,12 @@ def measure(target, uf2, sections, quick):
         (conditions,) = lines[BOARD]
         found = {"target": target, "board": board.name, **conditions}
         for section in sections:
-            found[section.key] = section.read(lines[section.key], conditions, scale)
-        return found
+            if section.key != Interrupt.key:
+                found[section.key] = section.read(lines[section.key], conditions, scale)
+    for section in sections:
+        if section.key == Interrupt.key:
+            found[section.key] = section.read_from(target, uf2)
+    return found
 
 
 def joined(programs):

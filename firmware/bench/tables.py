@@ -12,6 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import interrupt
 import ringlane_host
 from ringlane_host.virtual_board import BoardError
 
@@ -440,6 +441,28 @@ class WakeUp:
         print_table(table)
 
 
+class Interrupt:
+    """One hard interrupt of a pin, from its edge to the end of the handler."""
+
+    key = "interrupt"
+
+    def programs(self, scale):
+        return []
+
+    def read_from(self, target, uf2):
+        """Measure by itself: only the emulated chip's pins can be driven."""
+        return interrupt.measure(uf2) if target == "rp2040" else None
+
+    def show(self, found):
+        if found is None:
+            print("On the emulated RP2040 only: make bench TARGET=rp2040 UF2=firmware.uf2\n")
+            return
+        empty = found[0][1]
+        table = [["cycles", "in all", "beyond the first"]]
+        table += [[name, f"{took:,}", f"{took - empty:,}"] for name, took, _ in found]
+        print_table(table)
+
+
 class Footprint:
     """RAM of the imports, and sizes of the modules."""
 
@@ -516,6 +539,7 @@ SECTIONS = {
         RequestReply,
         ZeroCopy,
         WakeUp,
+        Interrupt,
         Footprint,
     )
 }

@@ -6,7 +6,7 @@ when it is first used, so a program pays for what it uses only.
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if sys.implementation.name == "cpython":
     import ringlane_host.event_loop  # MicroPython's asyncio

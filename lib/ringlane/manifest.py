@@ -1,7 +1,7 @@
 # For a firmware with ringlane frozen in: include("path/to/ringlane") in the board's manifest.
 
 metadata(
-    version="0.1.0",
+    version="0.2.0",
     description="Allocation-free message channels from interrupt handlers to tasks",
     license="MIT",
 )
