@@ -9,7 +9,6 @@ import sys
 from array import array
 
 import micropython
-import ringlane.drain  # noqa: F401  recv_words imports it, for which a locked heap has no room
 from ringlane import Clock
 
 if hasattr(micropython, "alloc_emergency_exception_buf"):

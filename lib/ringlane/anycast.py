@@ -34,7 +34,7 @@ from micropython import const
 from .checks import check_int
 from .constants import AFFINITY_FIRST, ROUND_ROBIN
 from .fanout import Fanout, FanoutReceiver, FanoutSender
-from .lanes import store
+from .lanes import register, store
 
 _LEAST_LOADED = const(2)  # as in constants.py
 _RANDOM = const(3)
@@ -176,6 +176,7 @@ class AnycastChannel(Fanout):
             word = self._sender_at(number) >> 2
             store(self._base, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
             store(self._base, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
+        register(self)
 
     def _free(self, number, priority):
         # What the open receivers have room for together; the class is a label.

@@ -43,14 +43,18 @@ def check_message(data):
 
 
 def check_buffer(buf):
-    """Raise TypeError unless `buf` is byte-wide and writable. Allocates nothing if it is."""
+    """Raise TypeError unless `buf` is byte-wide and writable. Allocates nothing if it is.
+
+    Return whether that is known for good: of an empty array the items' size is not.
+    """
     if type(buf) is bytearray:
-        return
+        return True
     check_message(buf)
     try:
         struct.pack_into("", buf, 0)  # writes nothing, but asks for a writable buffer
     except TypeError:
         raise error(TypeError, "receive buffer must be writable, not %s", type(buf).__name__)
+    return len(buf) > 0
 
 
 def error(kind, text, value, second=None):

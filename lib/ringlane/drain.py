@@ -1,7 +1,4 @@
-"""recv_words: many words at once. Imported when it is first used; before that no hard handler may.
-
-A hard handler has no memory for an import: `import ringlane.drain` at set-up.
-"""
+"""recv_words: many words at once. Imported when the first channel with a receiver is made."""
 
 import struct
 from array import array
@@ -30,9 +27,9 @@ def take_words(at: int, cold, words) -> int:
     part = ptr32(at)
     known = words if 1 else 0
     if (known - part[_WORDS_KNOWN]) & 0x3FFFFFFF:
-        cold._check_words(words)
-        cold._kept[2] = words
-        part[_WORDS_KNOWN] = known
+        if cold._check_words(words):
+            cold._kept[2] = words
+            part[_WORDS_KNOWN] = known
     room = int(len(words))
     target = ptr32(words)
     taken = 0
@@ -63,7 +60,10 @@ def take_words(at: int, cold, words) -> int:
 
 
 def check_words(words):
-    """Raise TypeError unless `words` is an array of 4-byte ints. Allocates nothing if it is."""
+    """Raise TypeError unless `words` is an array of 4-byte ints. Allocates nothing if it is.
+
+    Return whether that is known for good: an empty array does not tell its items.
+    """
     kind = type(words)
     if kind is array or kind is memoryview:
         try:
@@ -73,8 +73,10 @@ def check_words(words):
             try:
                 struct.unpack_from("", words, len(words) * 4 + 1)
             except Exception:
-                if not len(words) or not _takes_float(words):
-                    return  # ... but here
+                if not len(words):
+                    return False
+                if not _takes_float(words):
+                    return True  # ... but here
         except Exception:
             pass
     raise error(TypeError, "words must be an array of 'i' or 'I', not %s", kind.__name__)

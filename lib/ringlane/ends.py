@@ -7,7 +7,7 @@ The cold side is what the hot verbs of lanes.py call off the hot path:
                       a class has properties costs a search of its bases, thousands of cycles
     _ticks()          the clock, where it has no register
     _check_message(data), _check_buffer(buf), _check_words(words)
-                      raise TypeError; the first returns whether to keep the message
+                      raise TypeError, or return whether to keep it
     _admit(priority, size)
                       send's closer look, of lanes.make_sender
     _next_lane()      the lane to read next where it is not the first with a message, of
@@ -131,10 +131,10 @@ class SendingEnd:
         return self._attempt(data, priority)
 
     def _check_message(self, data):
-        # Not kept: what is rejected.
+        # Not kept: what is rejected, and what is empty, as an array may grow and tell its items.
         channel = self._channel
         check_message(data)
-        return len(data) <= channel.slot_size and not channel.closed
+        return 0 < len(data) <= channel.slot_size and not channel.closed
 
     def _no_lane(self, priority):
         self._channel._refuse_class(priority)
@@ -253,6 +253,7 @@ class Receiver(ReceivingEnd):
         # Its words are at that address; `several` senders may compete, or receivers have been.
         self._receiver = at
         self._begin_waiting()
+        later("ringlane.drain")  # here, as recv_words may be a handler's
         self.recv, self.recv_word, self._point_at = make_receiver(at, self)
         if several:
             self._next_lane = later("ringlane.oldest").make_next_lane(at, self)
@@ -267,8 +268,7 @@ class Receiver(ReceivingEnd):
         TypeError if `words` is not a writable array of 4-byte items; then nothing is taken.
         timestamp() is that of the last.
 
-        Context: one receiving context; a hard handler's only after `import ringlane.drain` |
-        alloc: none | time: O(n), and senders | blocks: never
+        Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
         """
         return later("ringlane.drain").take_words(self._receiver, self, words)
 
@@ -303,7 +303,7 @@ class Receiver(ReceivingEnd):
         return later("ringlane.waiting").arecv_word(self, timeout_ms)
 
     def _check_words(self, words):
-        later("ringlane.drain").check_words(words)
+        return later("ringlane.drain").check_words(words)
 
     def _not_a_word(self, size):
         raise error(ValueError, "message of %d bytes is not a word of 4", size)

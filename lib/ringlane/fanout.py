@@ -403,6 +403,8 @@ class FanoutReceiver(Receiver):
         self._next_lane = self._refuse
         self._receiver = _nobody
         self._point_at(_nobody)
+        forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
+        self._kept[1] = self._kept[2] = None
         channel._ends[self.id] = None
         channel._taken[self.id] = 0
         return unread
@@ -531,6 +533,10 @@ class Fanout(Sending):
         if self._used[row]:
             self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
         self._used[row] = 1
-        end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
+        try:
+            end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
+        except MemoryError:
+            self._taken[row] = 0
+            raise
         self._ends[row] = end
         return end

@@ -266,13 +266,13 @@ class GuardedReceiver(Receiver):
 
     def _vet_words(self, words):
         if words is None or words is not self._kept[2]:  # else it has been checked
-            check_words(words)
-            self._kept[2] = words
+            if check_words(words):
+                self._kept[2] = words
 
     def _vet(self, buf):
         if buf is None or buf is not self._kept[1]:
-            check_buffer(buf)
-            self._kept[1] = buf
+            if check_buffer(buf):
+                self._kept[1] = buf
         if len(buf) < self._channel.slot_size:
             raise error(
                 ValueError,
@@ -283,8 +283,8 @@ class GuardedReceiver(Receiver):
 
 
 @micropython.viper
-def _is_checked(buf):
-    pass
+def _is_checked(buf) -> bool:
+    return True
 
 
 def share_receiver(channel):

@@ -136,9 +136,10 @@ def queued(at: int, header: int) -> int:
     return used if used < lane[_CAPACITY] else lane[_CAPACITY]
 
 
-def plus(a, b):
-    """Return a + b modulo 2**30, of numbers below that; allocates nothing on the way."""
-    return (a + (b | -0x40000000)) & 0x3FFFFFFF
+@micropython.viper
+def plus(a: int, b: int) -> int:
+    """Return a + b modulo 2**30: in Python the sum may be an int that has to be allocated."""
+    return (a + b) & 0x3FFFFFFF
 
 
 def make_sender(at, cold):
@@ -398,9 +399,9 @@ def make_receiver(at, cold):
         #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
         known = buf if 1 else 0
         if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
-            cold._check_buffer(buf)
-            cold._kept[1] = buf
-            part[_RX_KNOWN] = known
+            if cold._check_buffer(buf):
+                cold._kept[1] = buf
+                part[_RX_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
         # stamped.
@@ -673,11 +674,14 @@ class Lanes:
         Context: any handler or task | alloc: none | time: O(senders) | blocks: never
         """
         for number in range(self.senders):
-            store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
+            word = self._sender_at(number) >> 2
+            store(self._base, word + _LIMIT, 0)
+            # They read no message any more. Its address here would hold it, as the object does.
+            store(self._base, word + _TX_KNOWN, _NOTHING)
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
         for sender in self._senders:
-            sender._kept[0] = b""  # they read no message any more
+            sender._kept[0] = b""
         if self.name is not None:
             try:
                 # Not here, as a hard handler may interrupt whoever else uses the dictionary.

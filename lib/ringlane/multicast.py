@@ -28,7 +28,7 @@ from micropython import const
 
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
-from .lanes import skip_one
+from .lanes import register, skip_one
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -119,6 +119,7 @@ class MulticastChannel(Fanout):
         self._check_capacity(capacity, max_receivers)
         self.max_lag = capacity if max_lag is None else check_int("max_lag", max_lag, 1, capacity)
         Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
+        register(self)
 
     def _free(self, number, priority):
         # What no open receiver would miss; the class is a label.

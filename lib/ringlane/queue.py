@@ -19,11 +19,10 @@ class Sending(SendingEnd, Lanes):
     _views = None
 
     def _begin(self):
-        # The end of every constructor, when a Sender can be made.
+        # When a Sender can be made.
         self._channel = self
         self._senders = [self]
         self._attach_sender(self, 0)
-        register(self)
 
     def add_sender(self):
         """Return the Sender of a further context: its own lanes, so it may send at any instant.
@@ -82,6 +81,7 @@ class Queue(Sending, Receiver):
         if recv_guard is not None:
             self._recv_guard = recv_guard
             later("ringlane.guard").share_receiver(self)
+        register(self)  # last: what is half made is in no report
 
     @classmethod
     def memory(cls, capacity, slot_size=32, senders=1):

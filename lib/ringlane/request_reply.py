@@ -234,9 +234,9 @@ def make_client(at, cold):
         #: step("known buffer", known="own[_BUFFER_KNOWN]", kept="3") :#
         known = buf if 1 else 0
         if (known - own[_BUFFER_KNOWN]) & 0x3FFFFFFF:
-            cold._check_buffer(buf)
-            cold._kept[3] = buf
-            own[_BUFFER_KNOWN] = known
+            if cold._check_buffer(buf):
+                cold._kept[3] = buf
+                own[_BUFFER_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
         # stamped.
@@ -376,9 +376,9 @@ def make_recv_request(at, cold):
         #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
         known = buf if 1 else 0
         if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
-            cold._check_buffer(buf)
-            cold._kept[1] = buf
-            part[_RX_KNOWN] = known
+            if cold._check_buffer(buf):
+                cold._kept[1] = buf
+                part[_RX_KNOWN] = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
         # stamped.
@@ -601,6 +601,12 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     def _check_capacity(capacity):
         return (check_int("capacity", capacity, 1, 255),)
 
+    def close(self):
+        """As Lanes.close."""
+        Lanes.close(self)
+        store(self._table, _REPLY_KNOWN, _NOTHING)
+        self._kept[2] = b""
+
     @property
     def pending(self):
         """Requests outstanding: sent, and neither cancelled nor their reply taken."""
@@ -801,9 +807,9 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         )
 
     def _check_message(self, data):
-        # Not kept: what is rejected.
+        # Not kept: what is rejected or empty, as SendingEnd's.
         check_message(data)
-        return len(data) <= self.slot_size and not self.closed
+        return 0 < len(data) <= self.slot_size and not self.closed
 
     def _unknown(self, id):
         raise error(ValueError, "request %d is not outstanding", id)

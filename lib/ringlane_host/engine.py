@@ -250,9 +250,9 @@ STEPS = {
     "known buffer": """
         known = buf if 1 else 0
         if (known - <known>) & 0x3FFFFFFF:
-            cold._check_buffer(buf)
-            cold._kept[<kept>] = buf
-            <known> = known
+            if cold._check_buffer(buf):
+                cold._kept[<kept>] = buf
+                <known> = known
         room = int(size_of(buf))
         target = int(ptr8(buf))
         """,
