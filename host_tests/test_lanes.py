@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import ringlane
+import ringlane.latency
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes
 from ringlane.request_reply import FAILED, make_look
@@ -138,6 +139,18 @@ def test_no_object_gets_an_attribute_after_its_constructor(make, receives):
     asyncio.run(use(ch, ends + [end for end in more if hasattr(end, "recv")]))
     for end, names in before:
         assert set(vars(end)) == names, end
+
+
+def test_a_channel_that_is_half_made_is_in_no_report(monkeypatch):
+    def fail(channel):
+        raise MemoryError
+
+    monkeypatch.setattr(ringlane.latency, "measure", fail)
+    with pytest.raises(MemoryError):
+        Channel(2, 8, name="half", stats=True)
+    assert "half" not in lanes.named
+    whole = Channel(2, 8, name="half")
+    assert lanes.named["half"] is whole
 
 
 def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):

@@ -58,6 +58,18 @@ def test_a_channel_takes_what_memory_says_on_an_emulated_rp2040(pico):
     weighs_what_memory_says(pico.exec(WEIGHED))
 
 
+HELD = "import lives; print(lives.held_after_close(5000))"
+
+
+def test_a_closed_channel_lets_go_of_its_messages(micropython):
+    assert int(micropython(HELD)) == 0
+
+
+def test_a_closed_channel_lets_go_of_its_messages_on_an_emulated_rp2040(pico):
+    # Where an address is a word, the collector takes what stands in the block for a reference.
+    assert int(pico.exec(HELD)) == 0
+
+
 def test_the_scheduler_keeps_no_channel_that_is_closed(micropython):
     assert int(micropython(CLOSED)) <= LEFT_MOST
 

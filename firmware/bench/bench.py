@@ -28,7 +28,7 @@ ONE_CLASS = (2,) * 20
 ALL_CLASSES = (0, 1, 2, 3, 4) * 4
 PATTERN = bytes(place * 13 + 1 & 0xFF for place in range(512))
 CHECKS = 15  # messages checked one by one, three of each class
-FREE_RUN = 1000  # so many blocks in a row found free: the rest of the heap has no such holes
+FREE_RUN = 600  # so many blocks in a row found free: the rest of the heap has no such holes
 
 
 class WrongResult(Exception):

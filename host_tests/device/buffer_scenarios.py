@@ -201,3 +201,21 @@ def an_array_of_wider_items_is_sent_as_bytes_that_share_its_memory():
     samples[1] = 0x1234
     assert ch.send(raw, LOW) and ch.recv(buf)[0] == 6
     assert buf == b"\x01\x00\x34\x12\xcd\xab"
+
+
+def an_empty_array_that_grows_is_checked_again():
+    # Empty it does not tell how wide its items are; what is known is never looked at again.
+    for kind in (Channel, PriorityChannel):
+        ch = kind(8, slot_size=8)
+        buf, words, data = array("H"), array("H"), array("I")
+        assert ch.recv_words(words) == 0 and ch.recv(buf) is None and ch.send(data, LOW)
+        for each in (buf, words, data):
+            for _ in range(8):
+                each.append(0)
+        raises(TypeError, "message items must be bytes", ch.send, data, LOW)
+        assert ch.recv(bytearray(8))[0] == 0 and len(ch) == 0
+        for number in range(4):
+            assert ch.send_word(number, LOW)
+        raises(TypeError, "words must be an array of 'i' or 'I'", ch.recv_words, words)
+        raises(TypeError, "message items must be bytes", ch.recv, buf)
+        assert len(ch) == 4 and list(words) == list(buf) == [0] * 8

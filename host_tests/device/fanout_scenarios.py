@@ -737,3 +737,21 @@ def another_kind_at_the_address_of_a_known_message_is_looked_at():
         halves = array("H", [1, 2, 3])
         assert ch.send(uctypes.bytearray_at(uctypes.addressof(halves), 6), NORMAL)
         raises(TypeError, "message items must be", ch.send, halves, NORMAL)
+
+
+def a_receiver_for_which_there_is_no_memory_takes_no_row():
+    if not MICROPYTHON:
+        return  # CPython cannot lock its heap
+    for kind in _KINDS:
+        plain = _make(kind, 4, 4, 1, 1)
+        plain.add_receiver().close()
+        micropython.heap_lock()
+        failed = False
+        try:
+            plain.add_receiver()
+        except MemoryError:
+            failed = True
+        micropython.heap_unlock()
+        assert failed and plain.receivers == []
+        end = plain.add_receiver()
+        assert end.id == 0 and plain.send_word(1, LOW) == 1 and end.recv_word()[0] == 1

@@ -121,7 +121,7 @@ HARMLESS = {
         '*: "part[_WORDS_KNOWN] = known" left out',
         '*: "own[_*_KNOWN] = known" left out',
         '*: "if known - *_KNOWN] & 1073741823:" always',
-        'checks.check_buffer: "return" left out',
+        'checks.check_buffer: "return True" left out',
     ],
     "no word of a lane is at 0 or 1": ['lanes.Lanes._free: 0 is 1 in "if lane >= 0:"'],
     "the first epoch is 0, so no message of it can be another's": [
