@@ -47,7 +47,7 @@ def test_on_an_emulated_rp2040_under_a_locked_heap(on_rp2040, module, name):
 
 
 # Where a small int has 31 bits. The scenario is to notice what comes before there is memory.
-EARLY = ['"header[_RECEIVED] += 1" before', '"part[_STAMP] = stamp" before']
+EARLY = ['"lane[_TAIL] = lane[_TAIL] + 1" before', '"part[_STAMP] = stamp" before']
 
 
 @pytest.mark.parametrize("early", EARLY)
