@@ -480,7 +480,7 @@ class Footprint:
                 raise BoardError(f"WrongResult: {each['name']} takes {size} B, so it was there")
         return {
             "import": first["import"],
-            "channel": (first["channel"], first["memory"]),
+            "channel": (first["first"], first["channel"], first["memory"]),
             "further": {each["name"]: each["import"] for each in others},
             "channels": {
                 each["name"]: (each["channel"], each["memory"])
@@ -494,7 +494,7 @@ class Footprint:
     def show(self, found):
         print(
             "RAM: {:,} B to import PriorityChannel; the first channel, of 16 messages a class, "
-            "takes {:,} B, where memory() says {:,}.\n"
+            "takes {:,} B with\nwhat it imports, a further one {:,} B, where memory() says {:,}.\n"
             "After that, each alone in a fresh interpreter:".format(
                 found["import"], *found["channel"]
             )

@@ -22,7 +22,7 @@ a policy; one that has no room is passed over by the same policy.
 Who may call what: a sender's verbs belong to one context, as in priority.py; each receiver's verbs
 belong to one context. Each sender keeps its own turn; of another sender's load it has a guess.
 
-Cost of a send of 16 bytes to a pool of 4: 1,980 cycles by ROUND_ROBIN, 3,700 to 4,000 by the other
+Cost of a send of 16 bytes to a pool of 4: 1,720 cycles by ROUND_ROBIN, 3,200 to 3,500 by the other
 policies, whatever the capacity (emulated RP2040, MicroPython 1.28).
 """
 
