@@ -1,5 +1,6 @@
 """The bench end to end, with few messages: every row is there, and a wrong result fails it."""
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ringlane_host.virtual_board import BoardError
 
 BENCH = Path(__file__).resolve().parent.parent / "firmware" / "bench"
 COLUMNS = ["4 B", "16 B", "64 B", "256 B", "16 B, 5 classes", "one word"]
@@ -343,8 +345,31 @@ def check_plant(name, right, wrong, arguments, message, out):
     assert not list(out.glob("*.json"))
 
 
+@pytest.fixture
+def interrupt(monkeypatch):
+    """firmware/bench/interrupt.py, whose figures are of the emulated RP2040 only."""
+    monkeypatch.syspath_prepend(str(BENCH))
+    return importlib.import_module("interrupt")
+
+
+@pytest.mark.parametrize(
+    "row", [("ch.send_word", 9, 11), ("ch.trigger", 0, 12), ("deque.append", 9, 1)]
+)
+def test_an_interrupt_that_does_something_else_is_a_wrong_result(interrupt, row):
+    right = [("ch.send_word", 9, interrupt.ROUNDS), ("deque.append", 9, 0)]
+    assert interrupt.checked(right) == right
+    with pytest.raises(BoardError, match=f"WrongResult: {row[0]}: {row[1]} cycles"):
+        interrupt.checked([*right, row])
+
+
+def test_the_bench_measures_interrupts_on_an_emulated_rp2040(uf2, interrupt):
+    rows = {name: took for name, took, _ in interrupt.measure(uf2)}
+    assert len(rows) == 6
+    assert rows["ch.trigger of a register"] < rows["ch.send_word in a handler"]
+
+
 def test_every_section_has_a_plant():
-    planted = {"messages", *(where[0] for *_, where in SECTION_PLANTS.values())}
+    planted = {"messages", "interrupt", *(where[0] for *_, where in SECTION_PLANTS.values())}
     named = bench("--help").stdout.partition("--section {")[2].partition("}")[0]
     assert planted == set(named.split(","))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ringlane_host
 from ringlane_host.emulated import EmulatedPico, compiled
+from ringlane_host.virtual_board import BoardError
 
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
 MARKER, PIN = 3, 2  # GPIO numbers
@@ -82,6 +83,15 @@ def measure(uf2):
     with EmulatedPico(uf2, compiled(PACKAGE)) as pico:
         stop = pico.interrupt_after(MARKER, PIN, [AFTER] * 1000)
         try:
-            return json.loads(pico.exec(PROGRAM % (MARKER, PIN, ROUNDS)))
+            return checked(json.loads(pico.exec(PROGRAM % (MARKER, PIN, ROUNDS))))
         finally:
             stop()
+
+
+def checked(rows):
+    """Return the rows; raise BoardError unless each interrupt sent what it is to send."""
+    for name, took, sent in rows:
+        wanted = ROUNDS if name.startswith("ch.") else 0
+        if sent != wanted or took <= 0:
+            raise BoardError(f"WrongResult: {name}: {took} cycles, {sent} sent of {wanted}")
+    return rows

@@ -674,12 +674,12 @@ class Lanes:
         Context: any handler or task | alloc: none | time: O(senders) | blocks: never
         """
         for number in range(self.senders):
-            word = self._sender_at(number) >> 2
-            store(self._base, word + _LIMIT, 0)
-            # They read no message any more. Its address here would hold it, as the object does.
-            store(self._base, word + _TX_KNOWN, _NOTHING)
+            store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
+        # They read no message any more. Its address in the block would hold it, as the object does.
+        for number in range(self.senders):
+            store(self._base, (self._sender_at(number) >> 2) + _TX_KNOWN, _NOTHING)
         for sender in self._senders:
             sender._kept[0] = b""
         if self.name is not None:
