@@ -677,7 +677,7 @@ class Lanes:
             store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
-        # They read no message any more. Its address in the block would hold it, as the object does.
+        # They read no message any more. Its address in the block would hold it as the list does.
         for number in range(self.senders):
             store(self._base, (self._sender_at(number) >> 2) + _TX_KNOWN, _NOTHING)
         for sender in self._senders:
