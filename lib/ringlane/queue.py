@@ -4,7 +4,7 @@ from .ends import Receiver, Sender, SendingEnd
 from .lanes import Lanes, register
 from .port import later
 
-# An option of the constructor, the module that it needs and what that hangs on the channel.
+# What zero_copy=True hangs on a channel.
 _VIEWS = ("claim", "commit", "abort", "peek", "release", "view")
 
 
