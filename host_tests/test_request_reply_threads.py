@@ -7,7 +7,7 @@ import mutants
 import pytest
 from conftest import PACKAGE
 
-REQUESTS = 200_000
+REQUESTS = 70_000
 CALLS = 3_000
 
 
