@@ -1413,9 +1413,9 @@ FINDS = {
         ("oldest", "next_lane", "the younger comes first at the wrap"),
     ],
     PriorityMachine: [
-        ("lanes", "send", '"part[_AT_SET] = 0" left out'),
+        ("verbs", "send", '"part[_AT_SET] = 0" left out'),
         ("lanes", "admit", '"lane[_CLAIMED]" is 0'),
-        ("lanes", "send", "3 is 2", "if int(words) & 3:"),
+        ("verbs", "send", "3 is 2", "if int(words) & 3:"),
     ],
     MulticastMachine: [
         ("fanout", "send", '"lane[_DROPPED] = lane[_DROPPED] + 1" left out'),

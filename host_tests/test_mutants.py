@@ -216,7 +216,7 @@ def test_most_mutants_compile_for_a_chip():
     names = random.Random(2).sample(sorted(everything), 60)
     assert sum(mutants.compiles(everything[name]) for name in names) > 45
     # What viper's types do not allow is none.
-    bad = mutants.find("lanes", "make_sender.send", '"part = ptr32((here', "left out")
+    bad = mutants.find("verbs", "make_sender.send", '"part = ptr32((here', "left out")
     assert not mutants.compiles(bad)
 
 
@@ -228,7 +228,7 @@ FIRST_OF_TWO = ("lanes", "lane[_HIGH_WATER] = used + 1")
 def test_every_rule_of_order_has_a_mutant_that_breaks_it():
     rules = 0
     left_out = f'"{FIRST_OF_TWO[1]}" left out'
-    assert mutants.find("lanes", "make_sender.admit", left_out)
+    assert mutants.find("lanes", "make_admit.admit", left_out)
     for module in mutants.MODULES:
         source = (PACKAGE / f"{module}.py").read_text()
         moves = [each for each in mutants.of(module).values() if each.operator in MOVES]
@@ -263,13 +263,13 @@ def test_what_goes_unnoticed_is_there():
 
 
 def test_a_query_that_finds_nothing_or_several_says_so():
-    assert mutants.find("lanes", "send").operator == "early"
-    with pytest.raises(LookupError, match="0 mutants of lanes.send with"):
-        mutants.find("lanes", "send", "no such text")
-    with pytest.raises(LookupError, match="mutants of lanes.send with .*: lanes.make_s"):
-        mutants.find("lanes", "send", "left out")
-    with pytest.raises(LookupError, match="lanes.room has no store with an '# Order:'"):
-        mutants.find("lanes", "room")
+    assert mutants.find("verbs", "send").operator == "early"
+    with pytest.raises(LookupError, match="0 mutants of verbs.send with"):
+        mutants.find("verbs", "send", "no such text")
+    with pytest.raises(LookupError, match="mutants of verbs.send with .*: verbs.make_s"):
+        mutants.find("verbs", "send", "left out")
+    with pytest.raises(LookupError, match="verbs.room has no store with an '# Order:'"):
+        mutants.find("verbs", "room")
     with pytest.raises(LookupError, match="no mutant"):
         list(legs.survey([]))
 
@@ -283,11 +283,11 @@ class Scripted:
     def __init__(self, *outcomes, unbroken="passed"):
         self.outcomes = list(outcomes)
         self.unbroken = unbroken
-        self.known = (PACKAGE / "lanes.py").read_text()
+        self.known = (PACKAGE / "verbs.py").read_text()
         self.calls = 0
 
     def run(self, folder, limit, tests=None, without=()):
-        if (folder / "lib" / "ringlane" / "lanes.py").read_text() == self.known:
+        if (folder / "lib" / "ringlane" / "verbs.py").read_text() == self.known:
             self.calls += 1  # the first is of the whole leg
             return legs.Run("passed" if self.calls == 1 else self.unbroken, "t", {"t": 1})
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
@@ -314,12 +314,12 @@ def test_a_mutant_is_caught_by_what_fails_twice_and_passes_without_it(
     monkeypatch, first, second, outcome, leg, flaky
 ):
     monkeypatch.setattr(legs, "LEGS", {"a": first, "b": second})
-    (found,) = legs.survey([mutants.find("lanes", "send")], ["a", "b"], 1)
+    (found,) = legs.survey([mutants.find("verbs", "send")], ["a", "b"], 1)
     assert (found.outcome, found.leg, len(found.flaky)) == (outcome, leg, flaky)
 
 
 def test_the_test_that_caught_it_is_tried_first(monkeypatch):
-    mutant = mutants.find("lanes", "send")
+    mutant = mutants.find("verbs", "send")
     monkeypatch.setattr(legs, "LEGS", {"a": Scripted("passed"), "b": Scripted("failed")})
     known = {mutant.name: ("b", "t", 7)}
     (found,) = legs.survey([mutant], ["a", "b"], 1, known)

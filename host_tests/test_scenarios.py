@@ -54,7 +54,7 @@ EARLY = ['"lane[_TAIL] = lane[_TAIL] + 1" before', '"part[_STAMP] = stamp" befor
 def test_a_mutant_that_counts_a_word_before_it_has_memory_is_caught(micropython, tmp_path, early):
     if int(micropython("import sys; print(sys.maxsize)")) > 1 << 32:
         pytest.skip("every word is a small int here: make test MICROPYTHON= of 32 bits")
-    mutant = mutants.find("lanes", "recv_word", f'{early} "result[0] = value"')
+    mutant = mutants.find("verbs", "recv_word", f'{early} "result[0] = value"')
     broken = mutants.make(mutant, PACKAGE, tmp_path)
     name = "a_word_that_finds_no_memory_stays_queued"
     printed = micropython(program("queue_scenarios", [name]), broken.parent)

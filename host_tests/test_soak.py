@@ -51,7 +51,7 @@ def test_every_test_that_is_longer_in_a_soak_is_in_it():
 
 
 def caught():
-    return mutants.find("lanes", "make_sender.send", "True is False")
+    return mutants.find("verbs", "make_sender.send", "True is False")
 
 
 def harmless():
@@ -100,7 +100,7 @@ def test_successive_samples_are_all_mutants_and_a_seed_gives_the_same_again(monk
 
 
 def test_what_does_not_compile_is_counted_and_not_tried(monkeypatch, tmp_path, capsys):
-    few = {caught().name: caught(), "bad": mutants.find("lanes", "make_sender.send", PART)}
+    few = {caught().name: caught(), "bad": mutants.find("verbs", "make_sender.send", PART)}
     monkeypatch.setattr(mutants, "everything", lambda: few)
     monkeypatch.setattr(legs, "survey", lambda tried, *rest: iter([]))
     monkeypatch.setenv("RINGLANE_SEED", "5")

@@ -122,9 +122,9 @@ def viper_verbs(file, factory):
 @pytest.mark.parametrize(
     ("owner", "file", "factory", "count"),
     [
-        ("Sender", "lanes.py", "make_sender", 2),
-        ("Queue", "lanes.py", "make_sender", 2),
-        ("Queue", "lanes.py", "make_receiver", 2),
+        ("Sender", "verbs.py", "make_sender", 2),
+        ("Queue", "verbs.py", "make_sender", 2),
+        ("Queue", "verbs.py", "make_receiver", 2),
         ("Sender", "guard.py", "_guarded_sends", 4),
         ("GuardedReceiver", "guard.py", "_guarded", 5),
         ("Sender", "zero_copy.py", "_make_claims", 3),
@@ -132,7 +132,7 @@ def viper_verbs(file, factory):
         ("Queue", "zero_copy.py", "_make_peeks", 2),
         ("FanoutSender", "fanout.py", "make_sender", 2),
         ("Fanout", "fanout.py", "make_sender", 2),
-        ("FanoutReceiver", "lanes.py", "make_receiver", 2),
+        ("FanoutReceiver", "verbs.py", "make_receiver", 2),
         ("RequestReplyChannel", "request_reply.py", "make_client", 3),
         ("RequestReplyChannel", "request_reply.py", "make_recv_request", 1),
         ("RequestReplyChannel", "request_reply.py", "make_send_response", 2),

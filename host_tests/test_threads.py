@@ -33,7 +33,7 @@ def test_nothing_is_lost_torn_doubled_or_reordered(micropython, run):
 
 @pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word"])
 def test_a_mutant_is_caught(micropython, no_gil, tmp_path, verb):
-    broken = mutants.make(mutants.find("lanes", verb), PACKAGE, tmp_path)
+    broken = mutants.make(mutants.find("verbs", verb), PACKAGE, tmp_path)
     words = verb.endswith("_word")
     with pytest.raises(AssertionError, match="torn or out of order|lost"):
         micropython(f"import two_threads; two_threads.main(10**7, {words})", broken.parent)

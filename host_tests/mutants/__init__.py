@@ -6,8 +6,8 @@ that no test can find, with reasons. legs.py runs the tests on them, from `make 
 
 A test that is itself to be tested takes a mutant by what it breaks:
 
-    mutants.find("lanes", "send")  # the store with an "# Order:" comment comes as early as it can
-    mutants.find("lanes", "recv", "part[_STAMP] = stamp", "left out")
+    mutants.find("verbs", "send")  # the store with an "# Order:" comment comes as early as it can
+    mutants.find("verbs", "recv", "part[_STAMP] = stamp", "left out")
 
 Nothing found, or several, is a LookupError. So these calls stand in tests, not at a file's top:
 legs.py imports the files where the source is broken.

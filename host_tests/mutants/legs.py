@@ -1,6 +1,6 @@
 """Runs the tests on mutants: leg by leg, until a test tells the mutant from the shipped source.
 
-    for found in survey([mutants.find("lanes", "send")]):
+    for found in survey([mutants.find("verbs", "send")]):
         print(found.name, found.outcome, found.leg, found.test)
 
 A leg is a part of the tests. It runs in a copy of the project, with the mutant in the place of the

@@ -1,6 +1,6 @@
 """The ends of a channel: what one sending or one receiving context holds, and its cold side.
 
-The cold side is what the hot verbs of lanes.py call off the hot path:
+The cold side is what the hot verbs of verbs.py call off the hot path:
 
     _kept             a list [message, buffer, words]: what was checked last, kept so that its word
                       cannot come to mean another object. A list, since to store an attribute where
@@ -9,9 +9,9 @@ The cold side is what the hot verbs of lanes.py call off the hot path:
     _check_message(data), _check_buffer(buf), _check_words(words)
                       raise TypeError, or return whether to keep it
     _admit(priority, size)
-                      send's closer look, of lanes.make_sender
+                      send's closer look, of verbs.make_sender
     _next_lane()      the lane to read next where it is not the first with a message, of
-                      lanes.make_receiver
+                      verbs.make_receiver
     _no_lane(priority), _small_buffer(size, room), _not_a_word(size)
                       raise the error
 
@@ -25,13 +25,12 @@ from .checks import check_buffer, check_message, error
 from .lanes import (
     load,
     make_next_lane,
-    make_receiver,
-    make_sender,
     send_stamped,
     skip_one,
     take_all,
 )
 from .port import later
+from .verbs import make_receiver, make_sender
 
 #: words(cog.inFile) :#
 _MASK = const(3)  # the clock's period - 1

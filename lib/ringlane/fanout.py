@@ -62,7 +62,7 @@ _IN_TURN = const(1)  # the policy that needs no choosing: the first with room fr
 def make_sender(at, cold):
     """Return (send, send_word, None) of the sender whose words are at the address `at`.
 
-    `cold` as in lanes.make_sender; its _choose() gives the row to look at first.
+    `cold` as in verbs.make_sender; its _choose() gives the row to look at first.
     """
     size_of = len
     here = at >> 2
@@ -94,7 +94,7 @@ def make_sender(at, cold):
             now = int(cold._ticks())
         # stamped.
         #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[0] = data

@@ -33,23 +33,10 @@ empty differ without a spare slot; which slot comes next is in two words of thei
 Loads are signed on 32-bit chips and unsigned on 64-bit hosts, so a word that may have its top bit
 set is only ever compared after a mask, or with one for equality.
 
-Objects as words
-    The word that stands for an object (port.py) tells whether a buffer is the very object that was
-    checked last. That one is kept, so that its word cannot come to mean another, and an object
-    never changes its type. Its length and address may change, and are read at each call.
-
 The scheduler
     Viper functions are not interrupted by the scheduler, or by another thread under a GIL. Python
     code is, also where a verb calls it. So from its first load to its last store of a word that
     others write, a verb calls viper and builtin functions only.
-
-The hot verbs are viper functions nested in a plain factory, closing over the address of their
-words and their *cold side*: the Sender or Receiver (ends.py) whose methods they call off the hot
-path. No look-up in self, and `channel.send` as a value allocates nothing. A closure's call
-allocates when cells and arguments together are more than five (MicroPython, objclosure.c). Viper
-verbs take positional arguments only; a keyword gives "function doesn't take keyword arguments", a
-wrong count "function takes N positional arguments but M were given", where both numbers count what
-the verb closes over too. The other verbs are methods, each around one viper function of this file.
 
 What stands below a line `step(…)` is written by `make stamp`: see lib/README.md.
 """
@@ -69,7 +56,6 @@ _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _MASK = const(3)  # the clock's period - 1
-_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RX_META = const(6)  # the META that stands in the result. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
@@ -101,14 +87,10 @@ _DROPPED = const(11)  # messages that found no room. Owner: producer
 _REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
 _CLAIMED = const(13)  # 1: a claim is open. Owner: producer
 _LANE_BYTES = const(56)
-_META = const(0)  # size | class << 16 | epoch << 24
-_TIME = const(1)  # the clock when it was sent
 _SLOT_BYTES = const(8)
 _MARK_BYTES = const(20)  # an end mark: the words up to CAPACITY
-_STALE = const(1)  # in REST
 _LAST = const(2)  # in REST
 _NOTHING = const(2)  # as a word, no object
-_WORD_META = const(8388608)  # marks RX_META after recv_word, which leaves no size in the result
 # stamped.
 
 named = {}  # name -> channel that is open, for report()
@@ -142,200 +124,14 @@ def plus(a: int, b: int) -> int:
     return (a + b) & 0x3FFFFFFF
 
 
-def make_sender(at, cold):
-    """Return (send, send_word, admit) of the sender whose words are at the address `at`.
+def make_admit(at, cold):
+    """Return the closer look of send, when it finds no room: admit(priority, size)
 
-    `cold` is its cold side, a SendingEnd.
+    It raises, or counts why there is none, or makes room and returns True.
     """
-    size_of = len  # a closure is read faster than a global
-    here = at >> 2
-
-    @micropython.viper
-    def send(data, priority) -> bool:
-        """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
-
-        True: queued. False, and counted: the lane is full (dropped), or the message is larger than
-        a slot, the channel closed or a slot of the lane claimed (rejected). Raises TypeError if
-        `data` is not bytes-like or its items are not bytes, ValueError if the class is not 0..4 or
-        has no capacity; then nothing has changed.
-
-        Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
-        """
-        #: step("part") :#
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        #: step("stamp") :#
-        register = part[_CLOCK]
-        if register:
-            now = ptr32(register)[0]
-        elif part[_AT_SET]:
-            now = part[_AT]
-            part[_AT_SET] = 0
-            part[_CLOCK] = part[_REGISTER]
-        else:
-            now = int(cold._ticks())
-        # stamped.
-        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
-        if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
-            if cold._check_message(data):
-                cold._kept[0] = data
-                part[_TX_KNOWN] = known
-        # stamped.
-        #: step("span") :#
-        size = int(size_of(data))
-        source = int(ptr8(data))
-        # stamped.
-        #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
-            level = int(priority)
-        # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
-        # stamped.
-        #: step("room", size="size") :#
-        head = lane[_HEAD]
-        # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            level & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or size >= part[_LIMIT]
-        ):
-            if not cold._admit(level, size):
-                return False
-        # stamped.
-        #: step("slot", meta="size | level << 16") :#
-        slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | level << 16
-        slot[_TIME] = now
-        # stamped.
-        #: step("copy in", source="source", size="size") :#
-        to = ptr32(int(slot) + 8)
-        words = ptr32(source)
-        count = size
-        # stamped.
-        #: step("copy", outer="words") :#
-        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
-        # stamped.
-        #: step("publish") :#
-        write = lane[_WRITE] + part[_TX_STRIDE]
-        if not write - lane[_END]:
-            write = lane[_FIRST]
-        lane[_WRITE] = write
-        # Order: slot before head, so the consumer sees no half-written message.
-        lane[_HEAD] = head + 1
-        # stamped.
-        return True
-
-    @micropython.viper
-    def send_word(value, priority) -> bool:
-        """Queue the low 32 bits of `value` as a message of 4 bytes, little-endian on every board.
-
-        Outcomes, errors and context as send.
-
-        Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
-        """
-        word = value if 1 else 0
-        if word & 1:
-            word >>= 1
-        else:
-            word = int(value)
-        #: step("part") :#
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        #: step("stamp") :#
-        register = part[_CLOCK]
-        if register:
-            now = ptr32(register)[0]
-        elif part[_AT_SET]:
-            now = part[_AT]
-            part[_AT_SET] = 0
-            part[_CLOCK] = part[_REGISTER]
-        else:
-            now = int(cold._ticks())
-        # stamped.
-        #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
-            level = int(priority)
-        # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
-        # stamped.
-        #: step("room", size="4") :#
-        head = lane[_HEAD]
-        # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
-            if not cold._admit(level, 4):
-                return False
-        # stamped.
-        #: step("slot", meta="4 | level << 16") :#
-        slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = 4 | level << 16
-        slot[_TIME] = now
-        # stamped.
-        slot[2] = word
-        #: step("publish") :#
-        write = lane[_WRITE] + part[_TX_STRIDE]
-        if not write - lane[_END]:
-            write = lane[_FIRST]
-        lane[_WRITE] = write
-        # Order: slot before head, so the consumer sees no half-written message.
-        lane[_HEAD] = head + 1
-        # stamped.
-        return True
 
     @micropython.viper
     def admit(priority: int, size: int) -> bool:
-        # The closer look of send: raise, or count why there is no room, or make room.
         part = ptr32(int(at))
         #: step("lane of class") :#
         lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
@@ -355,7 +151,7 @@ def make_sender(at, cold):
             lane[_ROOM] = used + 1
         return True
 
-    return send, send_word, admit
+    return admit
 
 
 @micropython.viper
@@ -369,204 +165,6 @@ def send_stamped(at: int, send, value, priority, ticks: int, word: bool):
     part[_AT_SET] = 1
     part[_CLOCK] = 0
     return send(value, priority)
-
-
-def make_receiver(at, cold):
-    """Return (recv, recv_word, point_at) of the receiver whose words are at the address `at`.
-
-    `cold` is its cold side, a Receiver. point_at(address) lets them read other
-    words.
-    """
-    size_of = len
-    here = at >> 2
-    result = [0, 0, 0]
-
-    @micropython.viper
-    def recv(buf):
-        """Take the next message: copy it to the start of `buf`.
-
-        Return the receiver's own list [size, priority, latency], or None if no message is queued.
-        The next recv reuses the list: unpack it before any await, tuple(m) keeps it, and never
-        write into it. Latency is in clock ticks, modulo the clock's period. Raises TypeError
-        if `buf` is not writable or its items are not bytes, ValueError if the message is larger
-        than `buf`; then the message stays: recv with a larger buffer, or skip().
-
-        Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
-        """
-        #: step("part") :#
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
-        known = buf if 1 else 0
-        if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
-            if cold._check_buffer(buf):
-                cold._kept[1] = buf
-                part[_RX_KNOWN] = known
-        room = int(size_of(buf))
-        target = int(ptr8(buf))
-        # stamped.
-        #: step("choose") :#
-        lane = ptr32(int(part) + part[_LANES])
-        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
-                return None
-            other = ptr32(int(lane) + _LANE_BYTES)
-            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
-                other = ptr32(int(other) + _LANE_BYTES)
-                rest -= _LANE_BYTES
-            if rest:  # several senders, or receivers one after the other
-                rest = int(cold._next_lane())
-                if not rest:
-                    return None
-                lane = ptr32(int(part) + rest)
-        slot = ptr32(int(lane) + lane[_READ])
-        # stamped.
-        meta = slot[_META]
-        count = meta & 0xFFFF
-        if count > room:
-            cold._small_buffer(count, room)
-        #: step("age") :#
-        stamp = slot[_TIME]
-        if part[_RX_CLOCK]:
-            now = ptr32(part[_RX_CLOCK])[0]
-        else:
-            now = int(cold._ticks())
-        # stamped.
-        part[_STAMP] = stamp
-        if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
-            result[0] = count
-            result[1] = meta >> 16 & 0xFF
-            part[_RX_META] = meta
-        result[2] = (now - stamp) & part[_MASK]
-        #: step("copy out") :#
-        words = ptr32(int(slot) + 8)
-        to = ptr32(target)
-        # stamped.
-        #: step("copy", outer="to") :#
-        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
-            while count:
-                count -= 1
-                ptr8(to)[count] = ptr8(words)[count]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
-        # stamped.
-        #: step("give back") :#
-        read = lane[_READ] + part[_STRIDE]
-        if not read - lane[_END]:
-            read = lane[_FIRST]
-        lane[_READ] = read
-        # Order: slot read before tail, so the producer cannot reuse it early.
-        lane[_TAIL] = lane[_TAIL] + 1
-        # stamped.
-        return result
-
-    @micropython.viper
-    def recv_word():
-        """Take the next message, which must be of 4 bytes, as a word.
-
-        Return the list [value, priority, latency] as recv does, value in -2**31..2**31-1 (one
-        beyond +-2**30 allocates on a 32-bit board), or None if no message is queued. Raises
-        ValueError if the message is of another size; it stays: recv() or skip() takes it.
-
-        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
-        """
-        #: step("part") :#
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        #: step("choose") :#
-        lane = ptr32(int(part) + part[_LANES])
-        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
-                return None
-            other = ptr32(int(lane) + _LANE_BYTES)
-            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
-                other = ptr32(int(other) + _LANE_BYTES)
-                rest -= _LANE_BYTES
-            if rest:  # several senders, or receivers one after the other
-                rest = int(cold._next_lane())
-                if not rest:
-                    return None
-                lane = ptr32(int(part) + rest)
-        slot = ptr32(int(lane) + lane[_READ])
-        # stamped.
-        meta = slot[_META] | _WORD_META
-        if meta - part[_RX_META]:
-            if (meta & 0xFFFF) - 4:
-                cold._not_a_word(meta & 0xFFFF)
-            result[1] = meta >> 16 & 0x7F
-            part[_RX_META] = meta
-        #: step("age") :#
-        stamp = slot[_TIME]
-        if part[_RX_CLOCK]:
-            now = ptr32(part[_RX_CLOCK])[0]
-        else:
-            now = int(cold._ticks())
-        # stamped.
-        value = slot[2]
-        value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
-        result[0] = value  # may raise MemoryError, so before anything that counts
-        part[_STAMP] = stamp
-        result[2] = (now - stamp) & part[_MASK]
-        #: step("give back") :#
-        read = lane[_READ] + part[_STRIDE]
-        if not read - lane[_END]:
-            read = lane[_FIRST]
-        lane[_READ] = read
-        # Order: slot read before tail, so the producer cannot reuse it early.
-        lane[_TAIL] = lane[_TAIL] + 1
-        # stamped.
-        return result
-
-    def point_at(address):
-        # From now on every verb, however it was kept, reads these words and not its receiver's.
-        nonlocal here
-        here = address >> 2
-
-    return recv, recv_word, point_at
 
 
 def make_next_lane(at):

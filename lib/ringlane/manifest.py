@@ -30,6 +30,7 @@ package(
         "report.py",
         "request_reply.py",
         "trigger.py",
+        "verbs.py",
         "waiting.py",
         "zero_copy.py",
     ],

@@ -117,7 +117,7 @@ _LEAP = const(0x100)  # leaves the eight bits that a request carries as they are
 def make_client(at, cold):
     """Return (send_request, recv_response, cancel) of the channel whose block is at `at`.
 
-    `cold` is the channel: as in lanes.make_sender, and `_add`, the histogram's, `_reply`, the
+    `cold` is the channel: as in verbs.make_sender, and `_add`, the histogram's, `_reply`, the
     client's result, and `_unknown(id)`, which raises.
     """
     size_of = len
@@ -135,7 +135,7 @@ def make_client(at, cold):
         own = ptr32(int(at) + ptr32(int(at))[_TABLE])
         part = ptr32(int(at) + _RECEIVER_BYTES)
         #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[0] = data
@@ -315,7 +315,7 @@ def _try_request(at: int, cold, data) -> int:
     # Send a request if it can be sent now, and else return 0 and count nothing.
     part = ptr32(at + _RECEIVER_BYTES)
     #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-    known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+    known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
     if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
         if cold._check_message(data):
             cold._kept[0] = data
@@ -464,7 +464,7 @@ def make_send_response(at, cold):
         status = own[_STATUS]
         own[_STATUS] = 0
         #: step("known message", known="own[_REPLY_KNOWN]", kept="2") :#
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - own[_REPLY_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[2] = data

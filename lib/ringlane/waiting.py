@@ -335,7 +335,7 @@ def make_attempt(cold):
         part = ptr32(int(at))
         # As in send, which then runs no Python code after the look.
         #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[0] = data

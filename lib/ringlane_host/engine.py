@@ -132,7 +132,7 @@ STEPS = {
             now = int(cold._ticks())
         """,
     "known message": """
-        known = data if 1 else 0  # the object as a word: see `Objects as words` in lanes.py
+        known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - <known>) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[<kept>] = data
