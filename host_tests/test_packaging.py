@@ -150,7 +150,7 @@ FILES_USED = (
 def test_compiled_modules_pass_a_message(micropython, compiled):
     printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
     # cold for its repr(), drain by its constructor
-    used = "__init__ checks clock cold constants drain ends lanes port priority queue"
+    used = "__init__ checks clock cold constants drain ends lanes port priority queue verbs"
     files = [f"{compiled}/ringlane/{name}.mpy" for name in used.split()]
     assert printed == MESSAGE_PASSED + f"{files}\n"
 
