@@ -1,0 +1,99 @@
+"""The README: each block of code runs, on real MicroPython or where its hardware is."""
+
+import re
+
+import pytest
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+FIRST, *FRAGMENTS, SWEEP = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+CHIP = re.compile(r"\b(Pin|IrqGuard)\(")  # the unix port has none
+
+# What a reader fills in round a fragment.
+AROUND = """\
+import asyncio
+from array import array
+from ringlane import HIGH, LEAST_LOADED, LOW, NORMAL, AnycastChannel, Channel, LockGuard
+from ringlane import MulticastChannel, PriorityChannel, RequestReplyChannel, SoftGuard
+ch = PriorityChannel(8, slot_size=4)
+job = b"job"
+seen = []
+def handle(buf, size):
+    seen.append(bytes(buf[:size]))
+"""
+ON_CHIP = """\
+from machine import Pin
+from ringlane import IrqGuard
+"""
+# By a fragment's first words: what shows that it did what the text says.
+THEN = {
+    "async def consume():": """ch.send_word(1, LOW)
+ch.close()
+asyncio.run(consume())
+assert not len(ch)
+""",
+    "from uctypes": """\
+samples[0] = 513
+buf = bytearray(64)
+assert ch.send(raw, NORMAL) and ch.recv(buf)[0] == 64 and not ch.recv(buf)
+assert ch.received == 2 and buf[:2] == b"\\x00\\x00"
+""",
+    "edges =": """\
+out = Pin(3, Pin.OUT)
+out.value(0)
+out.value(1)
+""",
+    "bus =": "assert display.recv_word()[0] == logger.recv_word()[0] == 21",
+    "jobs =": "assert sorted(len(each) for each in workers) == [0, 1]",
+    "rpc =": "asyncio.run(main()); assert rpc.stats()[0] == 1",
+    "async def consume(ch, buf):": """\
+ch.send(b"one", LOW)
+ch.close()
+asyncio.run(consume(ch, bytearray(4)))
+asyncio.run(watch(ch, bytearray(4)))
+assert seen == [b"one"]
+""",
+    "ch = PriorityChannel": "assert ch.counters(HIGH).queued == len(ch) == 2",
+    "ch = Channel": """\
+assert ch.send(b"", LOW) and jobs.send(b"", LOW) and timed.send(b"", LOW)
+assert other.recv(bytearray(32)) and of_timer.recv(bytearray(32))
+""",
+}
+
+
+def program(first):
+    """The fragment that begins with `first` as a program that prints "done"."""
+    (fragment,) = (each for each in FRAGMENTS if each.startswith(first))
+    before = AROUND + (ON_CHIP if CHIP.search(fragment) else "")
+    return f"{before}{fragment}{THEN[first]}\nprint('done')\n"
+
+
+def test_every_fragment_is_shown_to_work():
+    assert len(FRAGMENTS) == len(THEN)
+
+
+@pytest.mark.parametrize("first", THEN)
+def test_a_fragment_on_micropython(micropython, first):
+    text = program(first)
+    if CHIP.search(text):
+        pytest.skip("it needs a chip's pins: test_a_fragment_on_the_emulated_rp2040 runs it")
+    assert micropython(text) == "done\n"
+
+
+@pytest.mark.parametrize("first", THEN)
+def test_a_fragment_on_the_emulated_rp2040(pico, first):
+    assert pico.exec(program(first)) == "done\n"
+
+
+def test_the_first_program_on_the_emulated_rp2040(pico):
+    (line,) = re.findall(r"^    (0 waited .*)$", README, re.M)
+    printed = pico.exec(FIRST).splitlines()
+    # The firmware's own interrupts may take some microseconds more.
+    assert [re.sub(r"\d+ us", "us", each) for each in printed] == [
+        re.sub(r"\d+ us", "us", line)
+    ] * 10
+
+
+def test_the_sweep(capsys):
+    exec(compile(SWEEP, "README.md", "exec"), {"__name__": "sweep"})
+    assert int(re.fullmatch(r"(\d+) points\n", capsys.readouterr().out)[1]) > 10
