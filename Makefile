@@ -6,6 +6,9 @@ TARGET ?= virtual
 MICROPYTHON ?=
 export RINGLANE_MICROPYTHON = $(MICROPYTHON)
 SPEED ?=
+# What firmware is checked against: a port's modules, of micropython-stubs.
+STUBS_OF := rp2 esp32
+STUBS := 1.29.0.post1
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -34,14 +37,21 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 	$(BIN)/python -m mypy.stubtest ringlane --concise --mypy-config-file pyproject.toml \
 	    --allowlist host_tests/stubtest_allowlist.txt
 	@# A board's stubs replace typeshed, so they need a folder without CPython's packages.
-	@# misc: firmware that also runs on CPython may define const() twice.
-	[ build/stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \
-	    --no-deps --upgrade --target build/stubs \
-	    $$($(BIN)/pip freeze | grep -E '^micropython-(rp2|stdlib)-stubs=') && touch build/stubs; }
-	for folder in firmware/heart $(wildcard firmware/examples); do \
-	    MYPYPATH=build/stubs:$$folder $(BIN)/mypy --custom-typeshed-dir build/stubs \
-	        --cache-dir .mypy_cache/device --follow-imports silent \
-	        --disable-error-code misc $$folder || exit 1; \
+	@# misc: firmware that also runs on CPython may define const() twice. A program of README with
+	@# a str for a word must not pass.
+	$(BIN)/python host_tests/readme.py build/readme
+	for port in $(STUBS_OF); do \
+	    stubs=build/stubs-$$port; \
+	    [ $$stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \
+	        --upgrade --target $$stubs micropython-$$port-stubs==$(STUBS) && touch $$stubs; } \
+	        || exit 1; \
+	    for folder in firmware/heart firmware/examples build/readme/$$port; do \
+	        MYPYPATH=$$stubs:$$folder $(BIN)/mypy --custom-typeshed-dir $$stubs \
+	            --cache-dir .mypy_cache/$$port --follow-imports silent \
+	            --disable-error-code misc $$folder || exit 1; \
+	    done; \
+	    MYPYPATH=$$stubs $(BIN)/mypy --custom-typeshed-dir $$stubs --follow-imports silent \
+	        --cache-dir .mypy_cache/$$port build/readme/wrong_$$port.py | grep -q arg-type || exit 1; \
 	done
 
 # PYTHONPATH: the engine of this tree, whatever is installed.
