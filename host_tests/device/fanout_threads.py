@@ -12,6 +12,7 @@ import time
 from array import array
 
 import micropython
+from harness import PATIENCE_MS
 from payload import pieces
 from ringlane import (
     AFFINITY_FIRST,
@@ -25,7 +26,6 @@ from ringlane import (
 _CAPACITY = 16
 _SLOT = 48
 _SPINS = 40  # then give the core to another thread: there may be fewer cores than threads
-_PATIENCE_MS = 10000
 _LINGER_AT = 500, 900  # of a receiver's messages it waits after these until the lanes are full ...
 _LINGER_EVERY = 20000  # ... and after so many more
 _REST_EVERY = 64  # of a sender's, until it sees nothing queued
@@ -155,7 +155,7 @@ class Taker:
                 break
             else:
                 idle = wait(idle)
-                if time.ticks_diff(time.ticks_ms(), seen) > _PATIENCE_MS:
+                if time.ticks_diff(time.ticks_ms(), seen) > PATIENCE_MS:
                     self.wrong = "lost"
         micropython.heap_unlock()
         self.done = True
@@ -167,7 +167,7 @@ class Taker:
         before = until()
         while until() == before and not self.stop:
             time.sleep_us(1)
-            if time.ticks_diff(time.ticks_ms(), start) > _PATIENCE_MS:
+            if time.ticks_diff(time.ticks_ms(), start) > PATIENCE_MS:
                 self.wrong = "never full"
                 break
         self.lingers = False
@@ -200,7 +200,7 @@ def _wait_until_empty(takers):
     # Until each runs, and has found nothing.
     start = time.ticks_ms()
     for taker in takers:
-        while not taker.empty and time.ticks_diff(time.ticks_ms(), start) < _PATIENCE_MS:
+        while not taker.empty and time.ticks_diff(time.ticks_ms(), start) < PATIENCE_MS:
             time.sleep_us(1)
 
 
@@ -284,7 +284,7 @@ def reopening(sessions):
                 if number < 0:
                     idle = wait(idle)
                     waited = time.ticks_diff(time.ticks_ms(), start)
-                    assert waited < _PATIENCE_MS, "nothing comes"
+                    assert waited < PATIENCE_MS, "nothing comes"
                     continue
                 taker.check()
                 if first < 0:
@@ -360,7 +360,7 @@ def anycast(policy, messages):
             idle = wait(idle)
             if takers[0].wrong or takers[1].wrong:
                 break
-            if time.ticks_diff(time.ticks_ms(), last) > _PATIENCE_MS:
+            if time.ticks_diff(time.ticks_ms(), last) > PATIENCE_MS:
                 break
     micropython.heap_unlock()
     for taker in takers:
@@ -449,7 +449,7 @@ def senders(policy, messages):
     for which in range(2):
         _thread.start_new_thread(send_all, (which,))
     last = time.ticks_ms()
-    while not (full[0] and full[1]) and time.ticks_diff(time.ticks_ms(), last) < _PATIENCE_MS:
+    while not (full[0] and full[1]) and time.ticks_diff(time.ticks_ms(), last) < PATIENCE_MS:
         time.sleep_us(1)
     micropython.heap_lock()
     count = idle = 0
@@ -460,7 +460,7 @@ def senders(policy, messages):
         else:
             empty[0] = count >= half - 2
             idle = wait(idle)
-            if time.ticks_diff(time.ticks_ms(), last) > _PATIENCE_MS:
+            if time.ticks_diff(time.ticks_ms(), last) > PATIENCE_MS:
                 break
     micropython.heap_unlock()
     stop[0] = True

@@ -11,12 +11,12 @@ import _thread
 import time
 
 import micropython
+from harness import PATIENCE_MS
 from payload import fill, holds, pieces
 from ringlane import Channel, LockGuard
 
 _CAPACITY = 50
 _SLOT = 40
-_PATIENCE_MS = 5000
 _TURNS = 8  # as often a thread that receives waits until the others have received as much
 _PAUSE_US = 20  # when full or empty: three threads on two cores wait for each other
 
@@ -116,7 +116,7 @@ def share_sender(messages, guarded=True, senders=1):
     idle_since = time.ticks_ms()
     Worker.go = True
     for worker in workers:
-        while not worker.full and time.ticks_diff(time.ticks_ms(), idle_since) < _PATIENCE_MS:
+        while not worker.full and time.ticks_diff(time.ticks_ms(), idle_since) < PATIENCE_MS:
             time.sleep_us(_PAUSE_US)
     idle_since = time.ticks_ms()
     micropython.heap_lock()
@@ -128,7 +128,7 @@ def share_sender(messages, guarded=True, senders=1):
                 for worker in workers:
                     worker.emptied = True
                 time.sleep_us(_PAUSE_US)
-                if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
+                if time.ticks_diff(time.ticks_ms(), idle_since) > PATIENCE_MS:
                     wrong = "lost"
                     break
                 continue
@@ -226,7 +226,7 @@ def share_receiver(messages, receivers=2, guarded=True):
             if taken != last:
                 last, idle_since = taken, time.ticks_ms()
                 time.sleep_ms(1)
-            elif time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
+            elif time.ticks_diff(time.ticks_ms(), idle_since) > PATIENCE_MS:
                 break
     finally:
         micropython.heap_unlock()

@@ -14,6 +14,9 @@ from ringlane import Clock
 if hasattr(micropython, "alloc_emergency_exception_buf"):
     micropython.alloc_emergency_exception_buf(256)  # where it is not built in: errors have text
 MICROPYTHON = sys.implementation.name == "micropython"
+PATIENCE_MS = (
+    60000  # what has not come by then never will; a busy host may not run a thread for 10 s
+)
 ROOMY = gc.mem_free() > 1000000  # a host; a chip gets smaller rooms and fewer repetitions
 
 

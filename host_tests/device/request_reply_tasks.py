@@ -7,10 +7,9 @@ import asyncio
 import errno
 
 import ringlane.waiting as waiting
-from harness import MICROPYTHON, ROOMY
+from harness import MICROPYTHON, PATIENCE_MS, ROOMY
 from ringlane import RequestReplyChannel
 from ringlane.request_reply import FAILED
-from tasks import PATIENCE_MS
 
 
 def upper(request):

@@ -10,12 +10,12 @@ import time
 
 import micropython
 import ringlane.waiting  # noqa: F401  before there are threads
+from harness import PATIENCE_MS
 from payload import fill, holds, pieces
 from ringlane import RequestReplyChannel
 
 _CAPACITY = 6
 _SLOT = 48
-_PATIENCE_MS = 5000
 _HELD = 3  # requests that the server keeps while it answers others
 _OLD = 5  # ids that it answers once more
 
@@ -151,7 +151,7 @@ def ask_all(channel, server, requests):
     outstanding = answered = cancelled = full = pending = number = 0
     wrong = None
     idle_since = time.ticks_ms()
-    while not server.empty and time.ticks_diff(time.ticks_ms(), idle_since) < _PATIENCE_MS:
+    while not server.empty and time.ticks_diff(time.ticks_ms(), idle_since) < PATIENCE_MS:
         time.sleep_us(1)
     turn = 0
     micropython.heap_lock()
@@ -190,7 +190,7 @@ def ask_all(channel, server, requests):
                     if not cancel(id) or cancel(id):
                         wrong = "not cancelled"
                     cancelled += 1
-                elif time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS or server.done:
+                elif time.ticks_diff(time.ticks_ms(), idle_since) > PATIENCE_MS or server.done:
                     wrong = "lost"
                     continue
                 else:
@@ -263,13 +263,13 @@ def calls(count):
     buf = bytearray(_SLOT)
     try:
         for number in range(count):
-            size, status, _ = channel.call_wait(b"%d" % number, buf, _PATIENCE_MS)
+            size, status, _ = channel.call_wait(b"%d" % number, buf, PATIENCE_MS)
             text = b"%d" % (number * 3) if number % 5 > 1 else b""
             assert bytes(buf[:size]) == text, (number, bytes(buf[:size]))
             assert status == (0 if number % 5 in (1, 2) else number % 256), (number, status)
     finally:
         channel.close()
-        for _ in range(_PATIENCE_MS):
+        for _ in range(PATIENCE_MS):
             if served:
                 break
             time.sleep_ms(1)

@@ -12,6 +12,7 @@ import time
 
 import micropython
 import ringlane.waiting  # noqa: F401  before anything is interrupted
+from harness import PATIENCE_MS
 from ringlane import (
     HIGH,
     NORMAL,
@@ -21,7 +22,6 @@ from ringlane import (
     SoftGuard,
 )
 
-_PATIENCE_MS = 60000
 _MASK = 0xFFFFF
 
 
@@ -427,7 +427,7 @@ def _run(party, times, ask):
         state[1] = False
 
     _thread.start_new_thread(work, ())
-    end = time.ticks_add(time.ticks_ms(), _PATIENCE_MS)
+    end = time.ticks_add(time.ticks_ms(), PATIENCE_MS)
     try:
         while party.steps < times or party.handled < times:
             party.task()

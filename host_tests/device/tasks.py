@@ -8,9 +8,7 @@ import asyncio
 import gc
 import sys
 
-from harness import MICROPYTHON
-
-PATIENCE_MS = 60000  # a wait that has not ended by then never will
+from harness import MICROPYTHON, PATIENCE_MS
 
 
 def run(module, names):

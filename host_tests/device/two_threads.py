@@ -7,12 +7,12 @@ import _thread
 import time
 
 import micropython
+from harness import PATIENCE_MS
 from payload import fill, holds
 from ringlane import PriorityChannel
 
 _CAPACITY = 5
 _SLOT = 64
-_PATIENCE_MS = 5000
 
 
 def size_of(number):
@@ -78,7 +78,7 @@ def receive_all(channel, threads, expected, end, step, words):
     waits = False
     idle_since = time.ticks_ms()
     for thread in threads:
-        while not thread.full and time.ticks_diff(time.ticks_ms(), idle_since) < _PATIENCE_MS:
+        while not thread.full and time.ticks_diff(time.ticks_ms(), idle_since) < PATIENCE_MS:
             time.sleep_us(1)
     idle_since = time.ticks_ms()
     micropython.heap_lock()
@@ -91,7 +91,7 @@ def receive_all(channel, threads, expected, end, step, words):
                     waits = True
                     for thread in threads:
                         thread.emptied = True
-                if time.ticks_diff(time.ticks_ms(), idle_since) > _PATIENCE_MS:
+                if time.ticks_diff(time.ticks_ms(), idle_since) > PATIENCE_MS:
                     break
                 continue
             waits = False

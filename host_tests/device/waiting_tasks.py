@@ -10,7 +10,7 @@ import time
 from array import array
 
 import micropython
-from harness import MICROPYTHON, ROOMY, pattern, raises
+from harness import MICROPYTHON, PATIENCE_MS, ROOMY, pattern, raises
 from ringlane import (
     BULK,
     HIGH,
@@ -27,7 +27,6 @@ from ringlane import (
     select,
     waiting,
 )
-from tasks import PATIENCE_MS
 
 _SLOT = 8
 _HOST = sys.platform in ("darwin", "linux", "win32")  # not the size of its heap: a chip has PSRAM

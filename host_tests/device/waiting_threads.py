@@ -10,6 +10,7 @@ import asyncio
 import time
 
 import micropython
+from harness import PATIENCE_MS
 from payload import fill, holds
 from ringlane import NORMAL, Channel, PriorityChannel, select, waiting
 
@@ -209,7 +210,7 @@ def _by_recv_wait(channels, end, seen, patience, patience_ms):
 TASKS = {"arecv": _by_arecv, "ready, two tasks": _by_two_tasks, "select": _by_select}
 
 
-def main(how, messages, patience_ms=10000):
+def main(how, messages, patience_ms=PATIENCE_MS):
     """Pass so many messages, at each capacity a quarter; print what was seen, or raise."""
     full = sleeps = total = 0
     for capacity in range(1, 5):
