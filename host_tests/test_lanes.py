@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import ringlane
-import ringlane.latency
+import ringlane.measure
 from conftest import PACKAGE
-from ringlane import NORMAL, Channel, lanes
-from ringlane.request_reply import FAILED, make_look
+from ringlane import NORMAL, Channel, lanes, registry
+from ringlane.calls import make_look
+from ringlane.request_reply import FAILED
 from ringlane_host.source import Loader
 
 
@@ -145,12 +146,12 @@ def test_a_channel_that_is_half_made_is_in_no_report(monkeypatch):
     def fail(channel):
         raise MemoryError
 
-    monkeypatch.setattr(ringlane.latency, "measure", fail)
+    monkeypatch.setattr(ringlane.measure, "measure", fail)
     with pytest.raises(MemoryError):
         Channel(2, 8, name="half", stats=True)
-    assert "half" not in lanes.named
+    assert "half" not in registry.named
     whole = Channel(2, 8, name="half")
-    assert lanes.named["half"] is whole
+    assert registry.named["half"] is whole
 
 
 def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):
@@ -183,6 +184,7 @@ def rp2_port(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "platform", "rp2")
+    monkeypatch.setattr(sys.implementation, "_machine", "Pico with RP2040", raising=False)
     name, path = "ringlane.port_of_rp2", str(PACKAGE / "port.py")
     spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, path))
     module = importlib.util.module_from_spec(spec)

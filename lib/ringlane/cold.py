@@ -4,17 +4,75 @@ import time
 from collections import namedtuple
 
 import micropython
+from micropython import const
 
 from .checks import check_int, check_message
-from .lanes import plus
+from .port import later
+from .words import plus
+
+#: words(cog.inFile) :#
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+# stamped.
 
 Counters = namedtuple(
     "Counters", ("queued", "sent", "received", "dropped", "rejected", "high_water")
 )
 
+_VIEWS = ("claim", "commit", "abort", "peek", "release", "view")
+_STATS = ("stats", "stats_into", "reset_stats")
 
-def check(channel, number, data, priority):
-    """As SendingEnd.check, of the channel's sender of that number."""
+
+def fetch(channel, name):
+    """Return what an end lacks: a channel its default clock, or a method imported when used.
+
+    Raises AttributeError, with a sentence, if there is none of that name.
+    """
+    kind = type(channel)
+    if name == "clock" and hasattr(kind, "_rows"):
+        return later("ringlane.clock").default()
+    method = None
+    if hasattr(kind, "_make"):  # it sends
+        if name == "check":
+            method = check
+        elif name == "trigger":
+            method = later("ringlane.trigger").make_trigger
+        elif name == "add_sender":
+            method = later("ringlane.sender").add_sender
+    if hasattr(kind, "_recv_guard"):  # it has one receiver
+        if name == "counters":
+            method = counters_of_class
+        elif name == "add_receiver":
+            method = later("ringlane.guard").add_receiver
+    if name in _STATS and hasattr(kind, "_stats"):  # it receives
+        method = _no_stats
+    if method is not None:
+        return lambda *args, **options: method(channel, *args, **options)
+    name = "view" if name == "_seen" else name
+    if name in _VIEWS:
+        raise AttributeError(
+            "%s was made without zero_copy=True: no %s" % (channel._title(), name)
+        )
+    raise AttributeError("%s has no attribute %r" % (channel._title(), name))
+
+
+def _no_stats(end, *_):
+    raise ValueError("%s was made without stats=True" % end._title())
+
+
+def check(end, data, priority):
+    """Raise the error that send(data, priority) would raise or count, in a whole sentence.
+
+    For set-up, where send itself must stay silent in a handler. A full lane is no error.
+    """
+    check_of(end._channel, end._number, data, priority)
+
+
+def check_of(channel, number, data, priority):
+    """As check, of the channel's sender of that number."""
     check_message(data)
     if isinstance(priority, int) or isinstance(priority, bool):
         priority = _as_class(priority)
@@ -27,8 +85,14 @@ def check(channel, number, data, priority):
         )
 
 
-def counters_of_class(channel, priority):
-    """As Queue.counters."""
+def counters_of_class(channel, priority=None):
+    """Return (queued, sent, received, dropped, rejected, high_water) of a class; None: of all.
+
+    A named tuple. Sums over the senders, high_water their greatest. Raises ValueError for a
+    class that is not 0..4, and on a channel whose classes share one lane.
+
+    Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
+    """
     if priority is not None:
         if not channel._by_class:
             raise ValueError("%s does not count by class" % channel._title())
@@ -45,11 +109,11 @@ def counters(channel, row=None):
         sent = channel.sent
         dropped, rejected = channel.dropped, channel.rejected
     else:
-        received = channel._sum_received(row)
-        sent = channel._sum_sent(row)
-        dropped, rejected = channel._sum_dropped(None, row), channel._sum_rejected(None, row)
+        received = channel._tally(_TAIL, row)
+        sent = channel._tally(_HEAD, row)
+        dropped, rejected = channel._tally(_DROPPED, row), channel._tally(_REJECTED, row)
     queued = plus(plus(sent, -received), -unread)
-    return Counters(queued, sent, received, dropped, rejected, channel._most(None, row))
+    return Counters(queued, sent, received, dropped, rejected, channel._tally(_HIGH_WATER, row))
 
 
 def describe(channel):
@@ -61,6 +125,19 @@ def describe(channel):
         channel.received,
         channel.dropped,
         channel.rejected,
+        ", closed" if channel.closed else "",
+    )
+
+
+def describe_requests(channel):
+    """As RequestReplyChannel.__repr__."""
+    return "%s: %d pending, %d answered, %d dropped, %d rejected, %d late%s" % (
+        channel._title(),
+        channel.pending,
+        channel.answered,
+        channel.dropped,
+        channel.rejected,
+        channel.late,
         ", closed" if channel.closed else "",
     )
 

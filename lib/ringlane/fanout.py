@@ -14,14 +14,17 @@ import micropython
 from micropython import const
 
 from .checks import check_int, check_name, error
-from .ends import Receiver, Sender
-from .lanes import Lanes, forget_buffers, load, plus, queued, store, take_all
+from .ends import Receiver, SendingEnd
+from .lanes import Lanes, store
 from .port import address, later
-from .queue import Sending
+from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
+_RX_META = const(6)  # the META that stands in the result. Owner: receiver
+_WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
 _EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
 _PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
 _STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
@@ -54,13 +57,15 @@ _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
 _STALE = const(1)  # in REST
+_NOTHING = const(2)  # as a word, no object
+_QUEUED = const(-1)  # to tally(): messages queued
 # stamped.
 
 _IN_TURN = const(1)  # the policy that needs no choosing: the first with room from _TURN on
 
 
 def make_sender(at, cold):
-    """Return (send, send_word, None) of the sender whose words are at the address `at`.
+    """Return (send, send_word) of the sender whose words are at the address `at`.
 
     `cold` as in verbs.make_sender; its _choose() gives the row to look at first.
     """
@@ -291,7 +296,7 @@ def make_sender(at, cold):
                 ptr32(own)[_DROPPED] = ptr32(own)[_DROPPED] + 1
         return took
 
-    return send, send_word, None
+    return send, send_word
 
 
 # The words of every receiver that has closed: a message seems to wait in a lane of several
@@ -317,19 +322,20 @@ def _claim(flags) -> int:
 
 
 @micropython.viper
-def _empty(at, cold) -> int:
-    # Empty the lanes of the receiver at that address: what is there, it will not read. Return how
+def _empty(cold) -> int:
+    # Empty the lanes of a receiver: what is there, it will not read. Return how
     # many messages that were. One that comes meanwhile stays, and is dropped unseen later.
-    count = int(take_all(at, cold))
-    part = ptr32(int(at))
+    count = int(cold._drop(True))
+    part = ptr32(int(cold._receiver))
     part[_STALE_DROPPED] = part[_STALE_DROPPED] + count
     return count
 
 
-class FanoutSender(Sender):
-    """A sending context's end of a MulticastChannel or AnycastChannel; see Sender."""
-
-    _make = staticmethod(make_sender)
+def _forget_buffers(base, word):
+    # Let the receiver whose words begin there check the next buffer and write its result.
+    store(base, word + _RX_META, -1)
+    store(base, word + _RX_KNOWN, _NOTHING)
+    store(base, word + _WORDS_KNOWN, _NOTHING)
 
 
 class FanoutReceiver(Receiver):
@@ -345,27 +351,27 @@ class FanoutReceiver(Receiver):
         self._closing = bytearray(1)  # 1 once it is
         self._channel = channel
         self._kept = [b"", None, None]
-        self._ticks = channel.clock.ticks
+        self._ticks = channel._ticks
         self._headers = [channel._header(number, row) for number in range(channel.senders)]
         self._was = None  # its title, once it is closed
         self._counted = None  # once it is closed: what its lanes had counted for it
         base = channel._base
         at = row * _RECEIVER_BYTES
         word = at >> 2
-        self._attach_receiver(base + at, True)
+        self._point_at = self._attach_receiver(base + at, True)
         store(base, word + _EPOCH, epoch)
         store(base, word + _STAMP, 0)  # as long as nothing is received
         store(base, word + _PEEKED, 0)
-        forget_buffers(base, word)
-        _empty(self._receiver, self)  # it was for an earlier receiver
+        _forget_buffers(base, word)
+        _empty(self)  # it was for an earlier receiver
         if epoch:
             for header in self._headers:
                 store(base, header + _REST, load(base, header + _REST) | _STALE)
         # What the row had counted before.
-        self._dropped_before = channel._sum_dropped(None, row)
+        self._dropped_before = channel._tally(_DROPPED, row)
         self._received_before = self._taken()
         if channel._with_stats:
-            later("ringlane.latency").measure(self)
+            later("ringlane.measure").measure(self)
         # Order: all else before room, which lets messages come.
         self._told = epoch << 16 | core << 24
         for header in self._headers:
@@ -395,7 +401,7 @@ class FanoutReceiver(Receiver):
         channel = self._channel
         for header in self._headers:
             store(channel._base, header + _ROOM, self._told)  # room for none
-        unread = _empty(self._receiver, self)
+        unread = _empty(self)
         # The lanes go to the next receiver of the row, what they counted for this one stays.
         self._counted = self._missed(), self.received
         self._headers = ()
@@ -403,7 +409,7 @@ class FanoutReceiver(Receiver):
         self._next_lane = self._refuse
         self._receiver = _nobody
         self._point_at(_nobody)
-        forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
+        _forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
         self._kept[1] = self._kept[2] = None
         channel._ends[self.id] = None
         channel._taken[self.id] = 0
@@ -411,10 +417,7 @@ class FanoutReceiver(Receiver):
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
-        found = 0
-        for header in self._headers:
-            found += queued(self._channel._base, header)
-        return found
+        return self._channel._tally(_QUEUED, self.id) if self._headers else 0
 
     def __bool__(self):
         return True  # else __len__ would make an empty receiver false
@@ -427,6 +430,9 @@ class FanoutReceiver(Receiver):
             ", closed" if self.closed else "",
         )
 
+    def __getattr__(self, name):
+        return later("ringlane.cold").fetch(self, name)
+
     def _title(self):
         name = "" if self.name is None else " %r" % self.name
         return "receiver %d%s of %s" % (self.id, name, self._channel._title())
@@ -436,35 +442,33 @@ class FanoutReceiver(Receiver):
         # dropped unseen; that first, so that what is dropped meanwhile makes it no smaller.
         channel = self._channel
         stale = load(channel._base, (self.id * _RECEIVER_BYTES >> 2) + _STALE_DROPPED)
-        return plus(channel._sum_received(self.id), -stale)
+        return plus(channel._tally(_TAIL, self.id), -stale)
 
     def _missed(self):
         # What was dropped for want of room, for this receiver.
-        return plus(self._channel._sum_dropped(None, self.id), -self._dropped_before)
+        return plus(self._channel._tally(_DROPPED, self.id), -self._dropped_before)
 
     def _refuse(self):
         raise error(ValueError, "%s is closed", self._was)
 
 
-class Fanout(Sending):
+class Fanout(SendingEnd, Lanes):
     """What MulticastChannel and AnycastChannel have in common.
 
-    Attributes beside those of Sending: `capacity`, `max_receivers`.
+    Attributes beside those of Lanes: `capacity`, `max_receivers`; `send`, `send_word`.
     """
 
-    _objects = 168
+    _objects = 163
     _make = staticmethod(make_sender)
-    _sender_kind = FanoutSender
     _receiver_kind = FanoutReceiver
 
     def __init__(self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats):
         capacities = self._check_capacity(capacity, max_receivers)
-        self._receivers = max_receivers
+        self._receivers = self._rows = max_receivers
         Lanes.__init__(self, capacities, slot_size, senders, name, clock)
         self.capacity = capacity
         self.max_receivers = max_receivers
         self._kept = [b"", None, None]
-        self._ticks = self.clock.ticks
         self._with_stats = stats
         self._ends = [None] * max_receivers
         self._taken = bytearray(max_receivers)  # 1: by a receiver that is open
@@ -474,14 +478,15 @@ class Fanout(Sending):
             word = self._sender_at(number) >> 2
             store(self._base, word + _ROWS, max_receivers)
             store(self._base, word + _POLICY, policy)
-        self._begin()
+        self._senders = [self]  # a channel is its first sender itself
+        self._attach_sender(self, 0)
 
     @classmethod
     def memory(cls, capacity, slot_size=32, max_receivers=4, senders=1):
         """Return the bytes that such a channel takes; raise as the constructor would.
 
-        Without options. A receiver, when it opens, takes some 570 B more on a 32-bit board, a
-        further sender 330; twice as much where words are of 64.
+        Without options. A receiver, when it opens, takes some 610 B more on a 32-bit board, a
+        further sender 290; twice as much where words are of 64.
         """
         capacities = cls._check_capacity(capacity, max_receivers)
         return cls._whole(cls._bytes(capacities, slot_size, senders, max_receivers))
@@ -495,7 +500,7 @@ class Fanout(Sending):
     def received(self):
         """Messages that receivers have taken, also by skip and clear."""
         unread = self.unread  # first, so that what is dropped meanwhile makes it no smaller
-        return plus(self._sum(_TAIL), -unread)
+        return plus(self._tally(_TAIL), -unread)
 
     @property
     def unread(self):
@@ -513,13 +518,12 @@ class Fanout(Sending):
 
     def __repr__(self):
         unread = self.unread
-        return Sending.__repr__(self) + (", %d left unread" % unread if unread else "")
+        return Lanes.__repr__(self) + (", %d left unread" % unread if unread else "")
 
     def _room_of(self, number, row):
         # For how many messages more the row's receiver has room, to that sender; 0: none is open.
-        header = self._header(number, row)
-        limit = load(self._base, header + _ROOM) & 0xFFFF
-        return max(0, limit - queued(self._base, header))
+        limit = load(self._base, self._header(number, row) + _ROOM) & 0xFFFF
+        return max(0, limit - self._of_lane(number, row, _QUEUED))
 
     def _open(self, name, limit, core):
         check_name(name)

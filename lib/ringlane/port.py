@@ -38,6 +38,12 @@ if [_word(each) for each in (0, 5, 1000, -3)] != [1, 11, 2001, -5] or _word(True
 del _same, _word, _first, _second
 
 
+REGISTER = 0  # the address of one that counts microseconds, 0: none
+if sys.platform == "rp2":
+    # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
+    REGISTER = 0x400B0028 if "RP2350" in sys.implementation._machine else 0x40054028
+
+
 @micropython.viper
 def address(block) -> int:
     """Return where the bytes of `block` lie. The collector moves nothing."""
@@ -61,6 +67,7 @@ def later(name):
     """Return the module of that whole name, imported when it is first asked for."""
     module = sys.modules.get(name)
     if module is None:
+        bytearray(1)  # raises MemoryError in a hard handler, which must touch no file
         # Not `from . import`: that would ask the package's __getattr__ for it.
         module = __import__(name, None, None, ("",))
     return module
