@@ -1,7 +1,7 @@
 """ringlane: allocation-free message channels from interrupt handlers to tasks.
 
-The classes and policies are there at once, for handlers. What else has a name here is imported
-when it is first used, so a program pays for what it uses only.
+The classes are there at once, for handlers, which cannot import. What else has a name here is
+imported when it is first used, so a program pays for what it uses only.
 """
 
 import sys
@@ -14,60 +14,30 @@ if sys.implementation.name == "cpython":
 elif sys.implementation.name != "micropython":
     raise ImportError("ringlane needs MicroPython: %s has no viper" % sys.implementation.name)
 
-from .constants import (
-    AFFINITY_FIRST,
-    BULK,
-    HIGH,
-    LEAST_LOADED,
-    LOW,
-    NORMAL,
-    RANDOM,
-    REALTIME,
-    ROUND_ROBIN,
-    AnycastPolicy,
-    PriorityClass,
-)
+REALTIME = 0
+HIGH = 1
+NORMAL = 2
+LOW = 3
+BULK = 4
 
-_MODULES = {
-    "PriorityChannel": "priority",
-    "Channel": "channel",
-    "Clock": "clock",
-    "cycles": "cpu_clock",
-    "milliseconds": "clock",
-    "MulticastChannel": "multicast",
-    "AnycastChannel": "anycast",
-    "RequestReplyChannel": "request_reply",
-    "select": "waiting",
-    "IrqGuard": "guard",
-    "LockGuard": "guard",
-    "SoftGuard": "guard",
-    "LatencyHistogram": "latency",
-    "report": "report",
-}
-__all__ = (
-    "AFFINITY_FIRST",
-    "AnycastPolicy",
-    "BULK",
-    "HIGH",
-    "LEAST_LOADED",
-    "LOW",
-    "NORMAL",
-    "PriorityClass",
-    "RANDOM",
-    "REALTIME",
-    "ROUND_ROBIN",
-) + tuple(_MODULES)
+_MODULES = {"PriorityChannel": "priority", "Channel": "channel"}  # of the others, see names.py
+
+
+def _from(module, name):
+    return getattr(__import__("ringlane." + module, None, None, ("",)), name, None)
 
 
 def __getattr__(name):
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
     try:
-        value = getattr(__import__("ringlane." + module, None, None, (name,)), name)
+        module = _MODULES.get(name)
+        if module is None:
+            module = _from("names", "MODULES").get(name, "names")
+        value = _from(module, name)
     except SyntaxError as error:
         if "decorator" not in str(error):  # what a port says that cannot compile viper
             raise
         raise ImportError("ringlane needs a MicroPython with viper: %s" % error)
+    if value is None:
+        raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
     globals()[name] = value
     return value

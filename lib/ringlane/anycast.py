@@ -32,11 +32,13 @@ import micropython
 from micropython import const
 
 from .checks import check_int
-from .constants import AFFINITY_FIRST, ROUND_ROBIN
-from .fanout import Fanout, FanoutReceiver, FanoutSender
-from .lanes import register, store
+from .fanout import Fanout, FanoutReceiver
+from .fanout import make_sender as make_fanout_sender
+from .lanes import store
+from .names import AFFINITY_FIRST, ROUND_ROBIN
+from .port import later
 
-_LEAST_LOADED = const(2)  # as in constants.py
+_LEAST_LOADED = const(2)  # as in names.py
 _RANDOM = const(3)
 
 #: words(cog.inFile) :#
@@ -115,12 +117,10 @@ def make_choose(at):
     return choose
 
 
-class AnycastSender(FanoutSender):
-    """A sending context's end of an AnycastChannel; see Sender."""
-
-    def __init__(self, channel, number):
-        FanoutSender.__init__(self, channel, number)
-        self._choose = make_choose(self._sender)
+def make_sender(at, cold):
+    """As fanout.make_sender, of a sender that chooses."""
+    cold._choose = make_choose(at)
+    return make_fanout_sender(at, cold)
 
 
 class AnycastReceiver(FanoutReceiver):
@@ -153,7 +153,7 @@ class AnycastChannel(Fanout):
     Attributes beside those of Fanout: `policy`.
     """
 
-    _sender_kind = AnycastSender
+    _make = staticmethod(make_sender)
     _receiver_kind = AnycastReceiver
 
     def __init__(
@@ -171,12 +171,11 @@ class AnycastChannel(Fanout):
         Fanout.__init__(
             self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats
         )
-        self._choose = make_choose(self._sender)
         for number in range(senders):
             word = self._sender_at(number) >> 2
             store(self._base, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
             store(self._base, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
-        register(self)
+        self._register()
 
     def _free(self, number, priority):
         # What the open receivers have room for together; the class is a label.
@@ -189,13 +188,13 @@ class AnycastChannel(Fanout):
         return free
 
     def add_sender(self, core=None):
-        """Return the Sender of a further context, as Sending.add_sender.
+        """Return the Sender of a further context, as sender.add_sender.
 
         `core`: where it runs, 0..63; None: where each send finds itself, on rp2, else 0.
         """
         if core is not None:
             check_int("core", core, 0, _CORES_MAX - 1)
-        sender = Fanout.add_sender(self)
+        sender = later("ringlane.sender").add_sender(self)
         if core is not None:
             word = self._sender_at(sender._number) >> 2
             store(self._base, word + _CORE, core)

@@ -3,6 +3,8 @@
 import struct
 from array import array
 
+import micropython
+
 
 def check_name(name):
     """Raise TypeError unless `name` is a str or None."""
@@ -55,6 +57,41 @@ def check_buffer(buf):
     except TypeError:
         raise error(TypeError, "receive buffer must be writable, not %s", type(buf).__name__)
     return len(buf) > 0
+
+
+def check_words(words):
+    """Raise TypeError unless `words` is an array of 4-byte ints. Allocates nothing if it is.
+
+    Return whether that is known for good: an empty array does not tell its items.
+    """
+    kind = type(words)
+    if kind is array or kind is memoryview:
+        try:
+            struct.pack_into("", words, 0)
+            # It fails where the offset is beyond the last byte: so not here, ...
+            struct.unpack_from("", words, len(words) * 4)
+            try:
+                struct.unpack_from("", words, len(words) * 4 + 1)
+            except Exception:
+                if not len(words):
+                    return False
+                if not _takes_float(words):
+                    return True  # ... but here
+        except Exception:
+            pass
+    raise error(TypeError, "words must be an array of 'i' or 'I', not %s", kind.__name__)
+
+
+@micropython.viper
+def _takes_float(words) -> bool:
+    # An array does not tell its type, but only one of floats or of objects takes a float.
+    before = ptr32(words)[0]
+    try:
+        words[0] = 0.5
+    except TypeError:
+        return False
+    ptr32(words)[0] = before
+    return True
 
 
 def error(kind, text, value, second=None):

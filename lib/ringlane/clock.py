@@ -13,7 +13,7 @@ microseconds and wraps after 2**30 of them, some 18 minutes; milliseconds() wrap
 import sys
 import time
 
-from .port import later
+from .port import REGISTER, later
 
 _TICKS_PERIOD = 1 << 30
 _default = None
@@ -64,13 +64,15 @@ def default():
     """Return this board's microsecond clock."""
     global _default
     if _default is None:
-        register = 0
-        if sys.platform == "rp2":
-            # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
-            register = 0x400B0028 if chip() == "RP2350" else 0x40054028
-        name = "timer" if register else "ticks_us"
-        _default = _Default(name, register)
+        _default = _Default("timer" if REGISTER else "ticks_us", REGISTER)
     return _default
+
+
+def register_of(clock):
+    """Return the register and the period of a channel's clock; raise TypeError if it is none."""
+    if not isinstance(clock, Clock):
+        raise TypeError("clock must be a Clock, not %r" % (clock,))
+    return clock.register, clock.period
 
 
 def milliseconds():

@@ -6,15 +6,62 @@ from collections import namedtuple
 import micropython
 
 from .checks import check_int, check_message
-from .lanes import plus
+from .port import later
+from .words import plus
 
 Counters = namedtuple(
     "Counters", ("queued", "sent", "received", "dropped", "rejected", "high_water")
 )
 
+# What the options hang on a channel.
+_OPTIONS = {
+    "zero_copy": ("claim", "commit", "abort", "peek", "release", "view"),
+    "stats": ("stats", "stats_into", "reset_stats"),
+}
 
-def check(channel, number, data, priority):
-    """As SendingEnd.check, of the channel's sender of that number."""
+
+def fetch(channel, name):
+    """Return what a channel lacks: its default clock, or a method that is imported when used.
+
+    Raises AttributeError, with a sentence, if there is none of that name.
+    """
+    if name == "clock":
+        return later("ringlane.clock").default()
+    kind = type(channel)
+    method = None
+    if hasattr(kind, "_make"):  # it sends
+        if name == "check":
+            method = check
+        elif name == "trigger":
+            method = later("ringlane.trigger").make_trigger
+        elif name == "add_sender":
+            method = later("ringlane.sender").add_sender
+    if hasattr(kind, "_recv_guard"):  # it has one receiver
+        if name == "counters":
+            method = counters_of_class
+        elif name == "add_receiver":
+            method = later("ringlane.guard").add_receiver
+    if method is not None:
+        return lambda *args, **options: method(channel, *args, **options)
+    name = "view" if name == "_seen" else name
+    for option, names in _OPTIONS.items():
+        if name in names and hasattr(kind, "_recv_guard"):
+            raise AttributeError(
+                "%s was made without %s=True: no %s" % (channel._title(), option, name)
+            )
+    raise AttributeError("%s has no attribute %r" % (channel._title(), name))
+
+
+def check(end, data, priority):
+    """Raise the error that send(data, priority) would raise or count, in a whole sentence.
+
+    For set-up, where send itself must stay silent in a handler. A full lane is no error.
+    """
+    check_of(end._channel, end._number, data, priority)
+
+
+def check_of(channel, number, data, priority):
+    """As check, of the channel's sender of that number."""
     check_message(data)
     if isinstance(priority, int) or isinstance(priority, bool):
         priority = _as_class(priority)
@@ -27,8 +74,14 @@ def check(channel, number, data, priority):
         )
 
 
-def counters_of_class(channel, priority):
-    """As Queue.counters."""
+def counters_of_class(channel, priority=None):
+    """Return (queued, sent, received, dropped, rejected, high_water) of a class; None: of all.
+
+    A named tuple. Sums over the senders, high_water their greatest. Raises ValueError for a
+    class that is not 0..4, and on a channel whose classes share one lane.
+
+    Context: a task | alloc: a tuple | time: O(lanes) | blocks: never
+    """
     if priority is not None:
         if not channel._by_class:
             raise ValueError("%s does not count by class" % channel._title())

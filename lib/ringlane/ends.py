@@ -19,22 +19,30 @@ Every attribute is set by the constructor: one that is added later lets the dict
 a handler or another core looks these up in it.
 """
 
+import micropython
 from micropython import const
 
-from .checks import check_buffer, check_message, error
-from .lanes import (
-    load,
-    make_next_lane,
-    send_stamped,
-    skip_one,
-    take_all,
-)
+from .checks import check_buffer, check_message, check_words, error
+from .lanes import make_next_lane, send_stamped
 from .port import later
 from .verbs import make_receiver, make_sender
 
 #: words(cog.inFile) :#
+_LANES = const(0)  # bytes from here to the receiver's first lane
+_STRIDE = const(1)  # bytes of a slot
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
+_FIRST = const(7)  # bytes from here to the first slot
+_END = const(8)  # bytes from here past the last slot
+_LANE_BYTES = const(56)
+_META = const(0)  # size | class << 16 | epoch << 24
+_TIME = const(1)  # the clock when it was sent
+_LAST = const(2)  # in REST
 # stamped.
 
 
@@ -44,14 +52,15 @@ class SendingEnd:
     Attributes: `send`, `send_word` (viper, positional arguments only).
     """
 
-    _make = staticmethod(make_sender)
+    _make = staticmethod(make_sender)  # of a channel: what makes its senders' verbs
 
     def _attach_sender(self, channel, number):
+        self._channel = channel
         self._number = number
         self._attempt = None
         self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
-        self.send, self.send_word, self._admit = self._make(at, self)
+        self.send, self.send_word, self._admit = channel._make(at, self)
         if channel._send_guard is not None:
             later("ringlane.guard").share_sender(self, channel._send_guard)
         if channel._views is not None:
@@ -70,27 +79,6 @@ class SendingEnd:
         Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
         """
         return send_stamped(self._sender, self.send_word, value, priority, ticks, True)
-
-    def trigger(self, priority, source=None):
-        """Return a handler that sends a word of class `priority` whenever it is called.
-
-        `source`: the address of a 32-bit register, whose content at that instant is sent; None:
-        how often it was called, 1 first; the channel's clock: the time, as the stamp. Outcomes are
-        counted as those of send_word. It takes one argument, what the interrupt passes, and is the
-        handler itself: Pin(2).irq(ch.trigger(HIGH), hard=True).
-
-        Raises ValueError for a multicast or anycast channel and under send_guard.
-
-        Context: set-up; what it returns belongs to this sender's context | alloc: the handler
-        """
-        return later("ringlane.trigger").make_trigger(self, priority, source)
-
-    def check(self, data, priority):
-        """Raise the error that send(data, priority) would raise or count, in a whole sentence.
-
-        For set-up, where send itself must stay silent in a handler. A full lane is no error.
-        """
-        later("ringlane.cold").check(self._channel, self._number, data, priority)
 
     def free(self, priority=None):
         """Return how many messages of class `priority` this sender can queue now.
@@ -119,16 +107,6 @@ class SendingEnd:
         """
         return later("ringlane.waiting").asend(self, data, priority, timeout_ms)
 
-    def _vet(self, data, priority):
-        check_message(data)
-        self._channel._lane(self._number, priority)
-
-    def _try(self, data, priority):
-        # As send, after _vet; but None, and nothing counted, if the lane is full now.
-        if self._attempt is None:
-            self._attempt = later("ringlane.waiting").make_attempt(self)
-        return self._attempt(data, priority)
-
     def _check_message(self, data):
         # Not kept: what is rejected, and what is empty, as an array may grow and tell its items.
         channel = self._channel
@@ -136,49 +114,18 @@ class SendingEnd:
         return 0 < len(data) <= channel.slot_size and not channel.closed
 
     def _no_lane(self, priority):
-        self._channel._refuse_class(priority)
-
-
-class Sender(SendingEnd):
-    """One sending context's end of a channel: what add_sender() returns.
-
-    Its counters are its own; the channel's are the sums over its senders. Attributes: `send`,
-    `send_word` and, with zero_copy=True, `claim`, `commit`, `abort` (viper, positional arguments
-    only).
-    """
-
-    def __init__(self, channel, number):
-        self._channel = channel
-        self._kept = [b"", None, None]
-        self._ticks = channel.clock.ticks
-        self._attach_sender(channel, number)
-
-    @property
-    def dropped(self):
-        """Messages that found their lane full."""
-        return self._channel._sum_dropped(self._number)
-
-    @property
-    def rejected(self):
-        """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._channel._sum_rejected(self._number)
-
-    @property
-    def high_water(self):
-        """The most messages any one of this sender's lanes has held at once."""
-        return self._channel._most(self._number)
-
-    def __repr__(self):
-        return "sender %d of %s" % (self._number, self._channel)
+        if 0 <= priority < 5:
+            raise error(ValueError, "class %d has capacity 0", priority)
+        raise error(ValueError, "class must be 0 to 4, not %d", priority)
 
 
 class ReceivingEnd:
-    """What a Receiver and a RequestReplyChannel have: to wait, and to measure.
+    """What a Receiver and a RequestReplyChannel have: to wait.
 
-    Attributes: `recv` (viper, positional arguments only).
+    Attributes: `recv` (viper, positional arguments only); `stats`, `stats_into` and `reset_stats`
+    of LatencyHistogram, if it measures.
     """
 
-    _stats = None
     _check_buffer = staticmethod(check_buffer)
 
     def _begin_waiting(self):
@@ -214,30 +161,6 @@ class ReceivingEnd:
         """
         return later("ringlane.waiting").recv_wait(self, buf, timeout_ms)
 
-    def stats(self):
-        """Return (count, avg_latency, p50_latency, p99_latency, max_latency), in clock ticks.
-
-        A named tuple; of what recv and recv_word took, as latency.py says. Raises ValueError for a
-        channel without stats=True. stats_into(words) and reset_stats() are beside it.
-        """
-        return self._histogram().stats()
-
-    def stats_into(self, words):
-        """Write the five figures of stats() into `words`, an array of 'i' or 'I'.
-
-        Context: the receiving context | alloc: none | time: O(buckets) | blocks: never
-        """
-        self._histogram().stats_into(words)
-
-    def reset_stats(self):
-        """Forget the latencies so far. Context: the receiving context."""
-        self._histogram().reset()
-
-    def _histogram(self):
-        if self._stats is None:
-            raise ValueError("%s was made without stats=True" % self._title())
-        return self._stats
-
     def _small_buffer(self, size, room):
         raise error(ValueError, "message of %d bytes, receive buffer of %d", size, room)
 
@@ -250,16 +173,18 @@ class Receiver(ReceivingEnd):
 
     def _attach_receiver(self, at, several):
         # Its words are at that address; `several` senders may compete, or receivers have been.
+        # Returns what lets its verbs read others.
         self._receiver = at
         self._begin_waiting()
-        later("ringlane.drain")  # here, as recv_words may be a handler's
-        self.recv, self.recv_word, self._point_at = make_receiver(at, self)
+        self.recv, self.recv_word, point_at = make_receiver(at, self)
         if several:
             self._next_lane = later("ringlane.oldest").make_next_lane(at, self)
         else:
             self._next_lane = make_next_lane(at)
+        return point_at
 
-    def recv_words(self, words):
+    @micropython.viper
+    def recv_words(self, words) -> int:
         """Take messages of 4 bytes into `words`, an array of 'i' or 'I', until it is full.
 
         Return how many were taken, in the order recv would have: words[:n]. Stops early when no
@@ -269,40 +194,103 @@ class Receiver(ReceivingEnd):
 
         Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
         """
-        return later("ringlane.drain").take_words(self._receiver, self, words)
+        part = ptr32(int(self._receiver))
+        known = words if 1 else 0
+        if (known - part[_WORDS_KNOWN]) & 0x3FFFFFFF:
+            if self._check_words(words):
+                self._kept[2] = words
+                part[_WORDS_KNOWN] = known
+        room = int(len(words))
+        target = ptr32(words)
+        taken = 0
+        while taken < room:
+            first = int(self._next_lane())
+            if not first:
+                break
+            lane = ptr32(int(part) + first)
+            slot = ptr32(int(lane) + lane[_READ])
+            size = slot[_META] & 0xFFFF
+            if size != 4:
+                if not taken:
+                    self._not_a_word(size)
+                break
+            target[0] = slot[2]
+            target = ptr32(int(target) + 4)
+            taken += 1
+            part[_STAMP] = slot[_TIME]
+            #: step("give back") :#
+            read = lane[_READ] + part[_STRIDE]
+            if not read - lane[_END]:
+                read = lane[_FIRST]
+            lane[_READ] = read
+            # Order: slot read before tail, so the producer cannot reuse it early.
+            lane[_TAIL] = lane[_TAIL] + 1
+            # stamped.
+        return taken
 
-    def skip(self):
+    @micropython.viper
+    def skip(self) -> bool:
         """Drop the next message, the one recv would return; it counts as received.
 
         True: dropped; False: no message is queued.
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        return skip_one(self._receiver, self)
+        first = int(self._next_lane())
+        if not first:
+            return False
+        part = ptr32(int(self._receiver))
+        lane = ptr32(int(part) + first)
+        #: step("give back") :#
+        read = lane[_READ] + part[_STRIDE]
+        if not read - lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        # stamped.
+        return True
 
-    def clear(self):
+    @micropython.viper
+    def clear(self) -> int:
         """Drop every message queued so far; return how many. They count as received.
 
         Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
         """
-        return take_all(self._receiver, self)
+        count = 0
+        if not int(self._next_lane()):  # which drops first what was for an earlier receiver
+            return count
+        part = ptr32(int(self._receiver))
+        lane = ptr32(int(part) + part[_LANES])
+        while lane[_REST] != _LAST:
+            head = lane[_HEAD]
+            used = (head - lane[_TAIL]) & 0x3FFFFFFF
+            read = lane[_READ] + used * part[_STRIDE]
+            if read >= lane[_END]:
+                read -= lane[_END] - lane[_FIRST]
+            lane[_READ] = read
+            lane[_TAIL] = head
+            count += used
+            lane = ptr32(int(lane) + _LANE_BYTES)
+        return count
 
-    def timestamp(self):
+    @micropython.viper
+    def timestamp(self) -> int:
         """Return the clock at the send of the message last received, in ticks modulo the period.
 
         Context: one receiving context | alloc: none | time: O(1) | blocks: never
         """
-        mask = load(self._receiver, _MASK)
+        part = ptr32(int(self._receiver))
+        mask = part[_MASK]
         if not mask:
             self._next_lane()  # no clock has that: the receiver has closed, and this raises
-        return load(self._receiver, _STAMP) & mask
+        return part[_STAMP] & mask
 
     def arecv_word(self, timeout_ms=None):
         """As arecv, of a message of 4 bytes: result and errors as recv_word."""
         return later("ringlane.waiting").arecv_word(self, timeout_ms)
 
-    def _check_words(self, words):
-        return later("ringlane.drain").check_words(words)
+    _check_words = staticmethod(check_words)
 
     def _not_a_word(self, size):
         raise error(ValueError, "message of %d bytes is not a word of 4", size)

@@ -14,10 +14,10 @@ import micropython
 from micropython import const
 
 from .checks import check_int, check_name, error
-from .ends import Receiver, Sender
-from .lanes import Lanes, forget_buffers, load, plus, queued, store, take_all
+from .ends import Receiver, SendingEnd
+from .lanes import Lanes, forget_buffers, store
 from .port import address, later
-from .queue import Sending
+from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -317,19 +317,13 @@ def _claim(flags) -> int:
 
 
 @micropython.viper
-def _empty(at, cold) -> int:
-    # Empty the lanes of the receiver at that address: what is there, it will not read. Return how
+def _empty(cold) -> int:
+    # Empty the lanes of a receiver: what is there, it will not read. Return how
     # many messages that were. One that comes meanwhile stays, and is dropped unseen later.
-    count = int(take_all(at, cold))
-    part = ptr32(int(at))
+    count = int(cold.clear())
+    part = ptr32(int(cold._receiver))
     part[_STALE_DROPPED] = part[_STALE_DROPPED] + count
     return count
-
-
-class FanoutSender(Sender):
-    """A sending context's end of a MulticastChannel or AnycastChannel; see Sender."""
-
-    _make = staticmethod(make_sender)
 
 
 class FanoutReceiver(Receiver):
@@ -345,19 +339,19 @@ class FanoutReceiver(Receiver):
         self._closing = bytearray(1)  # 1 once it is
         self._channel = channel
         self._kept = [b"", None, None]
-        self._ticks = channel.clock.ticks
+        self._ticks = channel._ticks
         self._headers = [channel._header(number, row) for number in range(channel.senders)]
         self._was = None  # its title, once it is closed
         self._counted = None  # once it is closed: what its lanes had counted for it
         base = channel._base
         at = row * _RECEIVER_BYTES
         word = at >> 2
-        self._attach_receiver(base + at, True)
+        self._point_at = self._attach_receiver(base + at, True)
         store(base, word + _EPOCH, epoch)
         store(base, word + _STAMP, 0)  # as long as nothing is received
         store(base, word + _PEEKED, 0)
         forget_buffers(base, word)
-        _empty(self._receiver, self)  # it was for an earlier receiver
+        _empty(self)  # it was for an earlier receiver
         if epoch:
             for header in self._headers:
                 store(base, header + _REST, load(base, header + _REST) | _STALE)
@@ -395,7 +389,7 @@ class FanoutReceiver(Receiver):
         channel = self._channel
         for header in self._headers:
             store(channel._base, header + _ROOM, self._told)  # room for none
-        unread = _empty(self._receiver, self)
+        unread = _empty(self)
         # The lanes go to the next receiver of the row, what they counted for this one stays.
         self._counted = self._missed(), self.received
         self._headers = ()
@@ -411,10 +405,7 @@ class FanoutReceiver(Receiver):
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
-        found = 0
-        for header in self._headers:
-            found += queued(self._channel._base, header)
-        return found
+        return self._channel._queued(self.id) if self._headers else 0
 
     def __bool__(self):
         return True  # else __len__ would make an empty receiver false
@@ -446,25 +437,23 @@ class FanoutReceiver(Receiver):
         raise error(ValueError, "%s is closed", self._was)
 
 
-class Fanout(Sending):
+class Fanout(SendingEnd, Lanes):
     """What MulticastChannel and AnycastChannel have in common.
 
-    Attributes beside those of Sending: `capacity`, `max_receivers`.
+    Attributes beside those of Lanes: `capacity`, `max_receivers`; `send`, `send_word`.
     """
 
     _objects = 168
     _make = staticmethod(make_sender)
-    _sender_kind = FanoutSender
     _receiver_kind = FanoutReceiver
 
     def __init__(self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats):
         capacities = self._check_capacity(capacity, max_receivers)
-        self._receivers = max_receivers
+        self._receivers = self._rows = max_receivers
         Lanes.__init__(self, capacities, slot_size, senders, name, clock)
         self.capacity = capacity
         self.max_receivers = max_receivers
         self._kept = [b"", None, None]
-        self._ticks = self.clock.ticks
         self._with_stats = stats
         self._ends = [None] * max_receivers
         self._taken = bytearray(max_receivers)  # 1: by a receiver that is open
@@ -474,7 +463,8 @@ class Fanout(Sending):
             word = self._sender_at(number) >> 2
             store(self._base, word + _ROWS, max_receivers)
             store(self._base, word + _POLICY, policy)
-        self._begin()
+        self._senders = [self]  # a channel is its first sender itself
+        self._attach_sender(self, 0)
 
     @classmethod
     def memory(cls, capacity, slot_size=32, max_receivers=4, senders=1):
@@ -495,7 +485,7 @@ class Fanout(Sending):
     def received(self):
         """Messages that receivers have taken, also by skip and clear."""
         unread = self.unread  # first, so that what is dropped meanwhile makes it no smaller
-        return plus(self._sum(_TAIL), -unread)
+        return plus(self._sum_received(), -unread)
 
     @property
     def unread(self):
@@ -513,13 +503,12 @@ class Fanout(Sending):
 
     def __repr__(self):
         unread = self.unread
-        return Sending.__repr__(self) + (", %d left unread" % unread if unread else "")
+        return Lanes.__repr__(self) + (", %d left unread" % unread if unread else "")
 
     def _room_of(self, number, row):
         # For how many messages more the row's receiver has room, to that sender; 0: none is open.
-        header = self._header(number, row)
-        limit = load(self._base, header + _ROOM) & 0xFFFF
-        return max(0, limit - queued(self._base, header))
+        limit = load(self._base, self._header(number, row) + _ROOM) & 0xFFFF
+        return max(0, limit - self._queued(row, number))
 
     def _open(self, name, limit, core):
         check_name(name)

@@ -37,10 +37,8 @@ import sys
 import micropython
 from micropython import const
 
-from .checks import check_buffer, error
-from .drain import check_words, take_words
+from .checks import check_buffer, check_words, error
 from .ends import Receiver
-from .lanes import skip_one, take_all
 
 #: words(cog.inFile) :#
 _MASK = const(3)  # the clock's period - 1
@@ -216,8 +214,21 @@ def guard_attempt(end, attempt):
     return guarded
 
 
+def add_receiver(channel):
+    """Return the receiver of a further context: recv_guard lets it share the lanes.
+
+    It has the channel's receiving verbs, and results of its own. Raises ValueError for a
+    channel without recv_guard.
+
+    Context: set-up | alloc: the receiver | time: O(1) | blocks: never
+    """
+    if channel._recv_guard is None:
+        raise ValueError("%s has no recv_guard, so one receiver" % channel._title())
+    return GuardedReceiver(channel)
+
+
 class GuardedReceiver(Receiver):
-    """One of several receiving contexts of a channel with recv_guard: Queue.add_receiver().
+    """One of several receiving contexts of a channel with recv_guard: what add_receiver() returns.
 
     The verbs of the channel, and results of its own. `recv` wants a buffer of slot_size bytes, so
     that under the guard no message can be too large for it.
@@ -233,8 +244,12 @@ class GuardedReceiver(Receiver):
         self._next_lane = channel._next_lane
         self._receiver = channel._receiver
         # Beneath the channel's methods, as no Python code may run under the guard.
-        self._take_words = take_words
-        self._skip_one, self._take_all = skip_one, take_all
+        self._take_words = Receiver.recv_words
+        self._skip, self._clear = Receiver.skip, Receiver.clear
+        if channel._stats is not None:
+            measure = channel._stats
+            self.stats, self.stats_into = measure.stats, measure.stats_into
+            self.reset_stats = measure.reset
         verbs = _guarded(self, *channel._unguarded)
         self.recv, self.recv_word, self.recv_words, self.skip, self.clear = verbs
 
@@ -242,10 +257,6 @@ class GuardedReceiver(Receiver):
     def closed(self):
         """Whether the channel is closed."""
         return self._channel.closed
-
-    @property
-    def _stats(self):
-        return self._channel._stats
 
     def __len__(self):
         """Messages queued: exact for a receiver or too small, else a guess."""
@@ -344,7 +355,7 @@ def _guarded(cold, take, take_word):
         cold._vet_words(words)
         state = cold._enter()
         try:
-            count = int(cold._take_words(cold._receiver, cold._channel, words))
+            count = int(cold._take_words(cold._channel, words))
         finally:
             cold._leave(state)
         return count
@@ -352,14 +363,14 @@ def _guarded(cold, take, take_word):
     @micropython.viper
     def skip() -> bool:
         state = cold._enter()
-        dropped = cold._skip_one(cold._receiver, cold._channel)
+        dropped = cold._skip(cold._channel)
         cold._leave(state)
         return bool(dropped)
 
     @micropython.viper
     def clear() -> int:
         state = cold._enter()
-        count = int(cold._take_all(cold._receiver, cold._channel))
+        count = int(cold._clear(cold._channel))
         cold._leave(state)
         return count
 

@@ -43,13 +43,13 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 
 import gc
 import sys
+import time
 
 import micropython
 from micropython import const
 
-from .checks import check_int, check_name, error
-from .clock import Clock, default
-from .port import address, later, send_event
+from .checks import check_int, check_name
+from .port import REGISTER, address, later, send_event
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -93,14 +93,6 @@ _LAST = const(2)  # in REST
 _NOTHING = const(2)  # as a word, no object
 # stamped.
 
-named = {}  # name -> channel that is open, for report()
-
-
-@micropython.viper
-def load(at: int, word: int) -> int:
-    """Return a word of the block at the address `at`, modulo 2**30, so that none is allocated."""
-    return ptr32(at + (word << 2))[0] & 0x3FFFFFFF
-
 
 @micropython.viper
 def store(at: int, word: int, value: int):
@@ -108,20 +100,48 @@ def store(at: int, word: int, value: int):
     ptr32(at + (word << 2))[0] = value
 
 
+_QUEUED = const(-1)
+_FREE = const(-2)
+
+
 @micropython.viper
-def queued(at: int, header: int) -> int:
-    """Return how many messages a lane holds: to its producer no fewer, to others it is a guess."""
+def tally(at: int, lanes: int, every: int, what: int) -> int:
+    """Return a figure of lanes, of every so-manieth of `lanes` from the address `at` on.
+
+    `what`: a word, to be summed modulo 2**30 so that the sum is never an object, or _HIGH_WATER,
+    of which it is the greatest; _QUEUED: how many messages they hold, to their producers no
+    fewer, to others a guess; _FREE: the least that one of them, if it is in use, has room for.
+    """
     # One viper function, as neither the scheduler nor a GIL comes between its parts.
-    lane = ptr32(at + (header << 2))
-    tail = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
-    used = (lane[_HEAD] - tail) & 0x3FFFFFFF
-    return used if used < lane[_CAPACITY] else lane[_CAPACITY]
-
-
-@micropython.viper
-def plus(a: int, b: int) -> int:
-    """Return a + b modulo 2**30: in Python the sum may be an int that has to be allocated."""
-    return (a + b) & 0x3FFFFFFF
+    lane = ptr32(at)
+    found = 0
+    if what == _FREE:
+        found = 65535
+    number = 0
+    while number < lanes:
+        if lane[_REST] == _LAST:
+            lane = ptr32(int(lane) + _MARK_BYTES)
+        if not number % every and lane[_CAPACITY]:
+            if what >= 0:
+                value = ptr32(int(lane) + (what << 2))[0]
+            else:
+                value = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
+                value = (lane[_HEAD] - value) & 0x3FFFFFFF
+                if value > lane[_CAPACITY]:
+                    value = lane[_CAPACITY]
+            if what == _FREE:
+                value = lane[_CAPACITY] - value
+                if lane[_CLAIMED]:
+                    value = 0
+                if value < found:
+                    found = value
+            elif what != _HIGH_WATER:
+                found = (found + value) & 0x3FFFFFFF
+            elif value > found:
+                found = value
+        number += 1
+        lane = ptr32(int(lane) + _LANE_BYTES)
+    return found
 
 
 def make_admit(at, cold):
@@ -186,70 +206,33 @@ def make_next_lane(at):
     return next_lane
 
 
-@micropython.viper
-def skip_one(at: int, cold) -> bool:
-    """Drop the next message; return whether there was one."""
-    first = int(cold._next_lane())
-    if not first:
-        return False
-    part = ptr32(at)
-    lane = ptr32(at + first)
-    #: step("give back") :#
-    read = lane[_READ] + part[_STRIDE]
-    if not read - lane[_END]:
-        read = lane[_FIRST]
-    lane[_READ] = read
-    # Order: slot read before tail, so the producer cannot reuse it early.
-    lane[_TAIL] = lane[_TAIL] + 1
-    # stamped.
-    return True
-
-
-@micropython.viper
-def take_all(at: int, cold) -> int:
-    """Empty the lanes of the receiver at `at`; return how many messages that were."""
-    count = 0
-    if not int(cold._next_lane()):  # which drops first what was for an earlier receiver
-        return count
-    part = ptr32(at)
-    lane = ptr32(at + part[_LANES])
-    while lane[_REST] != _LAST:
-        head = lane[_HEAD]
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        read = lane[_READ] + used * part[_STRIDE]
-        if read >= lane[_END]:
-            read -= lane[_END] - lane[_FIRST]
-        lane[_READ] = read
-        lane[_TAIL] = head
-        count += used
-        lane = ptr32(int(lane) + _LANE_BYTES)
-    return count
-
-
 class Lanes:
     """What every channel has; construct a PriorityChannel, Channel or another pattern instead.
 
     Attributes: `name`, `clock`, `slot_size` (bytes), `senders`, `closed`.
     """
 
-    _receivers = 1  # sets of receiver's words in the block, each with rows of its own if several
+    _receivers = 1  # sets of receiver's words in the block, each with a row of its own if several
+    _rows = 1
     _by_class = False  # whether a row is a class's
+    _send_guard = None
+    _views = None
+    _ticks = staticmethod(time.ticks_us)  # of the default clock
     _objects = 205  # machine words that the objects take beside the block
     _beside = 0  # and bytes
 
     def __init__(self, capacities, slot_size, senders, name, clock):
         size = self._bytes(capacities, slot_size, senders, self._receivers)
-        if clock is None:
-            clock = default()
-        elif not isinstance(clock, Clock):
-            raise TypeError("clock must be a Clock, not %r" % (clock,))
+        register, period = REGISTER, 1 << 30
+        if clock is not None:
+            register, period = later("ringlane.clock").register_of(clock)
+            self.clock = clock
+            self._ticks = clock.ticks
         check_name(name)
         self.name = name
-        self.clock = clock
         self.slot_size = slot_size
         self.senders = senders
         self.closed = False
-        self._capacities = capacities
         try:
             if size >= 1 << 30:
                 raise MemoryError
@@ -260,7 +243,7 @@ class Lanes:
                 % (self._title(), self._whole(size), gc.mem_free())
             )
         self._base = address(self._block)
-        self._lay_out()
+        self._lay_out(capacities, register, period - 1)
 
     def close(self):
         """End the channel: sends are rejected, receivers drain what is queued, waits end.
@@ -281,12 +264,7 @@ class Lanes:
         for sender in self._senders:
             sender._kept[0] = b""
         if self.name is not None:
-            try:
-                # Not here, as a hard handler may interrupt whoever else uses the dictionary.
-                # By its name: the scheduler keeps what it has passed until its queue comes round.
-                micropython.schedule(_forget, self.name)
-            except RuntimeError:
-                pass  # the scheduler's queue is full: the next channel with a name forgets it
+            later("ringlane.registry").forget(self.name)
         send_event()
 
     def notify(self):
@@ -301,11 +279,7 @@ class Lanes:
 
     def __len__(self):
         """Messages queued, by all senders. Exact for the receiver or too small, else a guess."""
-        found = 0
-        for row in range(len(self._capacities)):
-            for number in range(self.senders):
-                found += queued(self._base, self._header(number, row))
-        return found
+        return self._tally(_QUEUED)
 
     def __bool__(self):
         return True  # else __len__ would make an empty channel false
@@ -315,30 +289,38 @@ class Lanes:
     @property
     def dropped(self):
         """Messages that found their lane full, of all senders."""
-        return self._sum(_DROPPED)
+        return self._tally(_DROPPED)
 
     @property
     def rejected(self):
         """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._sum(_REJECTED)
+        return self._tally(_REJECTED)
 
     @property
     def received(self):
         """Messages that receivers have taken, also by skip and clear."""
-        return self._sum(_TAIL)
+        return self._tally(_TAIL)
 
     @property
     def sent(self):
         """Messages queued since the start: received and still queued."""
-        return self._sum(_HEAD)
+        return self._tally(_HEAD)
 
     @property
     def high_water(self):
         """The most messages that any one lane has held at once."""
-        return self._most()
+        return self._tally(_HIGH_WATER)
 
     def __repr__(self):
         return later("ringlane.cold").describe(self)
+
+    def __getattr__(self, name):
+        # What an instance lacks. Not for handlers, as all that they may use is there.
+        return later("ringlane.cold").fetch(self, name)
+
+    def _register(self):
+        if self.name is not None:
+            later("ringlane.registry").register(self)
 
     def _title(self):
         kind = type(self).__name__
@@ -356,13 +338,10 @@ class Lanes:
         lanes = len(capacities) * _LANE_BYTES + sum(capacities) * _stride(slot_size)
         return receivers * (_RECEIVER_BYTES + _MARK_BYTES) + senders * (_SENDER_BYTES + lanes)
 
-    def _lay_out(self):
+    def _lay_out(self, capacities, register, mask):
         base = self._base
-        capacities = self._capacities
-        rows = len(capacities)
         stride = _stride(self.slot_size)
-        slots = self._header(0, rows) << 2
-        register = self.clock.register
+        slots = self._header(0, self._rows) << 2
         mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
         row_step = (self._header(0, 1) - self._header(0, 0)) << 2
         for receiver in range(self._receivers):
@@ -371,7 +350,7 @@ class Lanes:
             store(base, word + _LANES, (self._header(0, receiver) << 2) - at)
             store(base, word + _STRIDE, stride)
             store(base, word + _RX_CLOCK, register)
-            store(base, word + _MASK, self.clock.period - 1)
+            store(base, word + _MASK, mask)
             forget_buffers(base, word)
         for number in range(self.senders):
             at = self._sender_at(number)
@@ -387,7 +366,7 @@ class Lanes:
             store(base, word + _TX_KNOWN, _NOTHING)
             store(base, word + _ROW_STEP, row_step)
         count = 0
-        for row in range(rows):
+        for row in range(self._rows):
             for number in range(self.senders):
                 header = self._header(number, row)
                 first = slots + count * stride - (header << 2)
@@ -399,7 +378,7 @@ class Lanes:
                 store(base, header + _END, first + capacities[row] * stride)
                 store(base, header + _NUMBER, count)
                 count += capacities[row]
-            if row == rows - 1 or self._receivers > 1:
+            if row == self._rows - 1 or self._receivers > 1:
                 header = self._header(self.senders, row)  # that of the end mark
                 store(base, header + _HEAD, 1)
                 store(base, header + _REST, _LAST)
@@ -411,91 +390,60 @@ class Lanes:
     def _header(self, number, row):
         # The word in the block where the header of that sender's lane of that row begins.
         lane = row * self.senders + number
-        marks = min(row, self._receivers) if self._receivers > 1 else row // len(self._capacities)
+        marks = row if self._receivers > 1 else row // self._rows
         return (self._sender_at(self.senders) + lane * _LANE_BYTES + marks * _MARK_BYTES) >> 2
 
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
         if not (isinstance(priority, int) or isinstance(priority, bool)):  # as viper takes it
             raise TypeError("class must be an int, not %r" % (priority,))
-        row = priority if self._by_class else 0
-        if not 0 <= priority < 5 or not self._capacities[row]:
-            self._refuse_class(priority)
-        return self._header(number, row)
+        if not 0 <= priority < 5:
+            self._no_lane(priority)
+        lane = self._header(number, priority if self._by_class else 0)
+        if not tally(self._base + (lane << 2), 1, 1, _CAPACITY):
+            self._no_lane(priority)
+        return lane
+
+    def _tally(self, what, number=None, row=None):
+        # Of one sender's lanes or all, of one row or all.
+        first = number or 0
+        lanes = self.senders if row is not None else self._rows * self.senders
+        every = 1 if number is None else self.senders
+        at = self._base + (self._header(first, row or 0) << 2)
+        # Of one sender's, none but the first is looked at where there is one row.
+        return tally(at, lanes - first, every, what)
 
     # Words of lanes have no names outside this file.
 
-    def _sum_sent(self, row):
-        return self._sum(_HEAD, None, row)
+    def _sum_sent(self, row=None):
+        return self._tally(_HEAD, None, row)
 
-    def _sum_received(self, row):
-        return self._sum(_TAIL, None, row)
+    def _sum_received(self, row=None):
+        return self._tally(_TAIL, None, row)
 
     def _sum_dropped(self, number=None, row=None):
-        return self._sum(_DROPPED, number, row)
+        return self._tally(_DROPPED, number, row)
 
     def _sum_rejected(self, number=None, row=None):
-        return self._sum(_REJECTED, number, row)
+        return self._tally(_REJECTED, number, row)
 
-    def _sum(self, field, number=None, row=None):
-        # Of one sender's lanes or all, of one row or all.
-        found = 0
-        for each in range(len(self._capacities)):
-            if row is None or row == each:
-                for sender in range(self.senders):
-                    if number is None or sender == number:
-                        word = self._header(sender, each) + field
-                        found = plus(found, load(self._base, word))
-        return found
+    def _queued(self, row, number=None):
+        return self._tally(_QUEUED, number, row)
+
+    def _slots(self):
+        return self._tally(_CAPACITY)
 
     def _most(self, number=None, row=None):
-        most = 0
-        for sender in range(self.senders):
-            if number is None or sender == number:
-                for each in range(len(self._capacities)):
-                    if row is None or row == each:
-                        header = self._header(sender, each)
-                        most = max(most, load(self._base, header + _HIGH_WATER))
-        return most
+        return self._tally(_HIGH_WATER, number, row)
 
     def _free(self, number, priority):
         # Room for a message of that class; None: of any class in use.
-        lane = -1 if priority is None else self._lane(number, priority)
+        lane = None if priority is None else self._lane(number, priority)
         if self.closed:
             return 0
-        if lane >= 0:
-            return self._room(lane)
-        free = 65535
-        for row in range(len(self._capacities)):
-            if self._capacities[row]:
-                free = min(free, self._room(self._header(number, row)))
-        return free
-
-    def _room(self, header):
-        # For how many messages more a lane has room, to its producer; 0 while claimed.
-        if load(self._base, header + _CLAIMED):
-            return 0
-        return load(self._base, header + _CAPACITY) - queued(self._base, header)
-
-    def _refuse_class(self, priority):
-        # What the verbs raise for a class without lane.
-        if 0 <= priority < 5:
-            raise error(ValueError, "class %d has capacity 0", priority)
-        raise error(ValueError, "class must be 0 to 4, not %d", priority)
-
-
-def register(channel):
-    """Name the channel in report(), and forget those that are closed."""
-    for name in list(named):
-        if named[name].closed:
-            del named[name]
-    if channel.name is not None:
-        named[channel.name] = channel
-
-
-def _forget(name):
-    if name in named and named[name].closed:
-        del named[name]
+        if lane is None:
+            return self._tally(_FREE, number)
+        return tally(self._base + (lane << 2), 1, 1, _FREE)
 
 
 def _stride(slot_size):

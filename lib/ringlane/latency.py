@@ -28,8 +28,7 @@ from collections import namedtuple
 import micropython
 from micropython import const
 
-from .checks import error
-from .drain import check_words
+from .checks import check_words, error
 
 _COUNT = const(0)  # values counted
 _MAX = const(1)
@@ -199,6 +198,11 @@ def measure(end):
     skip, clear and recv_words add none: nobody has seen a latency of those messages.
     """
     end._stats = histogram = LatencyHistogram()
+    end.stats, end.stats_into, end.reset_stats = (
+        histogram.stats,
+        histogram.stats_into,
+        histogram.reset,
+    )
     add = histogram.add
     take, take_word = end.recv, end.recv_word
 

@@ -28,7 +28,6 @@ from micropython import const
 
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
-from .lanes import register, skip_one
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -45,11 +44,11 @@ _LAST = const(2)  # in REST
 
 
 @micropython.viper
-def _skip_to_latest(at, cold) -> int:
+def _skip_to_latest(cold) -> int:
     count = 0
     if not int(cold._next_lane()):  # drops what an earlier receiver was sent
         return count
-    part = ptr32(int(at))
+    part = ptr32(int(cold._receiver))
     lane = ptr32(int(part) + part[_LANES])
     queued = 0
     while lane[_REST] != _LAST:
@@ -62,7 +61,7 @@ def _skip_to_latest(at, cold) -> int:
         queued += used
         lane = ptr32(int(lane) + _LANE_BYTES)
     while count < queued - 1:
-        skip_one(at, cold)
+        cold.skip()
         count += 1
     return count
 
@@ -91,7 +90,7 @@ class MulticastReceiver(FanoutReceiver):
 
         Context: the receiving context | alloc: none | time: O(lag) | blocks: never
         """
-        return _skip_to_latest(self._receiver, self)
+        return _skip_to_latest(self)
 
 
 class MulticastChannel(Fanout):
@@ -119,7 +118,7 @@ class MulticastChannel(Fanout):
         self._check_capacity(capacity, max_receivers)
         self.max_lag = capacity if max_lag is None else check_int("max_lag", max_lag, 1, capacity)
         Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
-        register(self)
+        self._register()
 
     def _free(self, number, priority):
         # What no open receiver would miss; the class is a label.

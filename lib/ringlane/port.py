@@ -44,8 +44,13 @@ def address(block) -> int:
     return int(ptr8(block))
 
 
+REGISTER = 0  # the address of one that counts microseconds, 0: none
+
 if sys.platform == "rp2":
     from machine import disable_irq, enable_irq
+
+    # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
+    REGISTER = 0x400B0028 if "RP2350" in sys.implementation._machine else 0x40054028
 
     def send_event():
         """Wake the other core, if it waits for an event."""
@@ -61,6 +66,7 @@ def later(name):
     """Return the module of that whole name, imported when it is first asked for."""
     module = sys.modules.get(name)
     if module is None:
+        bytearray(1)  # raises MemoryError in a hard handler, which must touch no file
         # Not `from . import`: that would ask the package's __getattr__ for it.
         module = __import__(name, None, None, ("",))
     return module

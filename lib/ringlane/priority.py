@@ -41,6 +41,7 @@ class PriorityChannel(Queue):
     """
 
     _by_class = True
+    _rows = 5
 
     @staticmethod
     def _check_capacity(capacity):

@@ -1,8 +1,15 @@
 """report(): every named channel as a table."""
 
+from micropython import const
+
 from .cold import counters
-from .constants import CLASS_NAMES
-from .lanes import named, plus
+from .names import CLASS_NAMES
+from .registry import named
+from .words import load, plus
+
+#: words(cog.inFile) :#
+_CAPACITY = const(4)  # slots; 0: the class is not used
+# stamped.
 
 _COLUMNS = ("queued", "sent", "received", "dropped", "rejected", "high water")
 
@@ -34,7 +41,9 @@ def _rows(name, channel):
 
 def _lines(channel):
     # A label, the capacity and the counters of each line.
-    capacities = channel._capacities
+    capacities = [
+        load(channel._base, channel._header(0, row) + _CAPACITY) for row in range(channel._rows)
+    ]
     if channel._by_class:
         return [
             (CLASS_NAMES[row], capacities[row], counters(channel, row))

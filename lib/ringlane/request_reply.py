@@ -43,9 +43,10 @@ from micropython import const
 
 from .checks import check_buffer, check_int, check_message, error
 from .ends import ReceivingEnd
-from .lanes import Lanes, load, make_next_lane, plus, register, store
+from .lanes import Lanes, make_next_lane, store
 from .latency import LatencyHistogram
 from .port import later
+from .words import load, plus
 
 FAILED = 255  # the status of a reply when the server's handler raised
 
@@ -570,7 +571,6 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         for index in range(capacity):
             self._block[offset + stack + index] = capacity - 1 - index
             store(table, (_TABLE_BYTES + index * stride >> 2) + _ISSUED, _OVER)
-        self._ticks = self.clock.ticks
         # A request, its buffer, a reply and its buffer: what was checked last.
         self._kept = [b"", None, b"", None]
         self._senders = [self]
@@ -584,7 +584,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         self._next_lane = make_next_lane(at)
         self.recv = self.recv_request = make_recv_request(at, self)
         self.send_response, self.send_status = make_send_response(at, self)
-        register(self)
+        self._register()
 
     @classmethod
     def memory(cls, capacity, slot_size=32):
@@ -645,7 +645,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
 
     def check(self, data):
         """Raise the error that send_request(data) would raise or count, in a whole sentence."""
-        later("ringlane.cold").check(self, 0, data, 0)
+        later("ringlane.cold").check_of(self, 0, data, 0)
 
     async def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.

@@ -17,7 +17,6 @@ import micropython
 from micropython import const
 
 from .checks import check_int
-from .clock import Clock
 from .port import address
 
 #: words(cog.inFile) :#
@@ -48,14 +47,24 @@ _CALLS = const(4)
 _TRIGGER_WORDS = const(5)
 
 
-def make_trigger(end, priority, source):
-    """As SendingEnd.trigger, of `end`."""
+def make_trigger(end, priority, source=None):
+    """Return a handler that sends a word of class `priority` whenever it is called.
+
+    `source`: the address of a 32-bit register, whose content at that instant is sent; None:
+    how often it was called, 1 first; the channel's clock: the time, as the stamp. Outcomes are
+    counted as those of send_word. It takes one argument, what the interrupt passes, and is the
+    handler itself: Pin(2).irq(ch.trigger(HIGH), hard=True).
+
+    Raises ValueError for a multicast or anycast channel and under send_guard.
+
+    Context: set-up; what it returns belongs to this sender's context | alloc: the handler
+    """
     channel = end._channel
     if end._admit is None or channel._send_guard is not None:
         raise ValueError("%s has no trigger" % channel._title())
     lane = channel._lane(end._number, priority)
     register = 0
-    if isinstance(source, Clock):
+    if hasattr(source, "ticks"):
         if source is not channel.clock:
             raise ValueError(
                 "the clock of %s is %r, not %r" % (channel._title(), channel.clock, source)

@@ -44,7 +44,7 @@ import time
 import micropython
 from micropython import const
 
-from .checks import check_int
+from .checks import check_int, check_message
 
 if sys.implementation.name == "micropython":
     from select import poll
@@ -306,11 +306,14 @@ async def asend(sender, data, priority, timeout_ms):
         return flags if channel.closed or sender.free(priority) else 0
 
     waiter = Waiter(look, timeout_ms)
-    sender._vet(data, priority)
+    check_message(data)
+    channel._lane(sender._number, priority)
+    if sender._attempt is None:
+        sender._attempt = make_attempt(sender)
     while len(data) <= channel.slot_size:
         late = waiter.is_late()
         closed = channel.closed
-        sent = sender._try(data, priority)
+        sent = sender._attempt(data, priority)
         if sent is not None:
             return sent
         # Closed: by another core perhaps, whose other stores are not seen here yet.

@@ -70,8 +70,8 @@ def make_views(channel):
     """Return a memoryview of each slot's payload, by the slot's number in the block."""
     block = memoryview(channel._block)
     stride = _SLOT_BYTES + (channel.slot_size + 3 & ~3)
-    start = channel._header(0, len(channel._capacities)) * 4 + _SLOT_BYTES
-    count = sum(channel._capacities) * channel.senders
+    start = channel._header(0, channel._rows) * 4 + _SLOT_BYTES
+    count = channel._slots()
     starts = range(start, start + count * stride, stride)
     return [block[at : at + channel.slot_size] for at in starts]
 

@@ -1,0 +1,62 @@
+"""What else has a name in ringlane: policies, classes and policies by another name, modules."""
+
+from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME
+
+CLASS_NAMES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
+
+
+class PriorityClass:
+    """The five classes, most urgent first."""
+
+    REALTIME = REALTIME
+    HIGH = HIGH
+    NORMAL = NORMAL
+    LOW = LOW
+    BULK = BULK
+
+
+ROUND_ROBIN = 1
+LEAST_LOADED = 2
+RANDOM = 3
+AFFINITY_FIRST = 4
+
+
+class AnycastPolicy:
+    """How an AnycastChannel chooses a receiver; see anycast.py."""
+
+    ROUND_ROBIN = ROUND_ROBIN
+    LEAST_LOADED = LEAST_LOADED
+    RANDOM = RANDOM
+    AFFINITY_FIRST = AFFINITY_FIRST
+
+
+# The module of each name that is not here.
+MODULES = {
+    "PriorityChannel": "priority",
+    "Channel": "channel",
+    "Clock": "clock",
+    "cycles": "cpu_clock",
+    "milliseconds": "clock",
+    "MulticastChannel": "multicast",
+    "AnycastChannel": "anycast",
+    "RequestReplyChannel": "request_reply",
+    "select": "waiting",
+    "IrqGuard": "guard",
+    "LockGuard": "guard",
+    "SoftGuard": "guard",
+    "LatencyHistogram": "latency",
+    "report": "report",
+}
+__all__ = (  # of ringlane
+    "REALTIME",
+    "HIGH",
+    "NORMAL",
+    "LOW",
+    "BULK",
+    "PriorityClass",
+    "ROUND_ROBIN",
+    "LEAST_LOADED",
+    "RANDOM",
+    "AFFINITY_FIRST",
+    "AnycastPolicy",
+) + tuple(MODULES)

@@ -1,0 +1,59 @@
+"""Sender: the end of a further sending context. Imported by the first add_sender()."""
+
+from .ends import SendingEnd
+from .port import later
+
+
+def add_sender(channel):
+    """Return the Sender of a further context: its own lanes, so it may send at any instant.
+
+    Raises ValueError when the `senders` of the constructor are all taken.
+
+    Context: set-up | alloc: the Sender | time: O(1) | blocks: never
+    """
+    taken = len(channel._senders)
+    if taken == channel.senders:
+        raise ValueError("%s has room for senders=%d, all taken" % (channel._title(), taken))
+    sender = Sender(channel, taken)
+    channel._senders.append(sender)
+    return sender
+
+
+class Sender(SendingEnd):
+    """One sending context's end of a channel: what add_sender() returns.
+
+    Its counters are its own; the channel's are the sums over its senders. Attributes: `send`,
+    `send_word` and, with zero_copy=True, `claim`, `commit`, `abort` (viper, positional arguments
+    only).
+    """
+
+    def __init__(self, channel, number):
+        self._kept = [b"", None, None]
+        self._ticks = channel._ticks
+        self._attach_sender(channel, number)
+
+    @property
+    def dropped(self):
+        """Messages that found their lane full."""
+        return self._channel._sum_dropped(self._number)
+
+    @property
+    def rejected(self):
+        """Messages larger than a slot, sent after close(), or while a slot was claimed."""
+        return self._channel._sum_rejected(self._number)
+
+    @property
+    def high_water(self):
+        """The most messages any one of this sender's lanes has held at once."""
+        return self._channel._most(self._number)
+
+    def __repr__(self):
+        return "sender %d of %s" % (self._number, self._channel)
+
+    def check(self, data, priority):
+        """As the channel's check."""
+        later("ringlane.cold").check(self, data, priority)
+
+    def trigger(self, priority, source=None):
+        """As the channel's trigger, of this sender's context."""
+        return later("ringlane.trigger").make_trigger(self, priority, source)
