@@ -1,6 +1,7 @@
 """The words of a channel's block, for tests that set or read them."""
 
-from ringlane.lanes import load, store
+from ringlane.lanes import store
+from ringlane.words import load
 from ringlane_host.engine import constants
 
 WORD = {name: value for name, (value, _) in constants().items()}
@@ -9,7 +10,7 @@ _COUNT_END = 1 << 32  # where a word starts from 0
 
 def lanes(channel):
     """Return the word in the block where each lane begins, row by row."""
-    rows = range(len(channel._capacities))
+    rows = range(channel._rows)
     return [channel._header(number, row) for row in rows for number in range(channel.senders)]
 
 

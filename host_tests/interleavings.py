@@ -20,7 +20,8 @@ import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
 from conftest import SOAK
 from engine_words import WORD, start_at
-from ringlane.lanes import load, store
+from ringlane.lanes import store
+from ringlane.words import load
 from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
 from ringlane_host.simulated import ptr8, ptr32, viper
 

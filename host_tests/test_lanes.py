@@ -12,7 +12,7 @@ import pytest
 import ringlane
 import ringlane.latency
 from conftest import PACKAGE
-from ringlane import NORMAL, Channel, lanes
+from ringlane import NORMAL, Channel, lanes, registry
 from ringlane.request_reply import FAILED, make_look
 from ringlane_host.source import Loader
 
@@ -148,9 +148,9 @@ def test_a_channel_that_is_half_made_is_in_no_report(monkeypatch):
     monkeypatch.setattr(ringlane.latency, "measure", fail)
     with pytest.raises(MemoryError):
         Channel(2, 8, name="half", stats=True)
-    assert "half" not in lanes.named
+    assert "half" not in registry.named
     whole = Channel(2, 8, name="half")
-    assert lanes.named["half"] is whole
+    assert registry.named["half"] is whole
 
 
 def test_a_block_of_2_to_the_30_bytes_or_more_is_not_asked_for(monkeypatch):
@@ -183,6 +183,7 @@ def rp2_port(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "platform", "rp2")
+    monkeypatch.setattr(sys.implementation, "_machine", "Pico with RP2040", raising=False)
     name, path = "ringlane.port_of_rp2", str(PACKAGE / "port.py")
     spec = importlib.util.spec_from_file_location(name, path, loader=Loader(name, path))
     module = importlib.util.module_from_spec(spec)

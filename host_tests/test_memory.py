@@ -15,7 +15,7 @@ LEFT_MOST = 1024
 
 LIFE = """
 import gc, ringlane
-from ringlane.lanes import named
+from ringlane.registry import named
 import lives
 before = lives.settled()
 lives.live({count}, 0)

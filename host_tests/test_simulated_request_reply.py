@@ -5,7 +5,8 @@ import itertools
 
 import pytest
 import ringlane
-from ringlane.lanes import load, store
+from ringlane.lanes import store
+from ringlane.words import load
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
 from ringlane_host.simulated import memory, viper
 

@@ -113,8 +113,10 @@ def ram_by_pattern(pico):
 def table(rows):
     widths = [max(len(str(row[at])) for row in rows) for at in range(len(rows[0]))]
     for row in rows:
-        cells = [f"{cell:>{width},}" if isinstance(cell, int) else f"{cell:>{width}}"
-                 for cell, width in zip(row[1:], widths[1:], strict=True)]
+        cells = [
+            f"{cell:>{width},}" if isinstance(cell, int) else f"{cell:>{width}}"
+            for cell, width in zip(row[1:], widths[1:], strict=True)
+        ]
         print("  ".join([f"{row[0]:<{widths[0]}}", *cells]).rstrip())
     print()
 
@@ -142,7 +144,17 @@ def main():
     rows = []
     for kind, took in patterns.items():
         used = sum(mpy[name] for name in ["__init__", *took["modules"]])
-        rows.append((kind, took["imported"], took["first"], took["beside"], took["block"], used, took["us"] // 1000))
+        rows.append(
+            (
+                kind,
+                took["imported"],
+                took["first"],
+                took["beside"],
+                took["block"],
+                used,
+                took["us"] // 1000,
+            )
+        )
     table([head, *rows])
     for kind, took in patterns.items():
         late = sorted(set(took["modules"]) - set(took["early"]))

@@ -75,10 +75,10 @@ def a_counter_past_30_bits_goes_on_modulo_2_to_the_30():
     for ch in _channels():
         for word in _NEAR:
             for number in range(ch.senders):
-                for row in range(len(ch._capacities)):
+                for row in range(ch._rows):
                     for field in (_HEAD, _TAIL, _DROPPED, _REJECTED):
                         store(ch._base, ch._header(number, row) + field, word)
-            lanes = ch.senders * len(ch._capacities)
+            lanes = ch.senders * ch._rows
             figures = [None] * 5
             _read(ch, _COUNTERS, figures)
             total = lanes * word & _MODULO - 1

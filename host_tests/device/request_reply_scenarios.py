@@ -8,7 +8,8 @@ from array import array
 import micropython
 from harness import MICROPYTHON, ROOMY, Locked, Ticks, at, objects, pattern, raises
 from ringlane import RequestReplyChannel
-from ringlane.lanes import load, store
+from ringlane.lanes import store
+from ringlane.words import load
 
 SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 20, 31, 32)
 NEVER = 77 << 8  # an id that no test here comes to

@@ -2,6 +2,12 @@ from .anycast import AnycastChannel as AnycastChannel
 from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import milliseconds as milliseconds
+from .cpu_clock import cycles as cycles
+from .guard import IrqGuard as IrqGuard
+from .guard import LockGuard as LockGuard
+from .guard import SoftGuard as SoftGuard
+from .latency import LatencyHistogram as LatencyHistogram
+from .multicast import MulticastChannel as MulticastChannel
 from .names import AFFINITY_FIRST as AFFINITY_FIRST
 from .names import BULK as BULK
 from .names import HIGH as HIGH
@@ -13,12 +19,6 @@ from .names import REALTIME as REALTIME
 from .names import ROUND_ROBIN as ROUND_ROBIN
 from .names import AnycastPolicy as AnycastPolicy
 from .names import PriorityClass as PriorityClass
-from .cpu_clock import cycles as cycles
-from .guard import IrqGuard as IrqGuard
-from .guard import LockGuard as LockGuard
-from .guard import SoftGuard as SoftGuard
-from .latency import LatencyHistogram as LatencyHistogram
-from .multicast import MulticastChannel as MulticastChannel
 from .priority import PriorityChannel as PriorityChannel
 from .report import report as report
 from .request_reply import RequestReplyChannel as RequestReplyChannel

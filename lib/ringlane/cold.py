@@ -13,21 +13,18 @@ Counters = namedtuple(
     "Counters", ("queued", "sent", "received", "dropped", "rejected", "high_water")
 )
 
-# What the options hang on a channel.
-_OPTIONS = {
-    "zero_copy": ("claim", "commit", "abort", "peek", "release", "view"),
-    "stats": ("stats", "stats_into", "reset_stats"),
-}
+_VIEWS = ("claim", "commit", "abort", "peek", "release", "view")
+_STATS = ("stats", "stats_into", "reset_stats")
 
 
 def fetch(channel, name):
-    """Return what a channel lacks: its default clock, or a method that is imported when used.
+    """Return what an end lacks: a channel its default clock, or a method imported when used.
 
     Raises AttributeError, with a sentence, if there is none of that name.
     """
-    if name == "clock":
-        return later("ringlane.clock").default()
     kind = type(channel)
+    if name == "clock" and hasattr(kind, "_rows"):
+        return later("ringlane.clock").default()
     method = None
     if hasattr(kind, "_make"):  # it sends
         if name == "check":
@@ -41,15 +38,20 @@ def fetch(channel, name):
             method = counters_of_class
         elif name == "add_receiver":
             method = later("ringlane.guard").add_receiver
+    if name in _STATS and hasattr(kind, "_stats"):  # it receives
+        method = _no_stats
     if method is not None:
         return lambda *args, **options: method(channel, *args, **options)
     name = "view" if name == "_seen" else name
-    for option, names in _OPTIONS.items():
-        if name in names and hasattr(kind, "_recv_guard"):
-            raise AttributeError(
-                "%s was made without %s=True: no %s" % (channel._title(), option, name)
-            )
+    if name in _VIEWS:
+        raise AttributeError(
+            "%s was made without zero_copy=True: no %s" % (channel._title(), name)
+        )
     raise AttributeError("%s has no attribute %r" % (channel._title(), name))
+
+
+def _no_stats(end, *_):
+    raise ValueError("%s was made without stats=True" % end._title())
 
 
 def check(end, data, priority):

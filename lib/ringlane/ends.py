@@ -126,6 +126,7 @@ class ReceivingEnd:
     of LatencyHistogram, if it measures.
     """
 
+    _stats = None
     _check_buffer = staticmethod(check_buffer)
 
     def _begin_waiting(self):

@@ -418,6 +418,9 @@ class FanoutReceiver(Receiver):
             ", closed" if self.closed else "",
         )
 
+    def __getattr__(self, name):
+        return later("ringlane.cold").fetch(self, name)
+
     def _title(self):
         name = "" if self.name is None else " %r" % self.name
         return "receiver %d%s of %s" % (self.id, name, self._channel._title())

@@ -39,6 +39,7 @@ from micropython import const
 
 from .checks import check_buffer, check_words, error
 from .ends import Receiver
+from .port import later
 
 #: words(cog.inFile) :#
 _MASK = const(3)  # the clock's period - 1
@@ -267,6 +268,9 @@ class GuardedReceiver(Receiver):
 
     def __repr__(self):
         return "receiver of %s" % self._channel
+
+    def __getattr__(self, name):
+        return later("ringlane.cold").fetch(self, name)
 
     def _title(self):
         return self._channel._title()

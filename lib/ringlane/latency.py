@@ -191,18 +191,21 @@ def make_reset(words):
     return reset
 
 
+def hang(end):
+    """Give `end` a histogram and the verbs that tell of it; return it."""
+    end._stats = histogram = LatencyHistogram()
+    end.stats, end.stats_into = histogram.stats, histogram.stats_into
+    end.reset_stats = histogram.reset
+    return histogram
+
+
 def measure(end):
     """Let `end`, a receiver, add the latency of what it takes to `end._stats`.
 
     That is what recv and recv_word take, and release after peek, by the latency that peek gave.
     skip, clear and recv_words add none: nobody has seen a latency of those messages.
     """
-    end._stats = histogram = LatencyHistogram()
-    end.stats, end.stats_into, end.reset_stats = (
-        histogram.stats,
-        histogram.stats_into,
-        histogram.reset,
-    )
+    histogram = hang(end)
     add = histogram.add
     take, take_word = end.recv, end.recv_word
 

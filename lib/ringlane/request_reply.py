@@ -44,7 +44,7 @@ from micropython import const
 from .checks import check_buffer, check_int, check_message, error
 from .ends import ReceivingEnd
 from .lanes import Lanes, make_next_lane, store
-from .latency import LatencyHistogram
+from .latency import hang
 from .port import later
 from .words import load, plus
 
@@ -576,8 +576,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         self._senders = [self]
         self._begin_waiting()
         self._reply = [0, 0, 0]
-        self._stats = LatencyHistogram()  # of round trips
-        self._add = self._stats.add
+        self._add = hang(self).add  # of round trips
         self._receiver = at = self._base
         client = make_client(at, self)
         self.send_request, self.recv_response, self.cancel = client
