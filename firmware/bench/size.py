@@ -73,7 +73,7 @@ def order():
     graph = {}
     for path in PACKAGE.glob("*.py"):
         if path.stem != "manifest":
-            found = [node for node in ast.parse(path.read_text()).body]
+            found = ast.parse(path.read_text()).body
             graph[path.stem] = {
                 node.module
                 for node in found

@@ -24,20 +24,14 @@ _MODULES = {"PriorityChannel": "priority", "Channel": "channel"}  # of the other
 
 
 def _from(module, name):
-    return getattr(__import__("ringlane." + module, None, None, ("",)), name, None)
+    return getattr(__import__("ringlane." + module, None, None, ("",)), name)
 
 
 def __getattr__(name):
+    module = _MODULES.get(name)
     try:
-        module = _MODULES.get(name)
-        if module is None:
-            module = _from("names", "MODULES").get(name, "names")
-        value = _from(module, name)
+        value = _from(module, name) if module else _from("names", "find")(name)
     except SyntaxError as error:
-        if "decorator" not in str(error):  # what a port says that cannot compile viper
-            raise
-        raise ImportError("ringlane needs a MicroPython with viper: %s" % error)
-    if value is None:
-        raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
+        raise _from("names", "explained")(error)
     globals()[name] = value
     return value

@@ -75,23 +75,22 @@ def check_words(words):
             except Exception:
                 if not len(words):
                     return False
-                if not _takes_float(words):
-                    return True  # ... but here
+                # An array does not tell its type, but only one of floats or objects takes a float.
+                try:
+                    _store_float(words)
+                except TypeError:
+                    return True
         except Exception:
             pass
     raise error(TypeError, "words must be an array of 'i' or 'I', not %s", kind.__name__)
 
 
 @micropython.viper
-def _takes_float(words) -> bool:
-    # An array does not tell its type, but only one of floats or of objects takes a float.
+def _store_float(words):
+    # Raises TypeError if `words` takes none, and changes nothing.
     before = ptr32(words)[0]
-    try:
-        words[0] = 0.5
-    except TypeError:
-        return False
+    words[0] = 0.5
     ptr32(words)[0] = before
-    return True
 
 
 def error(kind, text, value, second=None):

@@ -4,10 +4,19 @@ import time
 from collections import namedtuple
 
 import micropython
+from micropython import const
 
 from .checks import check_int, check_message
 from .port import later
 from .words import plus
+
+#: words(cog.inFile) :#
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+# stamped.
 
 Counters = namedtuple(
     "Counters", ("queued", "sent", "received", "dropped", "rejected", "high_water")
@@ -100,11 +109,11 @@ def counters(channel, row=None):
         sent = channel.sent
         dropped, rejected = channel.dropped, channel.rejected
     else:
-        received = channel._sum_received(row)
-        sent = channel._sum_sent(row)
-        dropped, rejected = channel._sum_dropped(None, row), channel._sum_rejected(None, row)
+        received = channel._tally(_TAIL, row)
+        sent = channel._tally(_HEAD, row)
+        dropped, rejected = channel._tally(_DROPPED, row), channel._tally(_REJECTED, row)
     queued = plus(plus(sent, -received), -unread)
-    return Counters(queued, sent, received, dropped, rejected, channel._most(None, row))
+    return Counters(queued, sent, received, dropped, rejected, channel._tally(_HIGH_WATER, row))
 
 
 def describe(channel):

@@ -129,10 +129,6 @@ class ReceivingEnd:
     _stats = None
     _check_buffer = staticmethod(check_buffer)
 
-    def _begin_waiting(self):
-        self._waiter = None
-        self._served = 0  # when select() last chose it
-
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
 
@@ -176,7 +172,8 @@ class Receiver(ReceivingEnd):
         # Its words are at that address; `several` senders may compete, or receivers have been.
         # Returns what lets its verbs read others.
         self._receiver = at
-        self._begin_waiting()
+        self._waiter = None
+        self._served = 0  # when select() last chose it
         self.recv, self.recv_word, point_at = make_receiver(at, self)
         if several:
             self._next_lane = later("ringlane.oldest").make_next_lane(at, self)
@@ -229,49 +226,44 @@ class Receiver(ReceivingEnd):
             # stamped.
         return taken
 
-    @micropython.viper
-    def skip(self) -> bool:
+    def skip(self):
         """Drop the next message, the one recv would return; it counts as received.
 
         True: dropped; False: no message is queued.
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        first = int(self._next_lane())
-        if not first:
-            return False
-        part = ptr32(int(self._receiver))
-        lane = ptr32(int(part) + first)
-        #: step("give back") :#
-        read = lane[_READ] + part[_STRIDE]
-        if not read - lane[_END]:
-            read = lane[_FIRST]
-        lane[_READ] = read
-        # Order: slot read before tail, so the producer cannot reuse it early.
-        lane[_TAIL] = lane[_TAIL] + 1
-        # stamped.
-        return True
+        return self._drop(False) != 0
 
-    @micropython.viper
-    def clear(self) -> int:
+    def clear(self):
         """Drop every message queued so far; return how many. They count as received.
 
         Context: one receiving context | alloc: none | time: O(lanes) | blocks: never
         """
-        count = 0
-        if not int(self._next_lane()):  # which drops first what was for an earlier receiver
-            return count
+        return self._drop(True)
+
+    @micropython.viper
+    def _drop(self, every: bool) -> int:
+        first = int(self._next_lane())  # which drops first what was for an earlier receiver
+        if not first:
+            return 0
         part = ptr32(int(self._receiver))
-        lane = ptr32(int(part) + part[_LANES])
+        lane = ptr32(int(part) + first)
+        used = 1
+        count = 0
+        if every:
+            lane = ptr32(int(part) + part[_LANES])
         while lane[_REST] != _LAST:
-            head = lane[_HEAD]
-            used = (head - lane[_TAIL]) & 0x3FFFFFFF
+            if every:
+                used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
             read = lane[_READ] + used * part[_STRIDE]
             if read >= lane[_END]:
                 read -= lane[_END] - lane[_FIRST]
             lane[_READ] = read
-            lane[_TAIL] = head
+            lane[_TAIL] = lane[_TAIL] + used
             count += used
+            if not every:
+                break
             lane = ptr32(int(lane) + _LANE_BYTES)
         return count
 

@@ -15,13 +15,16 @@ from micropython import const
 
 from .checks import check_int, check_name, error
 from .ends import Receiver, SendingEnd
-from .lanes import Lanes, forget_buffers, store
+from .lanes import Lanes, store
 from .port import address, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
+_RX_META = const(6)  # the META that stands in the result. Owner: receiver
+_WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
 _EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
 _PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
 _STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
@@ -54,6 +57,8 @@ _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
 _STALE = const(1)  # in REST
+_NOTHING = const(2)  # as a word, no object
+_QUEUED = const(-1)  # to tally(): messages queued
 # stamped.
 
 _IN_TURN = const(1)  # the policy that needs no choosing: the first with room from _TURN on
@@ -320,10 +325,17 @@ def _claim(flags) -> int:
 def _empty(cold) -> int:
     # Empty the lanes of a receiver: what is there, it will not read. Return how
     # many messages that were. One that comes meanwhile stays, and is dropped unseen later.
-    count = int(cold.clear())
+    count = int(cold._drop(True))
     part = ptr32(int(cold._receiver))
     part[_STALE_DROPPED] = part[_STALE_DROPPED] + count
     return count
+
+
+def _forget_buffers(base, word):
+    # Let the receiver whose words begin there check the next buffer and write its result.
+    store(base, word + _RX_META, -1)
+    store(base, word + _RX_KNOWN, _NOTHING)
+    store(base, word + _WORDS_KNOWN, _NOTHING)
 
 
 class FanoutReceiver(Receiver):
@@ -350,13 +362,13 @@ class FanoutReceiver(Receiver):
         store(base, word + _EPOCH, epoch)
         store(base, word + _STAMP, 0)  # as long as nothing is received
         store(base, word + _PEEKED, 0)
-        forget_buffers(base, word)
+        _forget_buffers(base, word)
         _empty(self)  # it was for an earlier receiver
         if epoch:
             for header in self._headers:
                 store(base, header + _REST, load(base, header + _REST) | _STALE)
         # What the row had counted before.
-        self._dropped_before = channel._sum_dropped(None, row)
+        self._dropped_before = channel._tally(_DROPPED, row)
         self._received_before = self._taken()
         if channel._with_stats:
             later("ringlane.latency").measure(self)
@@ -397,7 +409,7 @@ class FanoutReceiver(Receiver):
         self._next_lane = self._refuse
         self._receiver = _nobody
         self._point_at(_nobody)
-        forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
+        _forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
         self._kept[1] = self._kept[2] = None
         channel._ends[self.id] = None
         channel._taken[self.id] = 0
@@ -405,7 +417,7 @@ class FanoutReceiver(Receiver):
 
     def __len__(self):
         """Messages queued for this receiver: exact or too small for itself, else a guess."""
-        return self._channel._queued(self.id) if self._headers else 0
+        return self._channel._tally(_QUEUED, self.id) if self._headers else 0
 
     def __bool__(self):
         return True  # else __len__ would make an empty receiver false
@@ -430,11 +442,11 @@ class FanoutReceiver(Receiver):
         # dropped unseen; that first, so that what is dropped meanwhile makes it no smaller.
         channel = self._channel
         stale = load(channel._base, (self.id * _RECEIVER_BYTES >> 2) + _STALE_DROPPED)
-        return plus(channel._sum_received(self.id), -stale)
+        return plus(channel._tally(_TAIL, self.id), -stale)
 
     def _missed(self):
         # What was dropped for want of room, for this receiver.
-        return plus(self._channel._sum_dropped(None, self.id), -self._dropped_before)
+        return plus(self._channel._tally(_DROPPED, self.id), -self._dropped_before)
 
     def _refuse(self):
         raise error(ValueError, "%s is closed", self._was)
@@ -488,7 +500,7 @@ class Fanout(SendingEnd, Lanes):
     def received(self):
         """Messages that receivers have taken, also by skip and clear."""
         unread = self.unread  # first, so that what is dropped meanwhile makes it no smaller
-        return plus(self._sum_received(), -unread)
+        return plus(self._tally(_TAIL), -unread)
 
     @property
     def unread(self):
@@ -511,7 +523,7 @@ class Fanout(SendingEnd, Lanes):
     def _room_of(self, number, row):
         # For how many messages more the row's receiver has room, to that sender; 0: none is open.
         limit = load(self._base, self._header(number, row) + _ROOM) & 0xFFFF
-        return max(0, limit - self._queued(row, number))
+        return max(0, limit - self._of_lane(number, row, _QUEUED))
 
     def _open(self, name, limit, core):
         check_name(name)

@@ -237,7 +237,8 @@ class GuardedReceiver(Receiver):
 
     def __init__(self, channel):
         self._channel = channel
-        self._begin_waiting()
+        self._waiter = None
+        self._served = 0  # when select() last chose it
         self._stamp = [0]
         self._kept = [b"", None, None]
         guard = channel._recv_guard
@@ -246,7 +247,7 @@ class GuardedReceiver(Receiver):
         self._receiver = channel._receiver
         # Beneath the channel's methods, as no Python code may run under the guard.
         self._take_words = Receiver.recv_words
-        self._skip, self._clear = Receiver.skip, Receiver.clear
+        self._drop_of = Receiver._drop
         if channel._stats is not None:
             measure = channel._stats
             self.stats, self.stats_into = measure.stats, measure.stats_into
@@ -367,14 +368,14 @@ def _guarded(cold, take, take_word):
     @micropython.viper
     def skip() -> bool:
         state = cold._enter()
-        dropped = cold._skip(cold._channel)
+        dropped = cold._drop_of(cold._channel, False)
         cold._leave(state)
         return bool(dropped)
 
     @micropython.viper
     def clear() -> int:
         state = cold._enter()
-        count = int(cold._clear(cold._channel))
+        count = int(cold._drop_of(cold._channel, True))
         cold._leave(state)
         return count
 

@@ -44,6 +44,7 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 import gc
 import sys
 import time
+from struct import pack_into
 
 import micropython
 from micropython import const
@@ -53,22 +54,14 @@ from .port import REGISTER, address, later, send_event
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
-_STRIDE = const(1)  # bytes of a slot
-_RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
-_MASK = const(3)  # the clock's period - 1
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_RX_META = const(6)  # the META that stands in the result. Owner: receiver
-_WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
 _RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
-_TX_STRIDE = const(10)  # bytes of a slot
-_REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
 _SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
@@ -77,11 +70,6 @@ _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST
 # epoch << 16 | core << 24. Owner: the receiver:
 _ROOM = const(3)
 _CAPACITY = const(4)  # slots; 0: the class is not used
-_WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
-_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
-_FIRST = const(7)  # bytes from here to the first slot
-_END = const(8)  # bytes from here past the last slot
-_NUMBER = const(9)  # the number of the first slot in the block
 _HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
 _DROPPED = const(11)  # messages that found no room. Owner: producer
 _REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
@@ -91,6 +79,8 @@ _SLOT_BYTES = const(8)
 _MARK_BYTES = const(20)  # an end mark: the words up to CAPACITY
 _LAST = const(2)  # in REST
 _NOTHING = const(2)  # as a word, no object
+_QUEUED = const(-1)  # to tally(): messages queued
+_LEAST_ROOM = const(-2)  # to tally(): the least that a lane in use has room for
 # stamped.
 
 
@@ -100,46 +90,41 @@ def store(at: int, word: int, value: int):
     ptr32(at + (word << 2))[0] = value
 
 
-_QUEUED = const(-1)
-_FREE = const(-2)
-
-
 @micropython.viper
-def tally(at: int, lanes: int, every: int, what: int) -> int:
-    """Return a figure of lanes, of every so-manieth of `lanes` from the address `at` on.
+def tally(at: int, lanes: int, what: int) -> int:
+    """Return a figure of so many lanes, from the one at the address `at` on.
 
     `what`: a word, to be summed modulo 2**30 so that the sum is never an object, or _HIGH_WATER,
     of which it is the greatest; _QUEUED: how many messages they hold, to their producers no
-    fewer, to others a guess; _FREE: the least that one of them, if it is in use, has room for.
+    fewer, to others a guess; _LEAST_ROOM: for how many more there is room in each that is in use.
     """
     # One viper function, as neither the scheduler nor a GIL comes between its parts.
     lane = ptr32(at)
     found = 0
-    if what == _FREE:
+    if what == _LEAST_ROOM:
         found = 65535
-    number = 0
-    while number < lanes:
+    while lanes:
         if lane[_REST] == _LAST:
             lane = ptr32(int(lane) + _MARK_BYTES)
-        if not number % every and lane[_CAPACITY]:
-            if what >= 0:
-                value = ptr32(int(lane) + (what << 2))[0]
-            else:
-                value = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
-                value = (lane[_HEAD] - value) & 0x3FFFFFFF
-                if value > lane[_CAPACITY]:
-                    value = lane[_CAPACITY]
-            if what == _FREE:
-                value = lane[_CAPACITY] - value
-                if lane[_CLAIMED]:
-                    value = 0
-                if value < found:
-                    found = value
-            elif what != _HIGH_WATER:
-                found = (found + value) & 0x3FFFFFFF
-            elif value > found:
+        capacity = lane[_CAPACITY]
+        if what >= 0:
+            value = lane[what]
+        else:
+            value = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
+            value = (lane[_HEAD] - value) & 0x3FFFFFFF
+            if value > capacity:
+                value = capacity
+        if what == _LEAST_ROOM:
+            value = capacity - value
+            if lane[_CLAIMED]:
+                value = 0
+            if capacity and value < found:
                 found = value
-        number += 1
+        elif what != _HIGH_WATER:
+            found = (found + value) & 0x3FFFFFFF
+        elif value > found:
+            found = value
+        lanes -= 1
         lane = ptr32(int(lane) + _LANE_BYTES)
     return found
 
@@ -339,49 +324,45 @@ class Lanes:
         return receivers * (_RECEIVER_BYTES + _MARK_BYTES) + senders * (_SENDER_BYTES + lanes)
 
     def _lay_out(self, capacities, register, mask):
-        base = self._base
+        # Each line names its words, which stand in this order in a block of zeros.
+        block = self._block
         stride = _stride(self.slot_size)
         slots = self._header(0, self._rows) << 2
-        mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
-        row_step = (self._header(0, 1) - self._header(0, 0)) << 2
         for receiver in range(self._receivers):
             at = receiver * _RECEIVER_BYTES
-            word = at >> 2
-            store(base, word + _LANES, (self._header(0, receiver) << 2) - at)
-            store(base, word + _STRIDE, stride)
-            store(base, word + _RX_CLOCK, register)
-            store(base, word + _MASK, mask)
-            forget_buffers(base, word)
+            lanes = (self._header(0, receiver) << 2) - at
+            # LANES, STRIDE, RX_CLOCK, MASK, STAMP; RX_KNOWN, RX_META, WORDS_KNOWN
+            pack_into("iiIii", block, at, lanes, stride, register, mask, 0)
+            pack_into("iii", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING)
+        row_step = (self._header(0, 1) - self._header(0, 0)) << 2
+        mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
         for number in range(self.senders):
             at = self._sender_at(number)
-            word = at >> 2
             for priority in range(8):
                 row = priority if self._by_class else 0
                 lane = self._header(number, row) << 2 if priority < 5 else mark
-                store(base, word + _CARDS + priority, lane - at)
-            store(base, word + _CLOCK, register)
-            store(base, word + _REGISTER, register)
-            store(base, word + _LIMIT, self.slot_size + 1)
-            store(base, word + _TX_STRIDE, stride)
-            store(base, word + _TX_KNOWN, _NOTHING)
-            store(base, word + _ROW_STEP, row_step)
+                pack_into("i", block, at + priority * 4, lane - at)  # CARDS
+            # CLOCK, LIMIT, TX_STRIDE, REGISTER; TX_KNOWN, ROWS, ROW_STEP
+            pack_into(
+                "IiiI", block, at + _CLOCK * 4, register, self.slot_size + 1, stride, register
+            )
+            pack_into("iii", block, at + _TX_KNOWN * 4, _NOTHING, 0, row_step)
         count = 0
         for row in range(self._rows):
+            capacity = capacities[row]
             for number in range(self.senders):
-                header = self._header(number, row)
-                first = slots + count * stride - (header << 2)
-                store(base, header + _REST, (self.senders - 1 - number) * _LANE_BYTES)
-                store(base, header + _CAPACITY, capacities[row])
-                store(base, header + _WRITE, first)
-                store(base, header + _READ, first)
-                store(base, header + _FIRST, first)
-                store(base, header + _END, first + capacities[row] * stride)
-                store(base, header + _NUMBER, count)
-                count += capacities[row]
+                at = self._header(number, row) << 2
+                first = slots + count * stride - at
+                end = first + capacity * stride
+                rest = (self.senders - 1 - number) * _LANE_BYTES
+                # REST, ROOM, CAPACITY, WRITE, READ, FIRST, END, NUMBER
+                pack_into(
+                    "8i", block, at + _REST * 4, rest, 0, capacity, first, first, first, end, count
+                )
+                count += capacity
             if row == self._rows - 1 or self._receivers > 1:
-                header = self._header(self.senders, row)  # that of the end mark
-                store(base, header + _HEAD, 1)
-                store(base, header + _REST, _LAST)
+                at = self._header(self.senders, row) << 2
+                pack_into("iii", block, at, 1, 0, _LAST)  # an end mark: HEAD, TAIL, REST
 
     def _sender_at(self, number):
         # The byte in the block where that sender's words begin.
@@ -399,59 +380,31 @@ class Lanes:
             raise TypeError("class must be an int, not %r" % (priority,))
         if not 0 <= priority < 5:
             self._no_lane(priority)
-        lane = self._header(number, priority if self._by_class else 0)
-        if not tally(self._base + (lane << 2), 1, 1, _CAPACITY):
+        row = priority if self._by_class else 0
+        if not self._of_lane(number, row, _CAPACITY):
             self._no_lane(priority)
-        return lane
+        return self._header(number, row)
 
-    def _tally(self, what, number=None, row=None):
-        # Of one sender's lanes or all, of one row or all.
-        first = number or 0
+    def _tally(self, what, row=None):
+        # Of all lanes, or those of a row.
         lanes = self.senders if row is not None else self._rows * self.senders
-        every = 1 if number is None else self.senders
-        at = self._base + (self._header(first, row or 0) << 2)
-        # Of one sender's, none but the first is looked at where there is one row.
-        return tally(at, lanes - first, every, what)
+        return tally(self._base + (self._header(0, row or 0) << 2), lanes, what)
 
-    # Words of lanes have no names outside this file.
-
-    def _sum_sent(self, row=None):
-        return self._tally(_HEAD, None, row)
-
-    def _sum_received(self, row=None):
-        return self._tally(_TAIL, None, row)
-
-    def _sum_dropped(self, number=None, row=None):
-        return self._tally(_DROPPED, number, row)
-
-    def _sum_rejected(self, number=None, row=None):
-        return self._tally(_REJECTED, number, row)
-
-    def _queued(self, row, number=None):
-        return self._tally(_QUEUED, number, row)
-
-    def _slots(self):
-        return self._tally(_CAPACITY)
-
-    def _most(self, number=None, row=None):
-        return self._tally(_HIGH_WATER, number, row)
+    def _of_lane(self, number, row, what):
+        return tally(self._base + (self._header(number, row) << 2), 1, what)
 
     def _free(self, number, priority):
         # Room for a message of that class; None: of any class in use.
         lane = None if priority is None else self._lane(number, priority)
         if self.closed:
             return 0
-        if lane is None:
-            return self._tally(_FREE, number)
-        return tally(self._base + (lane << 2), 1, 1, _FREE)
+        if lane is not None:
+            return tally(self._base + (lane << 2), 1, _LEAST_ROOM)
+        free = 65535
+        for row in range(self._rows):
+            free = min(free, self._of_lane(number, row, _LEAST_ROOM))
+        return free
 
 
 def _stride(slot_size):
     return _SLOT_BYTES + (slot_size + 3 & ~3)
-
-
-def forget_buffers(base, word):
-    """Let the receiver whose words begin there check the next buffer and write its result."""
-    store(base, word + _RX_META, -1)
-    store(base, word + _RX_KNOWN, _NOTHING)
-    store(base, word + _WORDS_KNOWN, _NOTHING)

@@ -61,7 +61,7 @@ def _skip_to_latest(cold) -> int:
         queued += used
         lane = ptr32(int(lane) + _LANE_BYTES)
     while count < queued - 1:
-        cold.skip()
+        cold._drop(False)
         count += 1
     return count
 

@@ -60,3 +60,20 @@ __all__ = (  # of ringlane
     "AFFINITY_FIRST",
     "AnycastPolicy",
 ) + tuple(MODULES)
+
+
+def find(name):
+    """Return what has that name in ringlane; raise AttributeError if nothing has."""
+    module = MODULES.get(name)
+    if module is not None:
+        return getattr(__import__("ringlane." + module, None, None, ("",)), name)
+    if name not in __all__ and name != "__all__":
+        raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
+    return globals()[name]
+
+
+def explained(error):
+    """Return what to raise for a SyntaxError of a module."""
+    if "decorator" not in str(error):  # what a port says that cannot compile viper
+        return error
+    return ImportError("ringlane needs a MicroPython with viper: %s" % error)

@@ -45,11 +45,12 @@ class PriorityChannel(Queue):
 
     @staticmethod
     def _check_capacity(capacity):
-        if isinstance(capacity, (tuple, list)):
-            if len(capacity) != 5:
-                raise ValueError("capacity must be one int or five, not %r" % (capacity,))
-            capacities = tuple(check_int("capacity", each, 0, 65535) for each in capacity)
-            if not any(capacities):
-                raise ValueError("capacity must be above 0 for a class, not %r" % (capacity,))
-            return capacities
-        return (check_int("capacity", capacity, 1, 65535),) * 5
+        if not isinstance(capacity, (tuple, list)):
+            return (check_int("capacity", capacity, 1, 65535),) * 5
+        if len(capacity) != 5:
+            raise ValueError("capacity must be one int or five, not %r" % (capacity,))
+        for each in capacity:
+            check_int("capacity", each, 0, 65535)
+        if not any(capacity):
+            raise ValueError("capacity must be above 0 for a class, not %r" % (capacity,))
+        return capacity

@@ -5,7 +5,7 @@ from micropython import const
 from .cold import counters
 from .names import CLASS_NAMES
 from .registry import named
-from .words import load, plus
+from .words import plus
 
 #: words(cog.inFile) :#
 _CAPACITY = const(4)  # slots; 0: the class is not used
@@ -41,9 +41,7 @@ def _rows(name, channel):
 
 def _lines(channel):
     # A label, the capacity and the counters of each line.
-    capacities = [
-        load(channel._base, channel._header(0, row) + _CAPACITY) for row in range(channel._rows)
-    ]
+    capacities = [channel._of_lane(0, row, _CAPACITY) for row in range(channel._rows)]
     if channel._by_class:
         return [
             (CLASS_NAMES[row], capacities[row], counters(channel, row))

@@ -574,7 +574,8 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         # A request, its buffer, a reply and its buffer: what was checked last.
         self._kept = [b"", None, b"", None]
         self._senders = [self]
-        self._begin_waiting()
+        self._waiter = None
+        self._served = 0  # when select() last chose it
         self._reply = [0, 0, 0]
         self._add = hang(self).add  # of round trips
         self._receiver = at = self._base
@@ -619,12 +620,12 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     @property
     def dropped(self):
         """Requests for which there was no room: all ids outstanding, or the lane full."""
-        return plus(self._sum_dropped(), load(self._table, _NO_ENTRY))
+        return plus(self._tally(_DROPPED), load(self._table, _NO_ENTRY))
 
     @property
     def rejected(self):
         """Requests and replies larger than a slot, and requests after close()."""
-        return plus(self._sum_rejected(), load(self._table, _TOO_LARGE))
+        return plus(self._tally(_REJECTED), load(self._table, _TOO_LARGE))
 
     @property
     def late(self):

@@ -1,7 +1,16 @@
 """Sender: the end of a further sending context. Imported by the first add_sender()."""
 
+from micropython import const
+
 from .ends import SendingEnd
 from .port import later
+from .words import plus
+
+#: words(cog.inFile) :#
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+# stamped.
 
 
 def add_sender(channel):
@@ -35,17 +44,26 @@ class Sender(SendingEnd):
     @property
     def dropped(self):
         """Messages that found their lane full."""
-        return self._channel._sum_dropped(self._number)
+        return self._sum(_DROPPED)
 
     @property
     def rejected(self):
         """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._channel._sum_rejected(self._number)
+        return self._sum(_REJECTED)
 
     @property
     def high_water(self):
         """The most messages any one of this sender's lanes has held at once."""
-        return self._channel._most(self._number)
+        most = 0
+        for row in range(self._channel._rows):
+            most = max(most, self._channel._of_lane(self._number, row, _HIGH_WATER))
+        return most
+
+    def _sum(self, what):
+        found = 0
+        for row in range(self._channel._rows):
+            found = plus(found, self._channel._of_lane(self._number, row, what))
+        return found
 
     def __repr__(self):
         return "sender %d of %s" % (self._number, self._channel)
