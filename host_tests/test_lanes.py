@@ -10,10 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import ringlane
-import ringlane.latency
+import ringlane.measure
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes, registry
-from ringlane.request_reply import FAILED, make_look
+from ringlane.calls import make_look
+from ringlane.request_reply import FAILED
 from ringlane_host.source import Loader
 
 
@@ -145,7 +146,7 @@ def test_a_channel_that_is_half_made_is_in_no_report(monkeypatch):
     def fail(channel):
         raise MemoryError
 
-    monkeypatch.setattr(ringlane.latency, "measure", fail)
+    monkeypatch.setattr(ringlane.measure, "measure", fail)
     with pytest.raises(MemoryError):
         Channel(2, 8, name="half", stats=True)
     assert "half" not in registry.named

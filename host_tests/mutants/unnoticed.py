@@ -104,8 +104,8 @@ HARMLESS = {
     "a list's items may be set in any order": [
         '*: "result[*] = *" swapped with "result[*] = *"',
         '*: "result[*] = *" before "result[*] = *"',
-        'request_reply._take_reply: "to[*] = *" swapped with "to[*] = *"',
-        'request_reply._take_reply: "to[*] = *" before "to[*] = *"',
+        'calls._take_reply: "to[*] = *" swapped with "to[*] = *"',
+        'calls._take_reply: "to[*] = *" before "to[*] = *"',
     ],
     "words are copied in another order": [
         '*: "to[*] = words[*]" swapped with "to[*] = words[*]"',

@@ -129,6 +129,19 @@ def describe(channel):
     )
 
 
+def describe_requests(channel):
+    """As RequestReplyChannel.__repr__."""
+    return "%s: %d pending, %d answered, %d dropped, %d rejected, %d late%s" % (
+        channel._title(),
+        channel.pending,
+        channel.answered,
+        channel.dropped,
+        channel.rejected,
+        channel.late,
+        ", closed" if channel.closed else "",
+    )
+
+
 _PERIOD_MAX = 1 << 30
 
 

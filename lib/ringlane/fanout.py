@@ -371,7 +371,7 @@ class FanoutReceiver(Receiver):
         self._dropped_before = channel._tally(_DROPPED, row)
         self._received_before = self._taken()
         if channel._with_stats:
-            later("ringlane.latency").measure(self)
+            later("ringlane.measure").measure(self)
         # Order: all else before room, which lets messages come.
         self._told = epoch << 16 | core << 24
         for header in self._headers:

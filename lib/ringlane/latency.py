@@ -191,63 +191,6 @@ def make_reset(words):
     return reset
 
 
-def hang(end):
-    """Give `end` a histogram and the verbs that tell of it; return it."""
-    end._stats = histogram = LatencyHistogram()
-    end.stats, end.stats_into = histogram.stats, histogram.stats_into
-    end.reset_stats = histogram.reset
-    return histogram
-
-
-def measure(end):
-    """Let `end`, a receiver, add the latency of what it takes to `end._stats`.
-
-    That is what recv and recv_word take, and release after peek, by the latency that peek gave.
-    skip, clear and recv_words add none: nobody has seen a latency of those messages.
-    """
-    histogram = hang(end)
-    add = histogram.add
-    take, take_word = end.recv, end.recv_word
-
-    # A call of one of these allocates when cells and arguments together are more than five.
-
-    @micropython.viper
-    def recv(buf):
-        m = take(buf)
-        if m:
-            add(m[2])
-        return m
-
-    @micropython.viper
-    def recv_word():
-        m = take_word()
-        if m:
-            add(m[2])
-        return m
-
-    end.recv, end.recv_word = recv, recv_word
-    if not hasattr(end, "peek"):
-        return
-    look, drop = end.peek, end.release
-    seen = [0]  # the latency that peek gave last
-
-    @micropython.viper
-    def peek():
-        m = look()
-        if m:
-            seen[0] = m[2]
-        return m
-
-    @micropython.viper
-    def release() -> bool:
-        if drop():
-            add(seen[0])
-            return True
-        return False
-
-    end.peek, end.release = peek, release
-
-
 class LatencyHistogram:
     """LatencyHistogram(): counts latencies by size.
 
@@ -320,3 +263,11 @@ def _top(bucket):
         return bucket
     shift = (bucket >> 4) - 1
     return ((bucket - (shift << 4) + 1) << shift) - 1
+
+
+def hang(end):
+    """Give `end` a histogram and the verbs that tell of it; return it."""
+    end._stats = histogram = LatencyHistogram()
+    end.stats, end.stats_into = histogram.stats, histogram.stats_into
+    end.reset_stats = histogram.reset
+    return histogram

@@ -10,6 +10,7 @@ package(
     files=[
         "__init__.py",
         "anycast.py",
+        "calls.py",
         "channel.py",
         "checks.py",
         "clock.py",
@@ -20,6 +21,7 @@ package(
         "guard.py",
         "lanes.py",
         "latency.py",
+        "measure.py",
         "multicast.py",
         "names.py",
         "oldest.py",

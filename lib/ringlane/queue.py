@@ -43,7 +43,7 @@ class Queue(SendingEnd, Receiver, Lanes):
         if zero_copy:
             later("ringlane.zero_copy").add_peeks(self, self._views)
         if stats:
-            later("ringlane.latency").measure(self)
+            later("ringlane.measure").measure(self)
         if recv_guard is not None:
             self._recv_guard = recv_guard
             later("ringlane.guard").share_receiver(self)

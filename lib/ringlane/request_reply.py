@@ -34,14 +34,12 @@ Cost of a round trip of 16 bytes, without waiting: 9,900 cycles, of which a hist
 trips takes a part (emulated RP2040, MicroPython 1.28).
 """
 
-import errno
-import sys
-from array import array
+from struct import pack_into
 
 import micropython
 from micropython import const
 
-from .checks import check_buffer, check_int, check_message, error
+from .checks import check_int, check_message, error
 from .ends import ReceivingEnd
 from .lanes import Lanes, make_next_lane, store
 from .latency import hang
@@ -104,8 +102,6 @@ _REPLIED = const(1)
 _ASKED = const(2)  # when its request was sent. Owner: client
 _REPLY_META = const(3)  # size | status << 16. Owner: server
 _ENTRY_BYTES = const(16)
-
-_POLL = const(3)  # as in waiting.py
 
 # An id: index | generation << 8, below 2**29. Of an entry that is free, _OVER is set in issued.
 # A request carries the index as its class, and eight bits of the generation as its epoch.
@@ -311,53 +307,6 @@ def make_client(at, cold):
     return send_request, recv_response, cancel
 
 
-@micropython.viper
-def _try_request(at: int, cold, data) -> int:
-    # Send a request if it can be sent now, and else return 0 and count nothing.
-    part = ptr32(at + _RECEIVER_BYTES)
-    #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
-    known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
-    if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
-        if cold._check_message(data):
-            cold._kept[0] = data
-            part[_TX_KNOWN] = known
-    # stamped.
-    lane = ptr32(int(part) + _SENDER_BYTES)
-    own = ptr32(at + ptr32(at)[_TABLE])
-    if (
-        not own[_FREE]
-        or ((lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_CAPACITY]
-        or int(len(data)) >= part[_LIMIT]
-    ):
-        return 0
-    return int(cold.send_request(data))
-
-
-def make_look(at, wanted):
-    """Return the look of a call's waiter, as in waiting.py: until there is a reply.
-
-    `wanted` is the word of its request's id. It is over, too, when nobody waits for the reply any
-    more, or the channel is closed.
-    """
-
-    @micropython.viper
-    def look(request: int, flags: int) -> int:
-        if request != _POLL:
-            return -1
-        own = ptr32(int(at) + ptr32(int(at))[_TABLE])
-        id = ptr32(wanted)[0]
-        entry = ptr32(int(own) + own[_ENTRIES] + (id & 0xFF) * own[_ENTRY_STRIDE])
-        if (
-            entry[_REPLIED] != id
-            and entry[_ISSUED] == id
-            and ptr32(int(at) + _RECEIVER_BYTES)[_LIMIT]
-        ):
-            return 0
-        return flags
-
-    return look
-
-
 def make_recv_request(at, cold):
     """Return the recv_request of the channel whose block is at the address `at`."""
     size_of = len
@@ -521,18 +470,6 @@ def make_send_response(at, cold):
     return send_response, send_status
 
 
-@micropython.viper
-def _take_reply(recv_response, id, buf, to):
-    # As recv_response, with the result in a list of the caller's own; a soft handler that takes a
-    # reply never comes between.
-    m = recv_response(id, buf)
-    if m:
-        to[0] = m[0]
-        to[1] = m[1]
-        to[2] = m[2]
-    return m
-
-
 class RequestReplyChannel(Lanes, ReceivingEnd):
     """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
 
@@ -557,17 +494,11 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         offset = len(self._block) - (stack + capacity)
         self._table = table = self._base + offset
         store(self._base, _TABLE, offset)
-        for word, value in (
-            (_COUNT, capacity),
-            (_ENTRIES, _TABLE_BYTES),
-            (_ENTRY_STRIDE, stride),
-            (_STACK, stack),
-            (_FREE, capacity),
-            (_BUFFER_KNOWN, _NOTHING),
-            (_REPLY_KNOWN, _NOTHING),
-            (_REPLY_LIMIT, slot_size + 1),
-        ):
-            store(table, word, value)
+        # COUNT, ENTRIES, ENTRY_STRIDE, STACK, FREE, NO_ENTRY, BUFFER_KNOWN;
+        # REPLY_KNOWN, REPLY_LIMIT
+        first = capacity, _TABLE_BYTES, stride, stack, capacity, 0, _NOTHING
+        pack_into("7i", self._block, offset, *first)
+        pack_into("ii", self._block, offset + _REPLY_KNOWN * 4, _NOTHING, slot_size + 1)
         for index in range(capacity):
             self._block[offset + stack + index] = capacity - 1 - index
             store(table, (_TABLE_BYTES + index * stride >> 2) + _ISSUED, _OVER)
@@ -647,7 +578,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         """Raise the error that send_request(data) would raise or count, in a whole sentence."""
         later("ringlane.cold").check_of(self, 0, data, 0)
 
-    async def call(self, data, buf, timeout_ms=None):
+    def call(self, data, buf, timeout_ms=None):
         """Send a request, wait for its reply and receive it: to be awaited.
 
         Return (size, status, latency), as recv_response does. Raises OSError(ETIMEDOUT), which
@@ -658,85 +589,16 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         Context: a task of the client's | alloc: a coroutine, a generator, a waiter | blocks: its
         task only
         """
-        reply = [0, 0, 0]
-        exchange = self._exchange(data, buf, timeout_ms, reply)
-        try:
-            for waiter in exchange:
-                await later("ringlane.waiting").pause(waiter)
-        finally:
-            exchange.close()
-        return tuple(reply)
+        return later("ringlane.calls").call(self, data, buf, timeout_ms)
 
     def call_wait(self, data, buf, timeout_ms=None):
         """As call, without asyncio: block until the reply has come.
 
         Context: the client's, no handler | alloc: a generator, a waiter | blocks: its caller
         """
-        reply = [0, 0, 0]
-        exchange = self._exchange(data, buf, timeout_ms, reply)
-        try:
-            for waiter in exchange:
-                waiter.block(waiter.deadline)
-        finally:
-            exchange.close()
-        return tuple(reply)
+        return later("ringlane.calls").call_wait(self, data, buf, timeout_ms)
 
-    def _exchange(self, data, buf, timeout_ms, reply):
-        # The steps of a call: a generator of what to wait on, until the reply is in `buf`, and its
-        # size, status and latency in `reply`.
-        waiter = later("ringlane.waiting").Waiter(None, timeout_ms)
-        if self.closed:
-            raise self._reset()
-        if buf is not self._kept[3]:  # else recv_response has checked it
-            check_buffer(buf)
-        if len(buf) < self.slot_size:
-            raise ValueError(
-                "receive buffer of %d bytes, slot_size=%d" % (len(buf), self.slot_size)
-            )
-        id = 0
-        try:
-            while not id:
-                late = waiter.is_late()
-                id = _try_request(self._receiver, self, data)
-                if id:
-                    self.notify()  # the server may wait on the other core
-                    break
-                if self.closed:
-                    raise self._reset()
-                self.check(data)
-                if late:
-                    raise self._late("no room for a request in", timeout_ms)
-                waiter.ioctl = self._look_for_room
-                yield waiter
-            wanted = array("I", [0])
-            wanted[0] = id
-            waiter.ioctl = make_look(self._receiver, wanted)
-            while True:
-                yield waiter
-                late = waiter.is_late()  # first: a reply that comes with the time is taken
-                if _take_reply(self.recv_response, id, buf, reply) is not None:
-                    id = 0
-                    return
-                if self.closed:
-                    raise self._reset()
-                if late:
-                    raise self._late("no reply in", timeout_ms)
-        finally:
-            if id:
-                self.cancel(id)
-
-    def _look_for_room(self, request, flags):
-        if request != _POLL:
-            return -1
-        return flags if self.closed or self.free() else 0
-
-    def _late(self, what, timeout_ms):
-        return OSError(errno.ETIMEDOUT, "%s: %s %d ms" % (self._title(), what, timeout_ms))
-
-    def _reset(self):
-        return OSError(errno.ECONNRESET, "%s is closed" % self._title())
-
-    async def serve(self, handler):
+    def serve(self, handler):
         """Answer requests until the channel is closed and drained: to be awaited.
 
         `handler(request)` gets a memoryview of each request, which is reused, and returns the
@@ -746,70 +608,22 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
 
         Context: a task of the server's | alloc: a slice a request | blocks: its task only
         """
-        buf = bytearray(self.slot_size)
-        view = memoryview(buf)
-        while m := await self.arecv(buf):
-            size, id, _ = m
-            try:
-                reply = handler(view[:size])
-                if hasattr(reply, "send"):
-                    reply = await reply
-                self._answer(id, reply)
-            except Exception as error:
-                self._fail(id, error)
+        return later("ringlane.calls").serve(self, handler)
 
     def serve_wait(self, handler):
         """As serve, without asyncio: block until the channel is closed and drained.
 
         Context: the server's, no handler | alloc: a slice a request | blocks: its caller
         """
-        buf = bytearray(self.slot_size)
-        view = memoryview(buf)
-        while m := self.recv_wait(buf):
-            size, id, _ = m
-            try:
-                self._answer(id, handler(view[:size]))
-            except Exception as error:
-                self._fail(id, error)
-
-    def _answer(self, id, reply):
-        status = 0
-        if isinstance(reply, tuple):
-            status, reply = reply
-        elif isinstance(reply, int):
-            status, reply = reply, b""
-        elif reply is None:
-            reply = b""
-        if type(status) is not int or not 0 <= status <= 255:
-            check_int("status", status, 0, 255)
-        check_message(reply)
-        if len(reply) > self.slot_size:
-            raise ValueError(
-                "reply of %d bytes is larger than a slot of %d" % (len(reply), self.slot_size)
-            )
-        self.send_status(id, reply, status)  # False if the client has given up: counted as late
-        self.notify()  # the client may wait on the other core
-
-    def _fail(self, id, error):
-        sys.print_exception(error)
-        self.send_status(id, b"", FAILED)
-        self.notify()
-
-    def __repr__(self):
-        return "%s: %d pending, %d answered, %d dropped, %d rejected, %d late%s" % (
-            self._title(),
-            self.pending,
-            self.answered,
-            self.dropped,
-            self.rejected,
-            self.late,
-            ", closed" if self.closed else "",
-        )
+        return later("ringlane.calls").serve_wait(self, handler)
 
     def _check_message(self, data):
         # Not kept: what is rejected or empty, as SendingEnd's.
         check_message(data)
         return 0 < len(data) <= self.slot_size and not self.closed
+
+    def __repr__(self):
+        return later("ringlane.cold").describe_requests(self)
 
     def _unknown(self, id):
         raise error(ValueError, "request %d is not outstanding", id)
