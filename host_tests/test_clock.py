@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import ringlane
+from conftest import PACKAGE
 from ringlane import clock, cpu_clock
 from ringlane_host.simulated import memory
 
@@ -19,6 +20,15 @@ RISCV = "Raspberry Pi Pico2 with RP2350-RISCV"
 ESP32 = "Generic ESP32 module with ESP32"
 
 
+def register_of(its_sys):
+    """Return what port.py takes for the clock's register where sys is that one."""
+    source = (PACKAGE / "port.py").read_text()
+    begin = source.index("REGISTER = 0")
+    names = {"sys": its_sys}
+    exec(source[begin : source.index("@", begin)], names)
+    return names["REGISTER"]
+
+
 @pytest.fixture
 def board(monkeypatch):
     """A function that lets clock.py run on a chip of that description."""
@@ -28,6 +38,7 @@ def board(monkeypatch):
         its_sys = SimpleNamespace(
             platform=platform, implementation=SimpleNamespace(_machine=machine)
         )
+        monkeypatch.setattr(clock, "REGISTER", register_of(its_sys))
         for module in (clock, cpu_clock):
             monkeypatch.setattr(module, "sys", its_sys)
         monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(freq=lambda: 150_000_000))

@@ -122,8 +122,8 @@ def imports(text):
     found, lazy = [], []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
-            module = node.module or ""
-            if node.level or module.split(".")[0] == "ringlane":
+            module = "__init__" if node.module == "ringlane" else node.module or ""
+            if module == "__init__" or node.level or module.split(".")[0] == "ringlane":
                 found.append((module.split(".")[-1], [each.name for each in node.names]))
         elif isinstance(node, ast.Import):
             found += [

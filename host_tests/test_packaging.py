@@ -22,7 +22,7 @@ from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
-ON_THE_HOST = {"run.py", "tables.py"}  # what starts firmware and reads what it printed
+ON_THE_HOST = {"run.py", "size.py", "tables.py"}  # what starts firmware and reads what it printed
 FIRMWARE = sorted(
     path for path in (ROOT / "firmware").rglob("*.py") if path.name not in ON_THE_HOST
 )
@@ -73,6 +73,8 @@ async def wait():
     asyncio.create_task(send())
     end = await select(zero, shared)
     print(end is shared, (await shared.arecv(buf))[:2])
+    asyncio.create_task(rpc.serve(len))
+    print((await rpc.call(b"four", buf))[:2])
 
 async def send():
     shared.send(b"later", NORMAL)
@@ -100,6 +102,7 @@ b'answer' 7
 True [4, 4] b'view' True
 True [5, 1]
 True [5, 2]
+(0, 4)
 2
 2 array('i', [1, 5])
 no cycle counter known on linux
@@ -149,8 +152,8 @@ FILES_USED = (
 
 def test_compiled_modules_pass_a_message(micropython, compiled):
     printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
-    # cold for its repr(), drain by its constructor
-    used = "__init__ checks clock cold constants drain ends lanes port priority queue verbs"
+    # registry for its name, cold for its repr()
+    used = "__init__ checks cold ends lanes port priority queue registry verbs words"
     files = [f"{compiled}/ringlane/{name}.mpy" for name in used.split()]
     assert printed == MESSAGE_PASSED + f"{files}\n"
 
@@ -173,15 +176,14 @@ def test_copies_of_a_constant_are_equal():
     assert not different
 
 
-def test_the_root_imports_constants_only_until_a_name_is_used(micropython):
+def test_the_root_imports_nothing_until_a_name_is_used(micropython):
     loaded = "print(sorted(name for name in sys.modules if name.startswith('ringlane')))\n"
     printed = micropython(
         "import sys, ringlane\n" + loaded + "from ringlane import Clock\n" + loaded
     )
-    root = "'ringlane', "
-    constants = "'ringlane.constants'"
-    clock, port = "'ringlane.clock', ", ", 'ringlane.port'"
-    assert printed == f"[{root}{constants}]\n[{root}{clock}{constants}{port}]\n"
+    root = "'ringlane'"
+    clock = "'ringlane.clock', 'ringlane.names', 'ringlane.port'"
+    assert printed == f"[{root}]\n[{root}, {clock}]\n"
 
 
 def test_every_name_of_the_root_is_there(micropython):
@@ -218,7 +220,7 @@ def test_a_port_without_viper_is_told_what_it_lacks(micropython, tmp_path):
 
 
 def test_another_syntax_error_stays_one(micropython, tmp_path):
-    broken(tmp_path, "class PriorityClass:", "class PriorityClass")
+    broken(tmp_path, "class PriorityChannel(Queue):", "class PriorityChannel(Queue)")
     assert micropython(TRY_IMPORT, package=tmp_path) == "SyntaxError invalid syntax\n"
 
 

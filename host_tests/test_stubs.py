@@ -80,10 +80,10 @@ VIEWS = {"claim", "commit", "abort", "peek", "release"}  # with zero_copy=True o
         ("Channel(4, senders=2).add_sender()", "Sender", VIEWS),
         ("PriorityChannel(4, senders=2, zero_copy=True).add_sender()", "Sender", set()),
         ("MulticastChannel(4)", "MulticastChannel", set()),
-        ("MulticastChannel(4, senders=2).add_sender()", "FanoutSender", set()),
+        ("MulticastChannel(4, senders=2).add_sender()", "_FanoutSender", set()),
         ("MulticastChannel(4).add_receiver()", "MulticastReceiver", set()),
         ("AnycastChannel(4, RANDOM)", "AnycastChannel", set()),
-        ("AnycastChannel(4, RANDOM, senders=2).add_sender()", "AnycastSender", set()),
+        ("AnycastChannel(4, RANDOM, senders=2).add_sender()", "_FanoutSender", set()),
         ("AnycastChannel(4, RANDOM, stats=True).add_receiver()", "AnycastReceiver", set()),
         ("RequestReplyChannel(4)", "RequestReplyChannel", set()),
         ("Waiter(int)", "Waiter", set()),
@@ -98,15 +98,19 @@ VIEWS = {"claim", "commit", "abort", "peek", "release"}  # with zero_copy=True o
     ],
 )
 def test_an_object_has_the_names_of_its_stub(micropython, thing, name, lacks):
+    members = sorted(each for each in stub_members(name) if not each.startswith("_"))
     program = (
         "from ringlane import *\nfrom ringlane.waiting import Waiter\n"
-        f"print([name for name in dir({thing}) if name[0] != '_'])"
+        f"thing, members = {thing}, {members}\n"
+        "print([name for name in dir(thing) if name[0] != '_'])\n"
+        "print([name for name in members if hasattr(thing, name)])"
     )
     if thing == "IrqGuard()":
         program = A_MACHINE + program
-    members = {each for each in stub_members(name) if not each.startswith("_")}
-    there = set(ast.literal_eval(micropython(program)))
-    assert members - lacks == there
+    listed, there = map(ast.literal_eval, micropython(program).splitlines())
+    # Some are imported when they are asked for, so they are in no list.
+    assert set(listed) <= set(members)
+    assert set(members) - lacks == set(there)
 
 
 def viper_verbs(file, factory):
@@ -130,7 +134,7 @@ def viper_verbs(file, factory):
         ("Sender", "zero_copy.py", "_make_claims", 3),
         ("Queue", "zero_copy.py", "_make_claims", 3),
         ("Queue", "zero_copy.py", "_make_peeks", 2),
-        ("FanoutSender", "fanout.py", "make_sender", 2),
+        ("_FanoutSender", "fanout.py", "make_sender", 2),
         ("Fanout", "fanout.py", "make_sender", 2),
         ("FanoutReceiver", "verbs.py", "make_receiver", 2),
         ("RequestReplyChannel", "request_reply.py", "make_client", 3),
@@ -167,7 +171,7 @@ def test_the_verbs_take_and_return_what_their_stubs_say(owner, file, factory, co
         ("ch.asend(b'', 0)", "Channel"),
         ("ch.add_sender().asend(b'', 0)", "Sender"),
         ("many.asend(b'', 0)", "MulticastChannel"),
-        ("many.add_sender().asend(b'', 0)", "FanoutSender"),
+        ("many.add_sender().asend(b'', 0)", "_FanoutSender"),
         ("end.arecv(buf)", "MulticastReceiver"),
         ("end.close()", "MulticastReceiver"),
         ("rpc.arecv(buf)", "RequestReplyChannel"),

@@ -165,12 +165,12 @@ class _Silence:
     # What serve prints, as a list: sys.print_exception is for people to read.
 
     def __init__(self):
-        from ringlane import request_reply
+        from ringlane import calls
 
-        self.module = request_reply
-        self.before = request_reply.sys
+        self.module = calls
+        self.before = calls.sys
         self.errors = []
-        request_reply.sys = self
+        calls.sys = self
 
     def print_exception(self, error):
         self.errors.append(error)

@@ -1,13 +1,10 @@
 from typing import Literal, TypeAlias
 
 from .clock import Clock
-from .fanout import Fanout, FanoutReceiver, FanoutSender
+from .fanout import Fanout, FanoutReceiver, _FanoutSender
 
 # Not int: a slot_size where other channels have theirs is an error.
 _Policy: TypeAlias = Literal[1, 2, 3, 4]
-
-class AnycastSender(FanoutSender):
-    def __init__(self, channel: AnycastChannel, number: int) -> None: ...
 
 class AnycastReceiver(FanoutReceiver):
     @property
@@ -31,7 +28,7 @@ class AnycastChannel(Fanout):
         clock: Clock | None = None,
         stats: bool = False,
     ) -> None: ...
-    def add_sender(self, core: int | None = None) -> AnycastSender: ...
+    def add_sender(self, core: int | None = None) -> _FanoutSender: ...
     def add_receiver(self, name: str | None = None, core: int = 0) -> AnycastReceiver: ...
     @property
     def receivers(self) -> list[AnycastReceiver]: ...

@@ -3,7 +3,6 @@ from typing import Any, Literal
 
 from .checks import _Buffer, _Message, _Words
 from .clock import Clock
-from .lanes import Lanes
 from .latency import LatencyStats
 
 # The verbs with a bar take positional arguments only: they are viper, if only under a guard. A
@@ -51,17 +50,6 @@ class _Sending(SendingEnd):
 
     def abort(self, priority: int, /) -> None:
         """Give the claimed slot back; nothing is queued."""
-
-class _Counting:
-    def __init__(self, channel: Lanes, number: int) -> None: ...
-    @property
-    def dropped(self) -> int: ...
-    @property
-    def rejected(self) -> int: ...
-    @property
-    def high_water(self) -> int: ...
-
-class Sender(_Sending, _Counting): ...
 
 class ReceivingEnd:
     @property

@@ -2,10 +2,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 from .clock import Clock
-from .ends import Receiver, SendingEnd, _Counting
-from .queue import Sending
+from .ends import Receiver, SendingEnd
+from .lanes import Lanes
+from .sender import _Counting
 
-class FanoutSender(SendingEnd, _Counting): ...
+class _FanoutSender(SendingEnd, _Counting): ...
 
 class FanoutReceiver(Receiver):
     id: int
@@ -20,7 +21,7 @@ class FanoutReceiver(Receiver):
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
 
-class Fanout(Sending):
+class Fanout(SendingEnd, Lanes):
     capacity: int
     max_receivers: int
 
@@ -43,4 +44,4 @@ class Fanout(Sending):
     def unread(self) -> int: ...
     @property
     def receivers(self) -> Sequence[FanoutReceiver]: ...
-    def add_sender(self) -> FanoutSender: ...
+    def add_sender(self) -> _FanoutSender: ...

@@ -2,10 +2,6 @@ from typing import Any, Literal
 
 from .clock import Clock
 
-named: dict[str, Lanes]
-
-def register(channel: Lanes) -> None: ...
-
 class Lanes:
     name: str | None
     clock: Clock

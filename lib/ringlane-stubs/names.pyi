@@ -24,3 +24,8 @@ class AnycastPolicy:
     LEAST_LOADED: Final = 2
     RANDOM: Final = 3
     AFFINITY_FIRST: Final = 4
+
+MODULES: Final[dict[str, str]]
+
+def find(name: str) -> object: ...
+def explained(error: SyntaxError) -> Exception: ...

@@ -2,14 +2,12 @@ from typing import Any
 
 from .clock import Clock
 from .cold import Counters
-from .ends import Receiver, Sender, SendingEnd, _Sending
+from .ends import Receiver, _Sending
 from .guard import _Guard
 from .lanes import Lanes
+from .sender import Sender
 
-class Sending(SendingEnd, Lanes):
-    def add_sender(self) -> SendingEnd: ...
-
-class Queue(_Sending, Sending, Receiver):
+class Queue(_Sending, Receiver, Lanes):
     capacity: Any
     closed: bool
 

@@ -34,9 +34,9 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     def cancel(self, id: int, /) -> bool:
         """Give a request up; False if it was not outstanding."""
 
-    async def call(
+    def call(
         self, data: _Message, buf: _Buffer, timeout_ms: int | None = None
-    ) -> tuple[int, int, int]: ...
+    ) -> Coroutine[Any, Any, tuple[int, int, int]]: ...
     def call_wait(
         self, data: _Message, buf: _Buffer, timeout_ms: int | None = None
     ) -> tuple[int, int, int]: ...
@@ -54,9 +54,9 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     def send_status(self, id: int, data: _Message, status: int, /) -> bool:
         """As send_response, with a status of 0..255 beside the data."""
 
-    async def serve(
+    def serve(
         self, handler: Callable[[memoryview], _Reply | Coroutine[Any, Any, _Reply]]
-    ) -> None: ...
+    ) -> Coroutine[Any, Any, None]: ...
     def serve_wait(self, handler: Callable[[memoryview], _Reply]) -> None: ...
     @property
     def pending(self) -> int: ...

@@ -38,19 +38,20 @@ if [_word(each) for each in (0, 5, 1000, -3)] != [1, 11, 2001, -5] or _word(True
 del _same, _word, _first, _second
 
 
+REGISTER = 0  # the address of one that counts microseconds, 0: none
+if sys.platform == "rp2":
+    # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
+    REGISTER = 0x400B0028 if "RP2350" in sys.implementation._machine else 0x40054028
+
+
 @micropython.viper
 def address(block) -> int:
     """Return where the bytes of `block` lie. The collector moves nothing."""
     return int(ptr8(block))
 
 
-REGISTER = 0  # the address of one that counts microseconds, 0: none
-
 if sys.platform == "rp2":
     from machine import disable_irq, enable_irq
-
-    # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
-    REGISTER = 0x400B0028 if "RP2350" in sys.implementation._machine else 0x40054028
 
     def send_event():
         """Wake the other core, if it waits for an event."""

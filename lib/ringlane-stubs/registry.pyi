@@ -1,0 +1,6 @@
+from .lanes import Lanes
+
+named: dict[str, Lanes]
+
+def register(channel: Lanes) -> None: ...
+def forget(name: str) -> None: ...

@@ -1,0 +1,1 @@
+# What reads words of a channel's block.
