@@ -33,12 +33,22 @@ _STRIDE = const(1)  # bytes of a slot
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_CAPACITY = const(4)  # slots; 0: the class is not used
 _READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
 _FIRST = const(7)  # bytes from here to the first slot
 _END = const(8)  # bytes from here past the last slot
+_HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
+_DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
+_CLAIMED = const(13)  # 1: a claim is open. Owner: producer
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
@@ -60,7 +70,7 @@ class SendingEnd:
         self._attempt = None
         self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
-        self.send, self.send_word, self._admit = channel._make(at, self)
+        self.send, self.send_word = channel._make(at, self)
         if channel._send_guard is not None:
             later("ringlane.guard").share_sender(self, channel._send_guard)
         if channel._views is not None:
@@ -106,6 +116,28 @@ class SendingEnd:
         Context: a task | alloc: a coroutine, a waiter | blocks: its task only
         """
         return later("ringlane.waiting").asend(self, data, priority, timeout_ms)
+
+    @micropython.viper
+    def _admit(self, priority: int, size: int) -> bool:
+        # The closer look of a send that found no room: raise, or count why, or make room.
+        part = ptr32(int(self._sender))
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        if priority & -8 or not lane[_CAPACITY]:
+            self._no_lane(priority)
+        if size >= part[_LIMIT] or lane[_CLAIMED]:
+            lane[_REJECTED] = lane[_REJECTED] + 1
+            return False
+        used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+        if used >= lane[_CAPACITY]:
+            lane[_DROPPED] = lane[_DROPPED] + 1
+            return False
+        if used >= lane[_HIGH_WATER]:
+            # Order: before head, so nobody sees more queued than this.
+            lane[_HIGH_WATER] = used + 1
+            lane[_ROOM] = used + 1
+        return True
 
     def _check_message(self, data):
         # Not kept: what is rejected, and what is empty, as an array may grow and tell its items.

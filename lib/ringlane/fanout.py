@@ -65,7 +65,7 @@ _IN_TURN = const(1)  # the policy that needs no choosing: the first with room fr
 
 
 def make_sender(at, cold):
-    """Return (send, send_word, None) of the sender whose words are at the address `at`.
+    """Return (send, send_word) of the sender whose words are at the address `at`.
 
     `cold` as in verbs.make_sender; its _choose() gives the row to look at first.
     """
@@ -296,7 +296,7 @@ def make_sender(at, cold):
                 ptr32(own)[_DROPPED] = ptr32(own)[_DROPPED] + 1
         return took
 
-    return send, send_word, None
+    return send, send_word
 
 
 # The words of every receiver that has closed: a message seems to wait in a lane of several

@@ -56,7 +56,6 @@ from .port import REGISTER, address, later, send_event
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RECEIVER_BYTES = const(52)
-_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
@@ -66,9 +65,6 @@ _SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
-# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
-# epoch << 16 | core << 24. Owner: the receiver:
-_ROOM = const(3)
 _CAPACITY = const(4)  # slots; 0: the class is not used
 _HIGH_WATER = const(10)  # the most messages queued at once. Owner: producer
 _DROPPED = const(11)  # messages that found no room. Owner: producer
@@ -127,36 +123,6 @@ def tally(at: int, lanes: int, what: int) -> int:
         lanes -= 1
         lane = ptr32(int(lane) + _LANE_BYTES)
     return found
-
-
-def make_admit(at, cold):
-    """Return the closer look of send, when it finds no room: admit(priority, size)
-
-    It raises, or counts why there is none, or makes room and returns True.
-    """
-
-    @micropython.viper
-    def admit(priority: int, size: int) -> bool:
-        part = ptr32(int(at))
-        #: step("lane of class") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
-        # stamped.
-        if priority & -8 or not lane[_CAPACITY]:
-            cold._no_lane(priority)
-        if size >= part[_LIMIT] or lane[_CLAIMED]:
-            lane[_REJECTED] = lane[_REJECTED] + 1
-            return False
-        used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
-        if used >= lane[_CAPACITY]:
-            lane[_DROPPED] = lane[_DROPPED] + 1
-            return False
-        if used >= lane[_HIGH_WATER]:
-            # Order: before head, so nobody sees more queued than this.
-            lane[_HIGH_WATER] = used + 1
-            lane[_ROOM] = used + 1
-        return True
-
-    return admit
 
 
 @micropython.viper

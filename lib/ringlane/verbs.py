@@ -19,8 +19,6 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 import micropython
 from micropython import const
 
-from .lanes import make_admit
-
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
@@ -57,7 +55,7 @@ _WORD_META = const(8388608)  # marks RX_META after recv_word, which leaves no si
 
 
 def make_sender(at, cold):
-    """Return (send, send_word, admit) of the sender whose words are at the address `at`.
+    """Return (send, send_word) of the sender whose words are at the address `at`.
 
     `cold` is its cold side, a SendingEnd.
     """
@@ -247,7 +245,7 @@ def make_sender(at, cold):
         # stamped.
         return True
 
-    return send, send_word, make_admit(at, cold)
+    return send, send_word
 
 
 def make_receiver(at, cold):
