@@ -64,6 +64,12 @@ stamp: $(READY) ## Write the engine's words and steps into the modules that name
 bench: $(READY) ## Against what you would write instead
 	$(BIN)/python firmware/bench/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2))
 
+size: $(READY) ## .mpy, and with UF2= RAM, by module, by pattern and per channel
+	$(BIN)/python firmware/bench/size.py $(if $(UF2),--uf2 $(UF2))
+
+profile: $(READY) ## Cycles by step of the hot verbs, on the emulated RP2040: UF2= [BYTES=16]
+	$(BIN)/python firmware/bench/profile.py --uf2 "$(UF2)" $(if $(BYTES),--size $(BYTES))
+
 soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of the mutants
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
@@ -79,4 +85,4 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test lint types stamp bench soak board clean
+.PHONY: help setup demo test lint types stamp bench size profile soak board clean

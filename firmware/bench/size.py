@@ -25,7 +25,6 @@ PATTERNS = {
     "AnycastChannel": "16, 1",
     "RequestReplyChannel": "16",
 }
-BESIDE = "PriorityChannel"  # what else of a pattern is counted from
 
 # RAM after each import, and what of it are names. MicroPython keeps those in tables that double
 # when they are full, so they are counted apart: a module would get what others have filled.

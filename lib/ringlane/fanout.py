@@ -458,7 +458,7 @@ class Fanout(SendingEnd, Lanes):
     Attributes beside those of Lanes: `capacity`, `max_receivers`; `send`, `send_word`.
     """
 
-    _objects = 168
+    _objects = 163
     _make = staticmethod(make_sender)
     _receiver_kind = FanoutReceiver
 
@@ -485,8 +485,8 @@ class Fanout(SendingEnd, Lanes):
     def memory(cls, capacity, slot_size=32, max_receivers=4, senders=1):
         """Return the bytes that such a channel takes; raise as the constructor would.
 
-        Without options. A receiver, when it opens, takes some 570 B more on a 32-bit board, a
-        further sender 330; twice as much where words are of 64.
+        Without options. A receiver, when it opens, takes some 610 B more on a 32-bit board, a
+        further sender 290; twice as much where words are of 64.
         """
         capacities = cls._check_capacity(capacity, max_receivers)
         return cls._whole(cls._bytes(capacities, slot_size, senders, max_receivers))

@@ -169,7 +169,7 @@ class Lanes:
     _send_guard = None
     _views = None
     _ticks = staticmethod(time.ticks_us)  # of the default clock
-    _objects = 205  # machine words that the objects take beside the block
+    _objects = 173  # machine words that the objects take beside the block
     _beside = 0  # and bytes
 
     def __init__(self, capacities, slot_size, senders, name, clock):

@@ -53,7 +53,7 @@ class Queue(SendingEnd, Receiver, Lanes):
     def memory(cls, capacity, slot_size=32, senders=1):
         """Return the bytes that such a channel takes; raise as the constructor would.
 
-        Without options. A further sender takes some 330 B more on a 32-bit board, twice as much
+        Without options. A further sender takes some 290 B more on a 32-bit board, twice as much
         where words are of 64.
         """
         return cls._whole(cls._bytes(cls._check_capacity(capacity), slot_size, senders, 1))

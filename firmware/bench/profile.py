@@ -1,0 +1,172 @@
+"""Cycles by step of the hot verbs, measured on the emulated RP2040.
+
+    profile.py --uf2 RPI_PICO.uf2 [--size 16] [--form verbs]
+
+Each verb is cut off after each of its steps in turn (`#: step("…")` in lib/ringlane/verbs.py), and
+what is left is compiled and timed: so a step's cycles are those of the real code around it, its
+helpers' calls included. Interrupts are masked; the loop's own cycles are taken off.
+
+Exit status 0: measured.
+"""
+
+import argparse
+import ast
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from ringlane_host.emulated import DeviceError, EmulatedPico, compiled
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parents[1] / "lib" / "ringlane"
+VERBS = {"send": "make_sender", "send_word": "make_sender"}
+VERBS |= {"recv": "make_receiver", "recv_word": "make_receiver"}
+CALLS = 7  # of one run, as many as a lane of 8 has room for beside one to begin with
+
+ON_THE_CHIP = """
+import gc, machine, time
+from ringlane import NORMAL, PriorityChannel, cycles
+cycles()
+LEFT = 0xE000E018  # SysTick: what is left of its period, counting down
+
+def run_send(f, data, level):
+    begin = machine.mem32[LEFT]
+    for _ in range({calls}):
+        f(data, level)
+    return begin - machine.mem32[LEFT] & 0xFFFFFF
+
+def run_recv(f, buf, _):
+    begin = machine.mem32[LEFT]
+    for _ in range({calls}):
+        f(buf)
+    return begin - machine.mem32[LEFT] & 0xFFFFFF
+
+def run_recv_word(f, *_):
+    begin = machine.mem32[LEFT]
+    for _ in range({calls}):
+        f()
+    return begin - machine.mem32[LEFT] & 0xFFFFFF
+
+def run_nothing():
+    begin = machine.mem32[LEFT]
+    for _ in range({calls}):
+        pass
+    return begin - machine.mem32[LEFT] & 0xFFFFFF
+
+def measure(verb, makers):
+    sends = verb[:4] == "send"
+    size = 4 if "word" in verb else {size}
+    ch = PriorityChannel(8, slot_size=size)
+    buf = bytearray(size)
+    data = 5 if verb == "send_word" else buf
+    timed = run_send if sends else run_recv if verb == "recv" else run_recv_word
+    for make in makers:
+        best = None
+        for _ in range(3):
+            f = make(ch._sender if sends else ch._receiver, ch)
+            ch.clear()
+            if not sends:
+                for _ in range(8):
+                    ch.send(buf, NORMAL)
+            if sends:
+                f(data, NORMAL)
+            elif verb == "recv":
+                f(data)
+            else:
+                f()
+            gc.collect()
+            state = machine.disable_irq()
+            took = timed(f, data, NORMAL) - run_nothing()
+            machine.enable_irq(state)
+            best = took if best is None or took < best else best
+        print(best)
+"""
+
+
+def variants(text, factory, verb):
+    """Return [(what came last, module text)] of a verb that is cut off after each step.
+
+    The text of each makes a function `make` as the factory does, whose verb is cut off.
+    """
+    tree = ast.parse(text)
+    lines = text.splitlines()
+    outer = next(node for node in tree.body if getattr(node, "name", None) == factory)
+    inner = next(node for node in outer.body if getattr(node, "name", None) == verb)
+    body = inner.body[1:]  # without its docstring
+    ends = []
+    for number in range(body[0].lineno - 1, inner.end_lineno + 1):
+        marker = re.match(r'\s*#: step\("([^"]+)"', lines[number - 1])
+        if marker:
+            before = sum(each.end_lineno < number for each in body)
+            if before and (not ends or ends[-1][1] < before):
+                ends.append((ast.unparse(body[before - 1]).splitlines()[0], before))
+            name = marker[1]
+        elif lines[number - 1].strip() == "# stamped.":
+            ends.append((name, sum(each.end_lineno < number for each in body)))
+    ends.append(("return", len(body)))
+    nothing = ast.parse("return False" if inner.returns else "return None").body
+    # What the whole verb closes over, after the return: so each variant has as many cells.
+    names = {node.id for node in ast.walk(inner) if isinstance(node, ast.Name)}
+    held = {
+        each.id for node in outer.body if isinstance(node, ast.Assign) for each in node.targets
+    }
+    held |= {each.arg for each in outer.args.args}
+    dead = ast.parse("\n".join(sorted(names & held))).body
+    top = [
+        node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.Assign)
+    ]
+    setup = [node for node in outer.body[1:] if not isinstance(node, ast.FunctionDef | ast.Return)]
+    made = [("call", [], nothing)] + [
+        (title, body[:count], nothing if count < len(body) else []) for title, count in ends
+    ]
+    found = []
+    for title, kept, last in made:
+        cut = ast.FunctionDef(
+            inner.name, inner.args, kept + last + dead, inner.decorator_list, inner.returns
+        )
+        give = ast.parse(f"return {verb}").body
+        make = ast.FunctionDef("make", outer.args, [*setup, cut, *give], [], None)
+        module = ast.Module([*top, make], [])
+        found.append((title, ast.unparse(ast.fix_missing_locations(module))))
+    return found
+
+
+def main():
+    """Measure, print, return the exit status."""
+    parser = argparse.ArgumentParser(description="cycles by step of the hot verbs")
+    parser.add_argument("--uf2", required=True, help="firmware of the emulated RP2040")
+    parser.add_argument("--size", type=int, default=16, help="bytes of a message (%(default)s)")
+    parser.add_argument("--form", default="verbs", help="module of lib/ringlane (%(default)s)")
+    options = parser.parse_args()
+    text = (PACKAGE / f"{options.form}.py").read_text().replace("from .", "from ringlane.")
+    cut = {verb: variants(text, factory, verb) for verb, factory in VERBS.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        sources = []
+        for verb, made in cut.items():
+            for number, (_, module) in enumerate(made):
+                path = Path(folder) / f"{verb}_{number}.py"
+                path.write_text(module)
+                sources.append(path)
+        files = compiled(PACKAGE, *sources)
+    program = ON_THE_CHIP.format(calls=CALLS, size=options.size)
+    try:
+        with EmulatedPico(options.uf2, files) as pico:
+            for verb, made in cut.items():
+                pico.reset()
+                names = [f"{verb}_{number}" for number in range(len(made))]
+                code = f"{program}\nmeasure({verb!r}, [__import__(name).make for name in {names}])"
+                took = [int(line) / CALLS for line in pico.exec(code).split()]
+                print(f"{verb}, {4 if 'word' in verb else options.size} bytes: cycles")
+                last = 0.0
+                for (title, _), cycles in zip(made, took, strict=True):
+                    print(f"    {title[:50]:50} {cycles - last:6.0f} {cycles:7.0f}")
+                    last = cycles
+    except (DeviceError, FileNotFoundError) as error:
+        print(f"profile: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
