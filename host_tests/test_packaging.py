@@ -24,11 +24,6 @@ ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
 # What starts firmware and reads what it printed.
 ON_THE_HOST = {"profile.py", "run.py", "size.py", "tables.py"}
-    "profile.py",
-    "run.py",
-    "size.py",
-    "tables.py",
-}  # what starts firmware and reads what it printed
 FIRMWARE = sorted(
     path for path in (ROOT / "firmware").rglob("*.py") if path.name not in ON_THE_HOST
 )
