@@ -25,6 +25,7 @@ class AnycastPolicy:
     RANDOM: Final = 3
     AFFINITY_FIRST: Final = 4
 
+ALL: Final[tuple[str, ...]]
 MODULES: Final[dict[str, str]]
 
 def find(name: str) -> object: ...

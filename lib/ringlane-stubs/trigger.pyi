@@ -4,5 +4,5 @@ from .clock import Clock
 from .ends import SendingEnd
 
 def make_trigger(
-    end: SendingEnd, priority: int, source: int | Clock | None
+    end: SendingEnd, priority: int, source: int | Clock | None = None
 ) -> Callable[[object], None]: ...

@@ -47,7 +47,7 @@ MODULES = {
     "LatencyHistogram": "latency",
     "report": "report",
 }
-__all__ = (  # of ringlane
+ALL = (  # of `from ringlane import *`
     "REALTIME",
     "HIGH",
     "NORMAL",
@@ -67,9 +67,9 @@ def find(name):
     module = MODULES.get(name)
     if module is not None:
         return getattr(__import__("ringlane." + module, None, None, ("",)), name)
-    if name not in __all__ and name != "__all__":
+    if name not in ALL and name != "__all__":
         raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
-    return globals()[name]
+    return ALL if name == "__all__" else globals()[name]
 
 
 def explained(error):
