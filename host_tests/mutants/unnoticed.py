@@ -14,15 +14,16 @@ HARMLESS = {
         '*: "slot[2] = value" before "slot[_META] = *"',
     ],
     "the channel's block is nobody else's while it is laid out": [
-        '*Lanes._lay_out: "store(base, *" swapped with "*',
-        '*Lanes._lay_out: "store(base, *" before "*',
-        '*lanes.forget_buffers: "store(base, *" swapped with "store(base, *"',
-        '*lanes.forget_buffers: "store(base, *" before "store(base, *"',
+        '*Lanes._lay_out: "pack_into(*" swapped with "*',
+        '*Lanes._lay_out: "pack_into(*" before "*',
+        '*fanout._forget_buffers: "store(base, *" swapped with "store(base, *"',
+        '*fanout._forget_buffers: "store(base, *" before "store(base, *"',
         '*.Fanout.__init__: "for *" before *',
         'anycast.AnycastChannel.__init__: "for *" before *',
     ],
     "the word is the same as long as the channel lives": [
         '*: "rows" loaded again in *',
+        'lanes.tally: "capacity" loaded again in *',
         '*: "policy" loaded again in *',
         '*: "step" loaded again in *',
         'anycast.make_choose.choose: "core" loaded again in *',
@@ -43,7 +44,7 @@ HARMLESS = {
         'zero_copy._make_claims.*: "head" loaded again in *',
         'zero_copy._make_peeks.*: "number" loaded again in *',
         'zero_copy._make_peeks.*: "first" loaded again in "if *',
-        'lanes.take_all: "used" loaded again in *',
+        'ends.Receiver._drop: "used" loaded again in *',
         'anycast.make_choose.choose: "row" loaded again in *',
         'anycast.make_choose.choose: "seed" loaded again in *',
         'request_reply.make_client.*: "free" loaded again in *',
@@ -93,7 +94,7 @@ HARMLESS = {
         'verbs.make_receiver.recv*: "stamp" loaded again in *',
         'verbs.make_receiver.recv*: "value" loaded again in *',
         'oldest.make_next_lane.next_lane: "stamp" loaded again in *',
-        'drain.take_words: "size" loaded again in *',
+        'ends.Receiver.recv_words: "size" loaded again in *',
         'zero_copy._make_peeks.peek: "stamp" loaded again in *',
         'request_reply.make_recv_request.recv_request: "meta" loaded again in *',
         'request_reply.make_recv_request.recv_request: "stamp" loaded again in *',
@@ -123,7 +124,6 @@ HARMLESS = {
         '*: "if known - *_KNOWN] & 1073741823:" always',
         'checks.check_buffer: "return True" left out',
     ],
-    "no word of a lane is at 0 or 1": ['lanes.Lanes._free: 0 is 1 in "if lane >= 0:"'],
     "the first epoch is 0, so no message of it can be another's": [
         'fanout.FanoutReceiver.__init__: "if epoch:" always',
     ],
@@ -132,7 +132,7 @@ HARMLESS = {
         'fanout.FanoutReceiver.close: "self._next_lane = self._refuse" before *',
     ],
     "which of the ends that have not been chosen yet comes first is not promised": [
-        'ends.ReceivingEnd._begin_waiting: 0 is 1 in "self._served = 0"',
+        'ends.Receiver._attach_receiver: 0 is 1 in "self._served = 0"',
     ],
 }
 HANGING = {
