@@ -25,6 +25,7 @@ from .request_reply import RequestReplyChannel as RequestReplyChannel
 from .waiting import select as select
 
 __version__: str
+PATTERNS: dict[str, str]
 __all__ = (
     "AFFINITY_FIRST",
     "AnycastPolicy",

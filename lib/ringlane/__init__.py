@@ -20,7 +20,13 @@ NORMAL = 2
 LOW = 3
 BULK = 4
 
-_MODULES = {"PriorityChannel": "priority", "Channel": "channel"}  # of the others, see names.py
+PATTERNS = {  # and their modules; what else has a name is in names.py
+    "PriorityChannel": "priority",
+    "Channel": "channel",
+    "MulticastChannel": "multicast",
+    "AnycastChannel": "anycast",
+    "RequestReplyChannel": "request_reply",
+}
 
 
 def _from(module, name):
@@ -28,7 +34,7 @@ def _from(module, name):
 
 
 def __getattr__(name):
-    module = _MODULES.get(name)
+    module = PATTERNS.get(name)
     try:
         value = _from(module, name) if module else _from("names", "find")(name)
     except SyntaxError as error:

@@ -35,11 +35,12 @@ from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
 from .fanout import make_sender as make_fanout_sender
 from .lanes import store
-from .names import AFFINITY_FIRST, ROUND_ROBIN
 from .port import later
 
-_LEAST_LOADED = const(2)  # as in names.py
+_ROUND_ROBIN = const(1)  # as in names.py
+_LEAST_LOADED = const(2)
 _RANDOM = const(3)
+_AFFINITY_FIRST = const(4)
 
 #: words(cog.inFile) :#
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
@@ -167,7 +168,7 @@ class AnycastChannel(Fanout):
         clock=None,
         stats=False,
     ):
-        self.policy = check_int("policy", policy, ROUND_ROBIN, AFFINITY_FIRST)
+        self.policy = check_int("policy", policy, _ROUND_ROBIN, _AFFINITY_FIRST)
         Fanout.__init__(
             self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats
         )

@@ -1,6 +1,6 @@
 """What else has a name in ringlane: policies, classes and policies by another name, modules."""
 
-from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME
+from ringlane import BULK, HIGH, LOW, NORMAL, PATTERNS, REALTIME
 
 CLASS_NAMES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
 
@@ -30,16 +30,11 @@ class AnycastPolicy:
     AFFINITY_FIRST = AFFINITY_FIRST
 
 
-# The module of each name that is not here.
+# The modules of the names that are neither here nor in PATTERNS.
 MODULES = {
-    "PriorityChannel": "priority",
-    "Channel": "channel",
     "Clock": "clock",
     "cycles": "cpu_clock",
     "milliseconds": "clock",
-    "MulticastChannel": "multicast",
-    "AnycastChannel": "anycast",
-    "RequestReplyChannel": "request_reply",
     "select": "waiting",
     "IrqGuard": "guard",
     "LockGuard": "guard",
@@ -47,19 +42,23 @@ MODULES = {
     "LatencyHistogram": "latency",
     "report": "report",
 }
-ALL = (  # of `from ringlane import *`
-    "REALTIME",
-    "HIGH",
-    "NORMAL",
-    "LOW",
-    "BULK",
-    "PriorityClass",
-    "ROUND_ROBIN",
-    "LEAST_LOADED",
-    "RANDOM",
-    "AFFINITY_FIRST",
-    "AnycastPolicy",
-) + tuple(MODULES)
+ALL = (
+    (  # of `from ringlane import *`
+        "REALTIME",
+        "HIGH",
+        "NORMAL",
+        "LOW",
+        "BULK",
+        "PriorityClass",
+        "ROUND_ROBIN",
+        "LEAST_LOADED",
+        "RANDOM",
+        "AFFINITY_FIRST",
+        "AnycastPolicy",
+    )
+    + tuple(PATTERNS)
+    + tuple(MODULES)
+)
 
 
 def find(name):
