@@ -1,5 +1,8 @@
 """What ringlane takes: .mpy and RAM, by module, by pattern and per channel.
 
+RAM is of .mpy in the chip's file system, all of ringlane in one folder, and ms of import and first
+channel by the chip's own clock. What names take is counted apart: see BY_MODULE.
+
     size.py                       .mpy only
     size.py --uf2 RPI_PICO.uf2    RAM too, on the emulated RP2040, and how long an import takes
 
