@@ -16,6 +16,7 @@ import json
 import sys
 from pathlib import Path
 
+import ringlane
 from ringlane_host.emulated import DeviceError, EmulatedPico, compiled
 
 HERE = Path(__file__).resolve().parent
@@ -70,19 +71,31 @@ print(json.dumps(measure()))
 """
 
 
-def order():
-    """Return the modules, each after those that it imports at its top."""
+def imports():
+    """Return {module: the modules that it imports at its top}."""
     graph = {}
     for path in PACKAGE.glob("*.py"):
         if path.stem != "manifest":
-            found = ast.parse(path.read_text()).body
-            graph[path.stem] = {
-                node.module
-                for node in found
-                if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module
-            }
-    sorted_names = [*graphlib.TopologicalSorter(graph).static_order()]
-    return ["__init__", *(name for name in sorted_names if name != "__init__")]
+            body = ast.parse(path.read_text()).body
+            found = [each for each in body if isinstance(each, ast.ImportFrom) and each.level == 1]
+            graph[path.stem] = {each.module for each in found if each.module}
+    return graph
+
+
+def order():
+    """Return the modules, each after those that it imports at its top; the root first."""
+    names = graphlib.TopologicalSorter(imports()).static_order()
+    return ["__init__", *(name for name in names if name != "__init__")]
+
+
+def needed(kind):
+    """Return the modules that a pattern's import takes."""
+    graph, found, left = imports(), {"__init__"}, [ringlane.PATTERNS[kind]]
+    while left:
+        name = left.pop()
+        found.add(name)
+        left += graph[name] - found
+    return found
 
 
 def ram_by_module(pico, modules):
@@ -132,6 +145,8 @@ def main():
     mpy = {name: len(files[f"lib/ringlane/{name}.mpy"]) for name in order()}
     if not options.uf2:
         table([("bytes", ".mpy"), *mpy.items(), ("in all", sum(mpy.values()))])
+        rows = [(kind, sum(mpy[name] for name in needed(kind))) for kind in PATTERNS]
+        table([("to import", ".mpy"), *rows])
         return 0
     try:
         with EmulatedPico(options.uf2, files) as pico:
