@@ -4,10 +4,12 @@ import importlib
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import mutants
 import pytest
+import ringlane
 import ringlane_host.simulated  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host import virtual_board
 
@@ -17,7 +19,11 @@ PACKAGE = ROOT / "lib" / "ringlane"
 STUBS = ROOT / "lib" / "ringlane-stubs"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
 HEAP = "heapsize=2M"  # a unix port of 32 bits has half of it by itself
+ENGINE = os.environ.get("RINGLANE_ENGINE")  # "portable": that form, where the direct one can run
 MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
+
+if ENGINE:
+    ringlane.engine = ENGINE
 
 NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
@@ -48,6 +54,8 @@ def micropython(interpreter):
     """
 
     def run(program, package=PACKAGE.parent, timeout=250):
+        if ENGINE:
+            program = f"import ringlane\nringlane.engine = {ENGINE!r}\n{program}"
         done = subprocess.run(
             [interpreter, "-X", HEAP, "-c", program],
             env=dict(os.environ, MICROPYPATH=f"{package}:{DEVICE}:.frozen"),
@@ -132,6 +140,36 @@ def visited(record_property):
             record_property(name, figure)
 
     return note
+
+
+def ours():
+    """Return {name: module} of ringlane's, and of what imports it on a board."""
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "ringlane"
+        or str(getattr(module, "__file__", "")).startswith(f"{DEVICE}/")
+    }
+
+
+_loaded: dict = {"direct": {}, "portable": {}}
+
+
+@contextmanager
+def in_form(form):
+    """In here ringlane and the modules of device/ that are imported are those of that form."""
+    kept = ours()
+    for name in kept:
+        del sys.modules[name]
+    sys.modules.update(_loaded[form])
+    importlib.import_module("ringlane").engine = form
+    try:
+        yield
+    finally:
+        _loaded[form] = ours()
+        for name in _loaded[form]:
+            del sys.modules[name]
+        sys.modules.update(kept)
 
 
 @pytest.fixture

@@ -154,14 +154,16 @@ FILES_USED = (
 def test_compiled_modules_pass_a_message(micropython, compiled):
     printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
     # registry for its name, cold for its repr()
-    used = "__init__ checks cold ends lanes port priority queue registry verbs words"
+    used = "__init__ checks cold ends lanes port priority probe queue registry verbs words"
     files = [f"{compiled}/ringlane/{name}.mpy" for name in used.split()]
     assert printed == MESSAGE_PASSED + f"{files}\n"
 
 
 def test_compiled_modules_pass_a_message_through_each_pattern(micropython, compiled):
     printed = micropython(PASS_ONE_THROUGH_EACH + FILES_USED, package=compiled)
-    files = [f"{compiled}/ringlane/{path.stem}.mpy" for path in MODULES]
+    # All but the form that this MicroPython, of 64 bits, cannot run.
+    used = [path.stem for path in MODULES if path.stem != "verbs_direct"]
+    files = [f"{compiled}/ringlane/{name}.mpy" for name in used]
     assert printed == ONE_PASSED_THROUGH_EACH + f"{files}\n"
 
 

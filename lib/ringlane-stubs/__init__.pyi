@@ -20,6 +20,7 @@ from .names import ROUND_ROBIN as ROUND_ROBIN
 from .names import AnycastPolicy as AnycastPolicy
 from .names import PriorityClass as PriorityClass
 from .priority import PriorityChannel as PriorityChannel
+from .probe import engine as engine
 from .report import report as report
 from .request_reply import RequestReplyChannel as RequestReplyChannel
 from .waiting import select as select
@@ -52,4 +53,5 @@ __all__ = (
     "SoftGuard",
     "LatencyHistogram",
     "report",
+    "engine",
 )

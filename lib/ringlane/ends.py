@@ -25,7 +25,7 @@ from micropython import const
 from .checks import check_buffer, check_message, check_words, error
 from .lanes import make_next_lane, send_stamped
 from .port import later
-from .verbs import make_receiver, make_sender
+from .probe import engine
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -54,6 +54,11 @@ _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
 _LAST = const(2)  # in REST
 # stamped.
+
+
+_verbs = later("ringlane.verbs_direct" if engine == "direct" else "ringlane.verbs")
+make_receiver = _verbs.make_receiver
+make_sender = _verbs.make_sender
 
 
 class SendingEnd:

@@ -41,6 +41,7 @@ MODULES = {
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
     "report": "report",
+    "engine": "probe",
 }
 ALL = (
     (  # of `from ringlane import *`

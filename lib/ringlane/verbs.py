@@ -13,6 +13,23 @@ Objects as words
     checked last. That one is kept, so that its word cannot come to mean another, and an object
     never changes its type. Its length and address may change, and are read at each call.
 
+Two forms
+    This is the portable form. verbs_direct.py is written from it by `make stamp`, with other steps
+    wherever a verb meets an object of Python: engine.py has them in DIRECT. probe.py chooses one
+    of the two, and only that one is imported. What others write is loaded and stored in the same
+    order in both.
+
+In place
+    The direct form reads the words of objects, which probe.py has tried. A word that ends in 00 is
+    the address of an object; ints, None, bools and interned strings have other words, which are
+    never used as addresses. An object's first word is its type, and a subclass is another type: of
+    exactly bytes and bytearray (to receive: bytearray) the length and the address are taken. All
+    else takes the portable way, with the same errors. They are read at each call, in which the
+    caller holds the object; so is the address of the result's items, which are written only while
+    they are three.
+    The address of the verb's words, its cold side, its result and the types are one list, `own`,
+    as each variable that a closure closes over costs some 20 cycles a call.
+
 What stands below a line `step(…)` is written by `make stamp`: see lib/README.md.
 """
 
@@ -48,6 +65,10 @@ _END = const(8)  # bytes from here past the last slot
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
+_NEXT_HEAD = const(14)  # HEAD of the lane behind, as seen from this one
+_NEXT_TAIL = const(15)
+_THIRD_HEAD = const(28)  # and of the one behind that
+_THIRD_TAIL = const(29)
 _STALE = const(1)  # in REST
 _LAST = const(2)  # in REST
 _WORD_META = const(8388608)  # marks RX_META after recv_word, which leaves no size in the result
@@ -59,8 +80,10 @@ def make_sender(at, cold):
 
     `cold` is its cold side, a SendingEnd.
     """
+    #: step("sender") :#
     size_of = len  # a closure is read faster than a global
     here = at >> 2
+    # stamped.
 
     @micropython.viper
     def send(data, priority) -> bool:
@@ -87,93 +110,91 @@ def make_sender(at, cold):
         else:
             now = int(cold._ticks())
         # stamped.
-        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+        #: step("message", known="part[_TX_KNOWN]", kept="0") :#
         known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[0] = data
                 part[_TX_KNOWN] = known
-        # stamped.
-        #: step("span") :#
-        size = int(size_of(data))
-        source = int(ptr8(data))
+
+        count = int(size_of(data))
+        words = ptr32(data)
         # stamped.
         #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
-        # stamped.
-        #: step("room", size="size") :#
+        #: step("room", size="count") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            level & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or size >= part[_LIMIT]
-        ):
-            if not cold._admit(level, size):
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & count - part[_LIMIT]) >> 31 & 1:
+            if not cold._admit(double >> 1, count):
                 return False
         # stamped.
-        #: step("slot", meta="size | level << 16") :#
+        #: step("slot", meta="count | double << 15") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | level << 16
+        slot[_META] = count | double << 15
         slot[_TIME] = now
         # stamped.
-        #: step("copy in", source="source", size="size") :#
         to = ptr32(int(slot) + 8)
-        words = ptr32(source)
-        count = size
-        # stamped.
         #: step("copy", outer="words") :#
         if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        blocks = count >> 6
-        while blocks:
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
+        if count >> 5:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
@@ -213,25 +234,25 @@ def make_sender(at, cold):
             now = int(cold._ticks())
         # stamped.
         #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         # stamped.
         #: step("room", size="4") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
-            if not cold._admit(level, 4):
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & 4 - part[_LIMIT]) >> 31 & 1:
+            if not cold._admit(double >> 1, 4):
                 return False
         # stamped.
-        #: step("slot", meta="4 | level << 16") :#
+        #: step("slot", meta="4 | double << 15") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = 4 | level << 16
+        slot[_META] = 4 | double << 15
         slot[_TIME] = now
         # stamped.
         slot[2] = word
@@ -254,9 +275,11 @@ def make_receiver(at, cold):
     `cold` is its cold side, a Receiver. point_at(address) lets them read other
     words.
     """
+    #: step("receiver") :#
     size_of = len
     here = at >> 2
     result = [0, 0, 0]
+    # stamped.
 
     @micropython.viper
     def recv(buf):
@@ -273,22 +296,28 @@ def make_receiver(at, cold):
         #: step("part") :#
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # stamped.
-        #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
+        #: step("buffer", known="part[_RX_KNOWN]", kept="1") :#
         known = buf if 1 else 0
         if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_buffer(buf):
                 cold._kept[1] = buf
                 part[_RX_KNOWN] = known
         room = int(size_of(buf))
-        target = int(ptr8(buf))
+        to = ptr32(buf)
         # stamped.
         #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -301,9 +330,11 @@ def make_receiver(at, cold):
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
+        #: step("size") :#
         meta = slot[_META]
         count = meta & 0xFFFF
-        if count > room:
+        # stamped.
+        if room - count >> 31:
             cold._small_buffer(count, room)
         #: step("age") :#
         stamp = slot[_TIME]
@@ -313,60 +344,66 @@ def make_receiver(at, cold):
             now = int(cold._ticks())
         # stamped.
         part[_STAMP] = stamp
+        #: step("result") :#
         if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
             result[0] = count
             result[1] = meta >> 16 & 0xFF
             part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
-        #: step("copy out") :#
-        words = ptr32(int(slot) + 8)
-        to = ptr32(target)
         # stamped.
+        words = ptr32(int(slot) + 8)
         #: step("copy", outer="to") :#
         if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        blocks = count >> 6
-        while blocks:
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
+        if count >> 5:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
         # stamped.
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
@@ -388,16 +425,23 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
+        lane = ptr32(0)  # the first variable has a register
         #: step("part") :#
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # stamped.
         #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -410,12 +454,14 @@ def make_receiver(at, cold):
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
+        #: step("word size") :#
         meta = slot[_META] | _WORD_META
         if meta - part[_RX_META]:
             if (meta & 0xFFFF) - 4:
                 cold._not_a_word(meta & 0xFFFF)
             result[1] = meta >> 16 & 0x7F
             part[_RX_META] = meta
+        # stamped.
         #: step("age") :#
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -424,10 +470,12 @@ def make_receiver(at, cold):
             now = int(cold._ticks())
         # stamped.
         value = slot[2]
+        #: step("word result") :#
         value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
         result[0] = value  # may raise MemoryError, so before anything that counts
-        part[_STAMP] = stamp
         result[2] = (now - stamp) & part[_MASK]
+        # stamped.
+        part[_STAMP] = stamp
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
         if not read - lane[_END]:

@@ -80,6 +80,10 @@ _SIZES = {"CARDS": 8}  # words that take more than one
 
 # What is no word: its value and meaning.
 FIGURES = {
+    "NEXT_HEAD": (14, "HEAD of the lane behind, as seen from this one"),
+    "NEXT_TAIL": (15, ""),
+    "THIRD_HEAD": (28, "and of the one behind that"),
+    "THIRD_TAIL": (29, ""),
     "MARK_BYTES": (20, "an end mark: the words up to CAPACITY"),
     "STALE": (1, "in REST"),
     "LAST": (2, "in REST"),
@@ -145,14 +149,13 @@ STEPS = {
         source = int(ptr8(data))
         """,
     "class": """
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        """,
-    "lane of level": """
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         """,
     "lane of class": """
         lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
@@ -160,12 +163,9 @@ STEPS = {
     "room": """
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            level & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or <size> >= part[_LIMIT]
-        ):
-            if not cold._admit(level, <size>):
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & <size> - part[_LIMIT]) >> 31 & 1:
+            if not cold._admit(double >> 1, <size>):
                 return False
         """,
     "slot": """
@@ -185,46 +185,53 @@ STEPS = {
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        blocks = count >> 6
-        while blocks:
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
+        if count >> 5:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
-            to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
         """,
     "copy plain": """
         rest = count & 3
@@ -261,10 +268,16 @@ STEPS = {
     "choose": """
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -280,6 +293,31 @@ STEPS = {
     "copy out": """
         words = ptr32(int(slot) + 8)
         to = ptr32(target)
+        """,
+    # What recv and recv_word leave in the list that they return.
+    "result": """
+        if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
+            result[0] = count
+            result[1] = meta >> 16 & 0xFF
+            part[_RX_META] = meta
+        result[2] = (now - stamp) & part[_MASK]
+        """,
+    "size": """
+        meta = slot[_META]
+        count = meta & 0xFFFF
+        """,
+    "word size": """
+        meta = slot[_META] | _WORD_META
+        if meta - part[_RX_META]:
+            if (meta & 0xFFFF) - 4:
+                cold._not_a_word(meta & 0xFFFF)
+            result[1] = meta >> 16 & 0x7F
+            part[_RX_META] = meta
+        """,
+    "word result": """
+        value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
+        result[0] = value  # may raise MemoryError, so before anything that counts
+        result[2] = (now - stamp) & part[_MASK]
         """,
     "age": """
         stamp = slot[_TIME]
@@ -298,10 +336,138 @@ STEPS = {
         """,
 }
 
+# A message and a receive buffer, from the object to where its bytes are.
+STEPS["message"] = (
+    STEPS["known message"]
+    + """
+        count = int(size_of(data))
+        words = ptr32(data)
+        """
+)
+STEPS["buffer"] = STEPS["known buffer"].replace("target = int(ptr8(buf))", "to = ptr32(buf)")
+# What the verbs close over.
+STEPS["sender"] = """
+        size_of = len  # a closure is read faster than a global
+        here = at >> 2
+        """
+STEPS["receiver"] = """
+        size_of = len
+        here = at >> 2
+        result = [0, 0, 0]
+        """
+
+# The steps that the direct form has otherwise: where a verb meets an object of Python.
+DIRECT = {
+    # One cell costs less than several.
+    "sender": """
+        own = [at >> 2, cold, True, False, bytearray, bytes]
+        """,
+    "receiver": """
+        own = [at >> 2, cold, [0, 0, 0], bytearray]
+        """,
+    "part": """
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
+        """,
+    "message": """
+        obj = ptr32(data if 1 else 0)
+        if int(obj) & 3 or (obj[0] - mine[4] and obj[0] - mine[5]):
+            # Not an object, or a memoryview, an array, or what raises.
+            known = int(obj)
+            if (known - <known>) & 0x3FFFFFFF:
+                if cold._check_message(data):
+                    cold._kept[<kept>] = data
+                    <known> = known
+            words = ptr32(data)
+            count = obj[2]
+        else:
+            count = obj[2]
+            words = ptr32(obj[3])
+        """,
+    "buffer": """
+        obj = ptr32(buf if 1 else 0)
+        if int(obj) & 3 or obj[0] - mine[3]:
+            known = int(obj)
+            if (known - <known>) & 0x3FFFFFFF:
+                if cold._check_buffer(buf):
+                    cold._kept[<kept>] = buf
+                    <known> = known
+            to = ptr32(buf)
+            room = obj[2]
+        else:
+            room = obj[2]
+            to = ptr32(obj[3])
+        """,
+    "result": """
+        obj = ptr32(mine[2])
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
+        items = ptr32(obj[3])
+        items[0] = count << 1 | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        """,
+    "size": """
+        count = ptr16(slot)[0]
+        """,
+    "word size": """
+        if ptr16(slot)[0] - 4:
+            cold._not_a_word(ptr16(slot)[0])
+        """,
+    "word result": """
+        obj = ptr32(mine[2])
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
+        items = ptr32(obj[3])
+        if (value >> 30) + 1 >> 1:
+            own[2][0] = value  # may raise MemoryError, so before anything that counts
+        else:
+            items[0] = value << 1 | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        """,
+}
+
+# And lines that it has otherwise.
+_LINES = {
+    "return True": "yes = mine[2] if 1 else own\nreturn yes",
+    "return False": "no = mine[3] if 1 else own\nreturn no",
+    "return result": "found = mine[2] if 1 else own\nreturn found",
+    "nonlocal here\n        here = address >> 2": "own[0] = address >> 2",
+}
+
 
 def step(name, **values):
     """Print a step, with each <name> replaced by what `values` says."""
-    text = textwrap.dedent(STEPS[name]).strip("\n").rstrip()
+    print(_filled(name, STEPS[name], values))
+
+
+def direct(path):
+    """Print the module at `path` in the direct form, with what is stamped in it, and its words."""
+    text = Path(path).read_text()
+    text = text[text.index('"""', 3) + 4 :]  # it has a docstring of its own
+    text = re.sub(r"(?ms)^#: words.*?# stamped\.\n", "<words>", text)
+    text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
+    for line, lines in _LINES.items():
+        text = re.sub(rf"(?m)^( *){line}$", r"\1" + lines.replace("\n", "\n\\1"), text)
+    text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
+    before, after = text.split("<words>")
+    print(before.strip("\n") + "\n")
+    _print_words(after)
+    print(after.rstrip("\n"))
+
+
+def _in_direct_form(match):
+    # A stamped region as it is in the direct form, without its marks.
+    name, values = eval(f"(lambda name, **values: (name, values))({match[2]})")
+    text = _filled(name, DIRECT.get(name, STEPS[name]), values)
+    if name in DIRECT:
+        text = f"# Accessor: {name}.\n{text}\n# As verbs.py again.\n"
+    return textwrap.indent(text.rstrip("\n") + "\n", match[1])
+
+
+def _filled(name, text, values):
+    text = textwrap.dedent(text).strip("\n").rstrip()
     for key, value in values.items():
         if f"<{key}>" not in text:
             raise KeyError(f"step {name!r} has no <{key}>")
@@ -309,7 +475,7 @@ def step(name, **values):
     left = re.findall(r"<[a-z ]+>", text)
     if left:
         raise KeyError(f"step {name!r} needs a value for {', '.join(left)}")
-    print(text)
+    return text
 
 
 def words(path):
@@ -317,6 +483,10 @@ def words(path):
     source = re.sub(r"(?m)^_[A-Z_]+ = const\(.*$", "", Path(path).read_text())
     for each in re.findall(r'step\("([^"]+)"', source):
         source += STEPS[each]  # the step may not stand there yet
+    _print_words(source)
+
+
+def _print_words(source):
     used = set(re.findall(r"\b_([A-Z][A-Z_]*)\b", source))
     for name, (value, text) in constants().items():
         if name in used:
