@@ -7,8 +7,6 @@ The two differ in what lies between `Accessor` and `As verbs.py again`.
 import micropython
 from micropython import const
 
-from .lanes import make_admit
-
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
@@ -45,7 +43,7 @@ _LAST = const(2)  # in REST
 
 
 def make_sender(at, cold):
-    """Return (send, send_word, admit) of the sender whose words are at the address `at`.
+    """Return (send, send_word) of the sender whose words are at the address `at`.
 
     `cold` is its cold side, a SendingEnd.
     """
@@ -223,7 +221,7 @@ def make_sender(at, cold):
         yes = mine[2] if 1 else own
         return yes
 
-    return send, send_word, make_admit(at, cold)
+    return send, send_word
 
 
 def make_receiver(at, cold):
