@@ -92,7 +92,7 @@ FOUND_BY = {
     ("verbs_direct", "send_word"): ("Channel", "a send_word | r recv"),
     ("verbs_direct", "recv"): ("Channel", "a send_word | r recv"),
     ("verbs_direct", "recv_word"): ("Channel", "a send_word | r recv_word"),
-    ("drain", "take_words"): ("Channel", "a send_word | r recv_words"),
+    ("ends", "recv_words"): ("Channel", "a send_word | r recv_words"),
     ("fanout", "send"): ("MulticastChannel", "a send | x recv"),
     ("fanout", "send_word"): ("MulticastChannel", "a send_word | x recv_word"),
     ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
@@ -103,11 +103,11 @@ FOUND_BY = {
         "MulticastChannel",
         "b send | x leave open send_as_a skip_to_latest",
     ),
-    ("fanout", _OPEN, '"_empty(self._receiver, self)" left out'): (
+    ("fanout", _OPEN, '"_empty(self)" left out'): (
         "MulticastChannel",
         "a send | x leave open",
     ),
-    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self._rec'): (
+    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self)'): (
         "MulticastChannel",
         "a send | x leave open recv",
     ),

@@ -1414,7 +1414,7 @@ FINDS = {
     ],
     PriorityMachine: [
         ("verbs", "send", '"part[_AT_SET] = 0" left out'),
-        ("lanes", "admit", '"lane[_CLAIMED]" is 0'),
+        ("ends", "_admit", '"lane[_CLAIMED]" is 0'),
         ("verbs", "send", "3 is 2", "if int(words) & 3:"),
     ],
     MulticastMachine: [

@@ -533,8 +533,8 @@ SHOWN_BY = {
     ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
     ),
-    ("fanout", _OPEN, '"_empty(self._receiver, self)" left out'): closing,
-    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self._rec'): while_sent,
+    ("fanout", _OPEN, '"_empty(self)" left out'): closing,
+    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self)'): while_sent,
     ("fanout", "FanoutReceiver.close", "_ROOM, self._told)", "left out"): while_sent,
 }
 

@@ -1,6 +1,7 @@
 """What the demo has to show at its end: a table by class, and a verdict that can be wrong."""
 
-from ringlane.constants import BULK, CLASS_NAMES, REALTIME
+from ringlane import BULK, REALTIME
+from ringlane.names import CLASS_NAMES
 
 MINUTE_S = 60
 # Published detectors find 104 to 109 beats in this minute; this one may find one more.

@@ -160,7 +160,8 @@ def make_next_lane(at):
 class Lanes:
     """What every channel has; construct a PriorityChannel, Channel or another pattern instead.
 
-    Attributes: `name`, `clock`, `slot_size` (bytes), `senders`, `closed`.
+    Attributes: `name`, `clock` (the default one is imported when first asked for: at set-up, for a
+    handler), `slot_size` (bytes), `senders`, `closed`.
     """
 
     _receivers = 1  # sets of receiver's words in the block, each with a row of its own if several
