@@ -57,7 +57,7 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 # PYTHONPATH: the engine of this tree, whatever is installed.
 stamp: $(READY) ## Write the engine's words and steps into the modules that name them
 	cd lib && PYTHONPATH=. $(abspath $(BIN))/cog -r -P --verbosity=1 --markers="#: :# stamped." \
-	    -p "from ringlane_host.engine import step, words" \
+	    -p "from ringlane_host.engine import direct, step, words" \
 	    ringlane/*.py ../host_tests/device/*_scenarios.py
 	$(BIN)/ruff format --quiet lib/ringlane host_tests/device/*_scenarios.py
 

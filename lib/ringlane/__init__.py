@@ -43,6 +43,7 @@ _MODULES = {
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
     "report": "report",
+    "engine": "probe",
 }
 __all__ = (
     "AFFINITY_FIRST",

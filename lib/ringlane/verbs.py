@@ -89,14 +89,13 @@ def make_sender(at, cold):
         else:
             now = int(cold._ticks())
         # stamped.
-        #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
+        #: step("message", known="part[_TX_KNOWN]", kept="0") :#
         known = data if 1 else 0  # the object as a word: see `Objects as words` in verbs.py
         if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_message(data):
                 cold._kept[0] = data
                 part[_TX_KNOWN] = known
-        # stamped.
-        #: step("span") :#
+
         size = int(size_of(data))
         source = int(ptr8(data))
         # stamped.
@@ -275,7 +274,7 @@ def make_receiver(at, cold):
         #: step("part") :#
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # stamped.
-        #: step("known buffer", known="part[_RX_KNOWN]", kept="1") :#
+        #: step("buffer", known="part[_RX_KNOWN]", kept="1") :#
         known = buf if 1 else 0
         if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
             if cold._check_buffer(buf):
@@ -315,11 +314,13 @@ def make_receiver(at, cold):
             now = int(cold._ticks())
         # stamped.
         part[_STAMP] = stamp
+        #: step("result") :#
         if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
             result[0] = count
             result[1] = meta >> 16 & 0xFF
             part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
+        # stamped.
         #: step("copy out") :#
         words = ptr32(int(slot) + 8)
         to = ptr32(target)
@@ -412,12 +413,15 @@ def make_receiver(at, cold):
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
-        meta = slot[_META] | _WORD_META
+        meta = slot[_META]
+        #: step("word size") :#
+        meta |= _WORD_META
         if meta - part[_RX_META]:
             if (meta & 0xFFFF) - 4:
                 cold._not_a_word(meta & 0xFFFF)
             result[1] = meta >> 16 & 0x7F
             part[_RX_META] = meta
+        # stamped.
         #: step("age") :#
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -426,10 +430,12 @@ def make_receiver(at, cold):
             now = int(cold._ticks())
         # stamped.
         value = slot[2]
+        #: step("word result") :#
         value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
         result[0] = value  # may raise MemoryError, so before anything that counts
-        part[_STAMP] = stamp
         result[2] = (now - stamp) & part[_MASK]
+        # stamped.
+        part[_STAMP] = stamp
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
         if not read - lane[_END]:

@@ -34,6 +34,7 @@ WORDS = {
         ("PEEK_TAIL", "that lane's tail then"),
         ("STALE_DROPPED", "messages of another epoch, dropped unseen. Owner: receiver"),
         ("TABLE", "request-reply: bytes from here to the table of requests"),
+        ("RX_BYTEARRAY", "the type bytearray, as a word"),
     ),
     "sender": (
         ("CARDS", "8 words, by class: bytes from here to its lane, or to an end mark"),
@@ -50,6 +51,8 @@ WORDS = {
         ("TURN", "anycast: the row to look at first. Owner: sender"),
         ("SEED", "anycast: of the policy RANDOM. Owner: sender"),
         ("CORE", "anycast: the sender's core, or the address of the register that tells it"),
+        ("BYTEARRAY", "the type bytearray, as a word"),
+        ("BYTES", "the type bytes, as a word"),
     ),
     "lane": (
         ("HEAD", "messages queued since the start. Owner: producer; the consumer reads it"),
@@ -279,6 +282,27 @@ STEPS = {
         words = ptr32(int(slot) + 8)
         to = ptr32(target)
         """,
+    # What recv and recv_word leave in the list that they return.
+    "result": """
+        if meta - part[_RX_META]:  # a store into the list costs as much as copying 100 bytes
+            result[0] = count
+            result[1] = meta >> 16 & 0xFF
+            part[_RX_META] = meta
+        result[2] = (now - stamp) & part[_MASK]
+        """,
+    "word size": """
+        meta |= _WORD_META
+        if meta - part[_RX_META]:
+            if (meta & 0xFFFF) - 4:
+                cold._not_a_word(meta & 0xFFFF)
+            result[1] = meta >> 16 & 0x7F
+            part[_RX_META] = meta
+        """,
+    "word result": """
+        value |= (0 - (value >> 31 & 1)) << 31  # the sign, where a register is 64 bits wide
+        result[0] = value  # may raise MemoryError, so before anything that counts
+        result[2] = (now - stamp) & part[_MASK]
+        """,
     "age": """
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -296,10 +320,98 @@ STEPS = {
         """,
 }
 
+# A message and a receive buffer, from the object to where its bytes are.
+STEPS["message"] = STEPS["known message"] + STEPS["span"]
+STEPS["buffer"] = STEPS["known buffer"]
+
+# The steps that the direct form has otherwise: where a verb meets an object of Python.
+DIRECT = {
+    "message": """
+        obj = ptr32(data if 1 else 0)
+        if not int(obj) & 3 and (
+            not obj[0] - part[_BYTEARRAY] or not obj[0] - part[_BYTES]
+        ):  # see `In place` in verbs.py
+            size = obj[2]
+            source = obj[3]
+        else:
+            known = int(obj)
+            if (known - <known>) & 0x3FFFFFFF:
+                if cold._check_message(data):
+                    cold._kept[<kept>] = data
+                    <known> = known
+            size = int(size_of(data))
+            source = int(ptr8(data))
+        """,
+    "buffer": """
+        obj = ptr32(buf if 1 else 0)
+        if not int(obj) & 3 and not obj[0] - part[_RX_BYTEARRAY]:
+            room = obj[2]
+            target = obj[3]
+        else:
+            known = int(obj)
+            if (known - <known>) & 0x3FFFFFFF:
+                if cold._check_buffer(buf):
+                    cold._kept[<kept>] = buf
+                    <known> = known
+            room = int(size_of(buf))
+            target = int(ptr8(buf))
+        """,
+    "result": """
+        obj = ptr32(result if 1 else 0)
+        if obj[2] < 3:
+            result[2] = 0  # raises: someone has taken items out of it
+        items = ptr32(obj[3])
+        items[0] = count << 1 | 1
+        items[1] = meta >> 15 & 0x1FE | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        """,
+    "word size": """
+        if (meta & 0xFFFF) - 4:
+            cold._not_a_word(meta & 0xFFFF)
+        """,
+    "word result": """
+        obj = ptr32(result if 1 else 0)
+        if obj[2] < 3:
+            result[2] = 0  # raises: someone has taken items out of it
+        items = ptr32(obj[3])
+        if (value ^ value << 1) >> 31 & 1:
+            result[0] = value  # may raise MemoryError, so before anything that counts
+        else:
+            items[0] = value << 1 | 1
+        items[1] = meta >> 15 & 0x1FE | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        """,
+}
+
 
 def step(name, **values):
     """Print a step, with each <name> replaced by what `values` says."""
-    text = textwrap.dedent(STEPS[name]).strip("\n").rstrip()
+    print(_filled(name, STEPS[name], values))
+
+
+def direct(path):
+    """Print the module at `path` in the direct form, with what is stamped in it, and its words."""
+    text = Path(path).read_text()
+    text = text[text.index('"""', 3) + 4 :]  # it has a docstring of its own
+    text = re.sub(r"(?ms)^#: words.*?# stamped\.\n", "<words>", text)
+    text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
+    before, after = text.split("<words>")
+    print(before.strip("\n") + "\n")
+    _print_words(after)
+    print(after.rstrip("\n"))
+
+
+def _in_direct_form(match):
+    # A stamped region as it is in the direct form, without its marks.
+    name, values = eval(f"(lambda name, **values: (name, values))({match[2]})")
+    text = _filled(name, DIRECT.get(name, STEPS[name]), values)
+    if name in DIRECT:
+        text = f"# Accessor: {name}.\n{text}\n# Same again.\n"
+    return textwrap.indent(text.rstrip("\n") + "\n", match[1])
+
+
+def _filled(name, text, values):
+    text = textwrap.dedent(text).strip("\n").rstrip()
     for key, value in values.items():
         if f"<{key}>" not in text:
             raise KeyError(f"step {name!r} has no <{key}>")
@@ -307,7 +419,7 @@ def step(name, **values):
     left = re.findall(r"<[a-z ]+>", text)
     if left:
         raise KeyError(f"step {name!r} needs a value for {', '.join(left)}")
-    print(text)
+    return text
 
 
 def words(path):
@@ -315,6 +427,10 @@ def words(path):
     source = re.sub(r"(?m)^_[A-Z_]+ = const\(.*$", "", Path(path).read_text())
     for each in re.findall(r'step\("([^"]+)"', source):
         source += STEPS[each]  # the step may not stand there yet
+    _print_words(source)
+
+
+def _print_words(source):
     used = set(re.findall(r"\b_([A-Z][A-Z_]*)\b", source))
     for name, (value, text) in constants().items():
         if name in used:

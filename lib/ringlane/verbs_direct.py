@@ -1,0 +1,408 @@
+"""The direct form of verbs.py, which `make stamp` writes from it: see there.
+
+The two differ in what lies between `Accessor` and `Same again`.
+"""
+
+#: direct("ringlane/verbs.py") :#
+import micropython
+from micropython import const
+
+from .lanes import make_admit
+
+_LANES = const(0)  # bytes from here to the receiver's first lane
+_STRIDE = const(1)  # bytes of a slot
+_RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
+_MASK = const(3)  # the clock's period - 1
+_STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
+_RX_BYTEARRAY = const(13)  # the type bytearray, as a word
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
+_CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
+_LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
+_TX_STRIDE = const(10)  # bytes of a slot
+_REGISTER = const(11)  # as RX_CLOCK
+_AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
+_AT = const(13)
+_TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
+_BYTEARRAY = const(21)  # the type bytearray, as a word
+_BYTES = const(22)  # the type bytes, as a word
+_HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
+_TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
+_REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
+# with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
+# epoch << 16 | core << 24. Owner: the receiver:
+_ROOM = const(3)
+_WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
+_READ = const(6)  # bytes from here to the slot to read next. Owner: consumer
+_FIRST = const(7)  # bytes from here to the first slot
+_END = const(8)  # bytes from here past the last slot
+_LANE_BYTES = const(56)
+_META = const(0)  # size | class << 16 | epoch << 24
+_TIME = const(1)  # the clock when it was sent
+_STALE = const(1)  # in REST
+_LAST = const(2)  # in REST
+
+
+def make_sender(at, cold):
+    """Return (send, send_word, admit) of the sender whose words are at the address `at`.
+
+    `cold` is its cold side, a SendingEnd.
+    """
+    size_of = len  # a closure is read faster than a global
+    here = at >> 2
+
+    @micropython.viper
+    def send(data, priority) -> bool:
+        """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
+
+        True: queued. False, and counted: the lane is full (dropped), or the message is larger than
+        a slot, the channel closed or a slot of the lane claimed (rejected). Raises TypeError if
+        `data` is not bytes-like or its items are not bytes, ValueError if the class is not 0..4 or
+        has no capacity; then nothing has changed.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
+        """
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(cold._ticks())
+        # Accessor: message.
+        obj = ptr32(data if 1 else 0)
+        if not int(obj) & 3 and (
+            not obj[0] - part[_BYTEARRAY] or not obj[0] - part[_BYTES]
+        ):  # see `In place` in verbs.py
+            size = obj[2]
+            source = obj[3]
+        else:
+            known = int(obj)
+            if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
+                if cold._check_message(data):
+                    cold._kept[0] = data
+                    part[_TX_KNOWN] = known
+            size = int(size_of(data))
+            source = int(ptr8(data))
+        # Same again.
+        level = priority if 1 else 0
+        if level & 1:  # a small int, as word
+            level >>= 1
+        else:
+            level = int(priority)
+        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+        head = lane[_HEAD]
+        # Bound: tail may move meanwhile, so what is queued can only be fewer.
+        if (
+            level & -8
+            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
+            or size >= part[_LIMIT]
+        ):
+            if not cold._admit(level, size):
+                return False
+        slot = ptr32(int(lane) + lane[_WRITE])
+        slot[_META] = size | level << 16
+        slot[_TIME] = now
+        to = ptr32(int(slot) + 8)
+        words = ptr32(source)
+        count = size
+        if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        blocks = count >> 6
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to[8] = words[8]
+            to[9] = words[9]
+            to[10] = words[10]
+            to[11] = words[11]
+            to[12] = words[12]
+            to[13] = words[13]
+            to[14] = words[14]
+            to[15] = words[15]
+            to = ptr32(int(to) + 64)
+            words = ptr32(int(words) + 64)
+            blocks -= 1
+        blocks = count >> 4 & 3
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to = ptr32(int(to) + 16)
+            words = ptr32(int(words) + 16)
+            blocks -= 1
+        blocks = count & 12
+        while blocks:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            blocks -= 4
+        count &= 3
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        write = lane[_WRITE] + part[_TX_STRIDE]
+        if not write - lane[_END]:
+            write = lane[_FIRST]
+        lane[_WRITE] = write
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head + 1
+        return True
+
+    @micropython.viper
+    def send_word(value, priority) -> bool:
+        """Queue the low 32 bits of `value` as a message of 4 bytes, little-endian on every board.
+
+        Outcomes, errors and context as send.
+
+        Context: any handler or task, one per sender | alloc: none | time: O(1) | blocks: never
+        """
+        word = value if 1 else 0
+        if word & 1:
+            word >>= 1
+        else:
+            word = int(value)
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        register = part[_CLOCK]
+        if register:
+            now = ptr32(register)[0]
+        elif part[_AT_SET]:
+            now = part[_AT]
+            part[_AT_SET] = 0
+            part[_CLOCK] = part[_REGISTER]
+        else:
+            now = int(cold._ticks())
+        level = priority if 1 else 0
+        if level & 1:  # a small int, as word
+            level >>= 1
+        else:
+            level = int(priority)
+        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+        head = lane[_HEAD]
+        # Bound: tail may move meanwhile, so what is queued can only be fewer.
+        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
+            if not cold._admit(level, 4):
+                return False
+        slot = ptr32(int(lane) + lane[_WRITE])
+        slot[_META] = 4 | level << 16
+        slot[_TIME] = now
+        slot[2] = word
+        write = lane[_WRITE] + part[_TX_STRIDE]
+        if not write - lane[_END]:
+            write = lane[_FIRST]
+        lane[_WRITE] = write
+        # Order: slot before head, so the consumer sees no half-written message.
+        lane[_HEAD] = head + 1
+        return True
+
+    return send, send_word, make_admit(at, cold)
+
+
+def make_receiver(at, cold):
+    """Return (recv, recv_word, point_at) of the receiver whose words are at the address `at`.
+
+    `cold` is its cold side, a Receiver. point_at(address) lets them read other
+    words.
+    """
+    size_of = len
+    here = at >> 2
+    result = [0, 0, 0]
+
+    @micropython.viper
+    def recv(buf):
+        """Take the next message: copy it to the start of `buf`.
+
+        Return the receiver's own list [size, priority, latency], or None if no message is queued.
+        The next recv reuses the list: unpack it before any await, tuple(m) keeps it, and never
+        write into it. Latency is in clock ticks, modulo the clock's period. Raises TypeError
+        if `buf` is not writable or its items are not bytes, ValueError if the message is larger
+        than `buf`; then the message stays: recv with a larger buffer, or skip().
+
+        Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
+        """
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Accessor: buffer.
+        obj = ptr32(buf if 1 else 0)
+        if not int(obj) & 3 and not obj[0] - part[_RX_BYTEARRAY]:
+            room = obj[2]
+            target = obj[3]
+        else:
+            known = int(obj)
+            if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
+                if cold._check_buffer(buf):
+                    cold._kept[1] = buf
+                    part[_RX_KNOWN] = known
+            room = int(size_of(buf))
+            target = int(ptr8(buf))
+        # Same again.
+        lane = ptr32(int(part) + part[_LANES])
+        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
+            lane = ptr32(int(lane) + _LANE_BYTES)
+        rest = lane[_REST]
+        if rest:
+            if rest == _LAST:
+                return None
+            other = ptr32(int(lane) + _LANE_BYTES)
+            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
+                other = ptr32(int(other) + _LANE_BYTES)
+                rest -= _LANE_BYTES
+            if rest:  # several senders, or receivers one after the other
+                rest = int(cold._next_lane())
+                if not rest:
+                    return None
+                lane = ptr32(int(part) + rest)
+        slot = ptr32(int(lane) + lane[_READ])
+        meta = slot[_META]
+        count = meta & 0xFFFF
+        if count > room:
+            cold._small_buffer(count, room)
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(cold._ticks())
+        part[_STAMP] = stamp
+        # Accessor: result.
+        obj = ptr32(result if 1 else 0)
+        if obj[2] < 3:
+            result[2] = 0  # raises: someone has taken items out of it
+        items = ptr32(obj[3])
+        items[0] = count << 1 | 1
+        items[1] = meta >> 15 & 0x1FE | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        # Same again.
+        words = ptr32(int(slot) + 8)
+        to = ptr32(target)
+        if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
+            while count:
+                count -= 1
+                ptr8(to)[count] = ptr8(words)[count]
+        blocks = count >> 6
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to[8] = words[8]
+            to[9] = words[9]
+            to[10] = words[10]
+            to[11] = words[11]
+            to[12] = words[12]
+            to[13] = words[13]
+            to[14] = words[14]
+            to[15] = words[15]
+            to = ptr32(int(to) + 64)
+            words = ptr32(int(words) + 64)
+            blocks -= 1
+        blocks = count >> 4 & 3
+        while blocks:
+            to[0] = words[0]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
+            to = ptr32(int(to) + 16)
+            words = ptr32(int(words) + 16)
+            blocks -= 1
+        blocks = count & 12
+        while blocks:
+            to[0] = words[0]
+            to = ptr32(int(to) + 4)
+            words = ptr32(int(words) + 4)
+            blocks -= 4
+        count &= 3
+        while count:
+            count -= 1
+            ptr8(to)[count] = ptr8(words)[count]
+        read = lane[_READ] + part[_STRIDE]
+        if not read - lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        return result
+
+    @micropython.viper
+    def recv_word():
+        """Take the next message, which must be of 4 bytes, as a word.
+
+        Return the list [value, priority, latency] as recv does, value in -2**31..2**31-1 (one
+        beyond +-2**30 allocates on a 32-bit board), or None if no message is queued. Raises
+        ValueError if the message is of another size; it stays: recv() or skip() takes it.
+
+        Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
+        """
+        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        lane = ptr32(int(part) + part[_LANES])
+        while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
+            lane = ptr32(int(lane) + _LANE_BYTES)
+        rest = lane[_REST]
+        if rest:
+            if rest == _LAST:
+                return None
+            other = ptr32(int(lane) + _LANE_BYTES)
+            while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
+                other = ptr32(int(other) + _LANE_BYTES)
+                rest -= _LANE_BYTES
+            if rest:  # several senders, or receivers one after the other
+                rest = int(cold._next_lane())
+                if not rest:
+                    return None
+                lane = ptr32(int(part) + rest)
+        slot = ptr32(int(lane) + lane[_READ])
+        meta = slot[_META]
+        # Accessor: word size.
+        if (meta & 0xFFFF) - 4:
+            cold._not_a_word(meta & 0xFFFF)
+        # Same again.
+        stamp = slot[_TIME]
+        if part[_RX_CLOCK]:
+            now = ptr32(part[_RX_CLOCK])[0]
+        else:
+            now = int(cold._ticks())
+        value = slot[2]
+        # Accessor: word result.
+        obj = ptr32(result if 1 else 0)
+        if obj[2] < 3:
+            result[2] = 0  # raises: someone has taken items out of it
+        items = ptr32(obj[3])
+        if (value ^ value << 1) >> 31 & 1:
+            result[0] = value  # may raise MemoryError, so before anything that counts
+        else:
+            items[0] = value << 1 | 1
+        items[1] = meta >> 15 & 0x1FE | 1
+        items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
+        # Same again.
+        part[_STAMP] = stamp
+        read = lane[_READ] + part[_STRIDE]
+        if not read - lane[_END]:
+            read = lane[_FIRST]
+        lane[_READ] = read
+        # Order: slot read before tail, so the producer cannot reuse it early.
+        lane[_TAIL] = lane[_TAIL] + 1
+        return result
+
+    def point_at(address):
+        # From now on every verb, however it was kept, reads these words and not its receiver's.
+        nonlocal here
+        here = address >> 2
+
+    return recv, recv_word, point_at
+
+
+# stamped.
