@@ -149,6 +149,15 @@ def make_sender(at, cold):
                     while count:
                         count -= 1
                         ptr8(to)[count] = ptr8(words)[count]
+                rest = count & 15
+                if rest:  # from the end, so that the blocks need no pointers behind them
+                    count -= rest
+                    while rest & 3:
+                        rest -= 1
+                        ptr8(to)[count + rest] = ptr8(words)[count + rest]
+                    while rest:
+                        rest -= 4
+                        ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
                 blocks = count >> 6
                 while blocks:
                     to[0] = words[0]
@@ -170,25 +179,22 @@ def make_sender(at, cold):
                     to = ptr32(int(to) + 64)
                     words = ptr32(int(words) + 64)
                     blocks -= 1
-                blocks = count >> 4 & 3
-                while blocks:
+                if count & 32:
                     to[0] = words[0]
                     to[1] = words[1]
                     to[2] = words[2]
                     to[3] = words[3]
-                    to = ptr32(int(to) + 16)
-                    words = ptr32(int(words) + 16)
-                    blocks -= 1
-                blocks = count & 12
-                while blocks:
+                    to[4] = words[4]
+                    to[5] = words[5]
+                    to[6] = words[6]
+                    to[7] = words[7]
+                    to = ptr32(int(to) + 32)
+                    words = ptr32(int(words) + 32)
+                if count & 16:
                     to[0] = words[0]
-                    to = ptr32(int(to) + 4)
-                    words = ptr32(int(words) + 4)
-                    blocks -= 4
-                count &= 3
-                while count:
-                    count -= 1
-                    ptr8(to)[count] = ptr8(words)[count]
+                    to[1] = words[1]
+                    to[2] = words[2]
+                    to[3] = words[3]
                 # stamped.
                 #: step("publish") :#
                 write = lane[_WRITE] + part[_TX_STRIDE]

@@ -50,6 +50,10 @@ _END = const(8)  # bytes from here past the last slot
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
+_NEXT_HEAD = const(14)  # HEAD of the lane behind, as seen from this one
+_NEXT_TAIL = const(15)
+_THIRD_HEAD = const(28)  # and of the one behind that
+_THIRD_TAIL = const(29)
 _STALE = const(1)  # in REST
 _LAST = const(2)  # in REST
 _WORD_META = const(8388608)  # marks RX_META after recv_word, which leaves no size in the result
@@ -61,8 +65,10 @@ def make_sender(at, cold):
 
     `cold` is its cold side, a SendingEnd.
     """
+    #: step("sender") :#
     size_of = len  # a closure is read faster than a global
     here = at >> 2
+    # stamped.
 
     @micropython.viper
     def send(data, priority) -> bool:
@@ -97,44 +103,46 @@ def make_sender(at, cold):
                 part[_TX_KNOWN] = known
 
         size = int(size_of(data))
-        source = int(ptr8(data))
+        words = ptr32(data)
         # stamped.
         #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         # stamped.
         #: step("room", size="size") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            level & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or size >= part[_LIMIT]
-        ):
-            if not cold._admit(level, size):
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if not ((used - lane[_ROOM]) & (size - part[_LIMIT])) >> 31:  # both below
+            if not cold._admit(double >> 1, size):
                 return False
         # stamped.
-        #: step("slot", meta="size | level << 16") :#
+        #: step("slot", meta="size | double << 15") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | level << 16
+        slot[_META] = size | double << 15
         slot[_TIME] = now
         # stamped.
-        #: step("copy in", source="source", size="size") :#
         to = ptr32(int(slot) + 8)
-        words = ptr32(source)
         count = size
-        # stamped.
         #: step("copy", outer="words") :#
         if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
+        rest = count & 15
+        if rest:  # from the end, so that the blocks need no pointers behind them
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
         blocks = count >> 6
         while blocks:
             to[0] = words[0]
@@ -156,25 +164,22 @@ def make_sender(at, cold):
             to = ptr32(int(to) + 64)
             words = ptr32(int(words) + 64)
             blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
+        if count & 32:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
         # stamped.
         #: step("publish") :#
         write = lane[_WRITE] + part[_TX_STRIDE]
@@ -214,25 +219,25 @@ def make_sender(at, cold):
             now = int(cold._ticks())
         # stamped.
         #: step("class") :#
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        # stamped.
-        #: step("lane of level") :#
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         # stamped.
         #: step("room", size="4") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
-            if not cold._admit(level, 4):
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if not ((used - lane[_ROOM]) & (4 - part[_LIMIT])) >> 31:  # both below
+            if not cold._admit(double >> 1, 4):
                 return False
         # stamped.
-        #: step("slot", meta="4 | level << 16") :#
+        #: step("slot", meta="4 | double << 15") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = 4 | level << 16
+        slot[_META] = 4 | double << 15
         slot[_TIME] = now
         # stamped.
         slot[2] = word
@@ -255,9 +260,11 @@ def make_receiver(at, cold):
     `cold` is its cold side, a Receiver. point_at(address) lets them read other
     words.
     """
+    #: step("receiver") :#
     size_of = len
     here = at >> 2
     result = [0, 0, 0]
+    # stamped.
 
     @micropython.viper
     def recv(buf):
@@ -281,15 +288,21 @@ def make_receiver(at, cold):
                 cold._kept[1] = buf
                 part[_RX_KNOWN] = known
         room = int(size_of(buf))
-        target = int(ptr8(buf))
+        to = ptr32(buf)
         # stamped.
         #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -321,15 +334,21 @@ def make_receiver(at, cold):
             part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
         # stamped.
-        #: step("copy out") :#
         words = ptr32(int(slot) + 8)
-        to = ptr32(target)
-        # stamped.
         #: step("copy", outer="to") :#
         if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
+        rest = count & 15
+        if rest:  # from the end, so that the blocks need no pointers behind them
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
         blocks = count >> 6
         while blocks:
             to[0] = words[0]
@@ -351,25 +370,22 @@ def make_receiver(at, cold):
             to = ptr32(int(to) + 64)
             words = ptr32(int(words) + 64)
             blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
+        if count & 32:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
         # stamped.
         #: step("give back") :#
         read = lane[_READ] + part[_STRIDE]
@@ -397,10 +413,16 @@ def make_receiver(at, cold):
         #: step("choose") :#
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:

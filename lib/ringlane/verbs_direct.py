@@ -39,6 +39,10 @@ _END = const(8)  # bytes from here past the last slot
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
+_NEXT_HEAD = const(14)  # HEAD of the lane behind, as seen from this one
+_NEXT_TAIL = const(15)
+_THIRD_HEAD = const(28)  # and of the one behind that
+_THIRD_TAIL = const(29)
 _STALE = const(1)  # in REST
 _LAST = const(2)  # in REST
 
@@ -48,8 +52,9 @@ def make_sender(at, cold):
 
     `cold` is its cold side, a SendingEnd.
     """
-    size_of = len  # a closure is read faster than a global
+    # Accessor: sender.
     here = at >> 2
+    # Same again.
 
     @micropython.viper
     def send(data, priority) -> bool:
@@ -74,45 +79,50 @@ def make_sender(at, cold):
             now = int(cold._ticks())
         # Accessor: message.
         obj = ptr32(data if 1 else 0)
-        if not int(obj) & 3 and (
-            not obj[0] - part[_BYTEARRAY] or not obj[0] - part[_BYTES]
-        ):  # see `In place` in verbs.py
-            size = obj[2]
-            source = obj[3]
-        else:
+        if int(obj) & 3 or (obj[0] - part[_BYTEARRAY] and obj[0] - part[_BYTES]):
+            # Not an object, or a memoryview, an array, or what raises.
             known = int(obj)
             if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
                 if cold._check_message(data):
                     cold._kept[0] = data
                     part[_TX_KNOWN] = known
-            size = int(size_of(data))
-            source = int(ptr8(data))
-        # Same again.
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
+            words = ptr32(data)
+            size = obj[2]
         else:
+            size = obj[2]
+            words = ptr32(obj[3])
+        # Same again.
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if (
-            level & -8
-            or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM]
-            or size >= part[_LIMIT]
-        ):
-            if not cold._admit(level, size):
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if not ((used - lane[_ROOM]) & (size - part[_LIMIT])) >> 31:  # both below
+            if not cold._admit(double >> 1, size):
                 return False
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | level << 16
+        slot[_META] = size | double << 15
         slot[_TIME] = now
         to = ptr32(int(slot) + 8)
-        words = ptr32(source)
         count = size
         if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
+        rest = count & 15
+        if rest:  # from the end, so that the blocks need no pointers behind them
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
         blocks = count >> 6
         while blocks:
             to[0] = words[0]
@@ -134,25 +144,22 @@ def make_sender(at, cold):
             to = ptr32(int(to) + 64)
             words = ptr32(int(words) + 64)
             blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
+        if count & 32:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
         write = lane[_WRITE] + part[_TX_STRIDE]
         if not write - lane[_END]:
             write = lane[_FIRST]
@@ -184,19 +191,21 @@ def make_sender(at, cold):
             part[_CLOCK] = part[_REGISTER]
         else:
             now = int(cold._ticks())
-        level = priority if 1 else 0
-        if level & 1:  # a small int, as word
-            level >>= 1
-        else:
+        double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
+        if double & -15:
             level = int(priority)
-        lane = ptr32(int(part) + ptr32(int(part) + ((level & 7) << 2))[_CARDS])
+            if level & -8:
+                cold._no_lane(level)
+            double = level << 1
+        lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        if level & -8 or ((head - lane[_TAIL]) & 0x3FFFFFFF) >= lane[_ROOM] or 4 >= part[_LIMIT]:
-            if not cold._admit(level, 4):
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if not ((used - lane[_ROOM]) & (4 - part[_LIMIT])) >> 31:  # both below
+            if not cold._admit(double >> 1, 4):
                 return False
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = 4 | level << 16
+        slot[_META] = 4 | double << 15
         slot[_TIME] = now
         slot[2] = word
         write = lane[_WRITE] + part[_TX_STRIDE]
@@ -216,9 +225,10 @@ def make_receiver(at, cold):
     `cold` is its cold side, a Receiver. point_at(address) lets them read other
     words.
     """
-    size_of = len
+    # Accessor: receiver.
     here = at >> 2
     result = [0, 0, 0]
+    # Same again.
 
     @micropython.viper
     def recv(buf):
@@ -235,24 +245,30 @@ def make_receiver(at, cold):
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # Accessor: buffer.
         obj = ptr32(buf if 1 else 0)
-        if not int(obj) & 3 and not obj[0] - part[_RX_BYTEARRAY]:
-            room = obj[2]
-            target = obj[3]
-        else:
+        if int(obj) & 3 or obj[0] - part[_RX_BYTEARRAY]:
             known = int(obj)
             if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
                 if cold._check_buffer(buf):
                     cold._kept[1] = buf
                     part[_RX_KNOWN] = known
-            room = int(size_of(buf))
-            target = int(ptr8(buf))
+            to = ptr32(buf)
+            room = obj[2]
+        else:
+            room = obj[2]
+            to = ptr32(obj[3])
         # Same again.
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -276,19 +292,27 @@ def make_receiver(at, cold):
         part[_STAMP] = stamp
         # Accessor: result.
         obj = ptr32(result if 1 else 0)
-        if obj[2] < 3:
-            result[2] = 0  # raises: someone has taken items out of it
+        if obj[2] - 3 >> 31:
+            result[2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
         items[1] = meta >> 15 & 0x1FE | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         # Same again.
         words = ptr32(int(slot) + 8)
-        to = ptr32(target)
         if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
+        rest = count & 15
+        if rest:  # from the end, so that the blocks need no pointers behind them
+            count -= rest
+            while rest & 3:
+                rest -= 1
+                ptr8(to)[count + rest] = ptr8(words)[count + rest]
+            while rest:
+                rest -= 4
+                ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
         blocks = count >> 6
         while blocks:
             to[0] = words[0]
@@ -310,25 +334,22 @@ def make_receiver(at, cold):
             to = ptr32(int(to) + 64)
             words = ptr32(int(words) + 64)
             blocks -= 1
-        blocks = count >> 4 & 3
-        while blocks:
+        if count & 32:
             to[0] = words[0]
             to[1] = words[1]
             to[2] = words[2]
             to[3] = words[3]
-            to = ptr32(int(to) + 16)
-            words = ptr32(int(words) + 16)
-            blocks -= 1
-        blocks = count & 12
-        while blocks:
+            to[4] = words[4]
+            to[5] = words[5]
+            to[6] = words[6]
+            to[7] = words[7]
+            to = ptr32(int(to) + 32)
+            words = ptr32(int(words) + 32)
+        if count & 16:
             to[0] = words[0]
-            to = ptr32(int(to) + 4)
-            words = ptr32(int(words) + 4)
-            blocks -= 4
-        count &= 3
-        while count:
-            count -= 1
-            ptr8(to)[count] = ptr8(words)[count]
+            to[1] = words[1]
+            to[2] = words[2]
+            to[3] = words[3]
         read = lane[_READ] + part[_STRIDE]
         if not read - lane[_END]:
             read = lane[_FIRST]
@@ -350,10 +371,16 @@ def make_receiver(at, cold):
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
-            lane = ptr32(int(lane) + _LANE_BYTES)
-        rest = lane[_REST]
-        if rest:
-            if rest == _LAST:
+            if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
+                lane = ptr32(int(lane) + _LANE_BYTES)
+                break
+            if lane[_THIRD_HEAD] - lane[_THIRD_TAIL]:
+                lane = ptr32(int(lane) + 2 * _LANE_BYTES)
+                break
+            lane = ptr32(int(lane) + 3 * _LANE_BYTES)
+        if lane[_REST]:
+            rest = lane[_REST]
+            if not rest - _LAST:
                 return None
             other = ptr32(int(lane) + _LANE_BYTES)
             while rest and not rest & _STALE and not other[_HEAD] - other[_TAIL]:
@@ -378,8 +405,8 @@ def make_receiver(at, cold):
         value = slot[2]
         # Accessor: word result.
         obj = ptr32(result if 1 else 0)
-        if obj[2] < 3:
-            result[2] = 0  # raises: someone has taken items out of it
+        if obj[2] - 3 >> 31:
+            result[2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         if (value ^ value << 1) >> 31 & 1:
             result[0] = value  # may raise MemoryError, so before anything that counts
