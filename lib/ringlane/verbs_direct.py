@@ -53,11 +53,11 @@ def make_sender(at, cold):
     `cold` is its cold side, a SendingEnd.
     """
     # Accessor: sender.
-    here = at >> 2
+    own = [at >> 2, cold, True, False]
     # Same again.
 
     @micropython.viper
-    def send(data, priority) -> bool:
+    def send(data, priority):
         """Queue `data`, 0..slot_size bytes, in the lane of class `priority`.
 
         True: queued. False, and counted: the lane is full (dropped), or the message is larger than
@@ -67,7 +67,10 @@ def make_sender(at, cold):
 
         Context: any handler or task, one per sender | alloc: none | time: O(bytes) | blocks: never
         """
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Accessor: part.
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
+        # Same again.
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -76,15 +79,15 @@ def make_sender(at, cold):
             part[_AT_SET] = 0
             part[_CLOCK] = part[_REGISTER]
         else:
-            now = int(cold._ticks())
+            now = int(own[1]._ticks())
         # Accessor: message.
         obj = ptr32(data if 1 else 0)
         if int(obj) & 3 or (obj[0] - part[_BYTEARRAY] and obj[0] - part[_BYTES]):
             # Not an object, or a memoryview, an array, or what raises.
             known = int(obj)
             if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
-                if cold._check_message(data):
-                    cold._kept[0] = data
+                if own[1]._check_message(data):
+                    own[1]._kept[0] = data
                     part[_TX_KNOWN] = known
             words = ptr32(data)
             size = obj[2]
@@ -96,15 +99,17 @@ def make_sender(at, cold):
         if double & -15:
             level = int(priority)
             if level & -8:
-                cold._no_lane(level)
+                own[1]._no_lane(level)
             double = level << 1
         lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
         if not ((used - lane[_ROOM]) & (size - part[_LIMIT])) >> 31:  # both below
-            if not cold._admit(double >> 1, size):
-                return False
+            if not own[1]._admit(double >> 1, size):
+                word = mine[3]
+                no = word if 1 else own
+                return no
         slot = ptr32(int(lane) + lane[_WRITE])
         slot[_META] = size | double << 15
         slot[_TIME] = now
@@ -166,10 +171,12 @@ def make_sender(at, cold):
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
-        return True
+        word = mine[2]
+        yes = word if 1 else own
+        return yes
 
     @micropython.viper
-    def send_word(value, priority) -> bool:
+    def send_word(value, priority):
         """Queue the low 32 bits of `value` as a message of 4 bytes, little-endian on every board.
 
         Outcomes, errors and context as send.
@@ -181,7 +188,10 @@ def make_sender(at, cold):
             word >>= 1
         else:
             word = int(value)
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Accessor: part.
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
+        # Same again.
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -190,20 +200,22 @@ def make_sender(at, cold):
             part[_AT_SET] = 0
             part[_CLOCK] = part[_REGISTER]
         else:
-            now = int(cold._ticks())
+            now = int(own[1]._ticks())
         double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
         if double & -15:
             level = int(priority)
             if level & -8:
-                cold._no_lane(level)
+                own[1]._no_lane(level)
             double = level << 1
         lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
         if not ((used - lane[_ROOM]) & (4 - part[_LIMIT])) >> 31:  # both below
-            if not cold._admit(double >> 1, 4):
-                return False
+            if not own[1]._admit(double >> 1, 4):
+                word = mine[3]
+                no = word if 1 else own
+                return no
         slot = ptr32(int(lane) + lane[_WRITE])
         slot[_META] = 4 | double << 15
         slot[_TIME] = now
@@ -214,7 +226,9 @@ def make_sender(at, cold):
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
-        return True
+        word = mine[2]
+        yes = word if 1 else own
+        return yes
 
     return send, send_word, make_admit(at, cold)
 
@@ -226,8 +240,7 @@ def make_receiver(at, cold):
     words.
     """
     # Accessor: receiver.
-    here = at >> 2
-    result = [0, 0, 0]
+    own = [at >> 2, cold, [0, 0, 0]]
     # Same again.
 
     @micropython.viper
@@ -242,14 +255,17 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(bytes), and senders | blocks: never
         """
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Accessor: part.
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
+        # Same again.
         # Accessor: buffer.
         obj = ptr32(buf if 1 else 0)
         if int(obj) & 3 or obj[0] - part[_RX_BYTEARRAY]:
             known = int(obj)
             if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
-                if cold._check_buffer(buf):
-                    cold._kept[1] = buf
+                if own[1]._check_buffer(buf):
+                    own[1]._kept[1] = buf
                     part[_RX_KNOWN] = known
             to = ptr32(buf)
             room = obj[2]
@@ -275,7 +291,7 @@ def make_receiver(at, cold):
                 other = ptr32(int(other) + _LANE_BYTES)
                 rest -= _LANE_BYTES
             if rest:  # several senders, or receivers one after the other
-                rest = int(cold._next_lane())
+                rest = int(own[1]._next_lane())
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
@@ -283,17 +299,17 @@ def make_receiver(at, cold):
         meta = slot[_META]
         count = meta & 0xFFFF
         if count > room:
-            cold._small_buffer(count, room)
+            own[1]._small_buffer(count, room)
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
         else:
-            now = int(cold._ticks())
+            now = int(own[1]._ticks())
         part[_STAMP] = stamp
         # Accessor: result.
-        obj = ptr32(result if 1 else 0)
+        obj = ptr32(mine[2])
         if obj[2] - 3 >> 31:
-            result[2] = 0  # raises, as someone has taken items out of it
+            own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
         items[1] = meta >> 15 & 0x1FE | 1
@@ -356,7 +372,9 @@ def make_receiver(at, cold):
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
-        return result
+        word = mine[2]
+        found = word if 1 else own
+        return found
 
     @micropython.viper
     def recv_word():
@@ -368,7 +386,10 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
-        part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Accessor: part.
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
+        # Same again.
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
             if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
@@ -387,7 +408,7 @@ def make_receiver(at, cold):
                 other = ptr32(int(other) + _LANE_BYTES)
                 rest -= _LANE_BYTES
             if rest:  # several senders, or receivers one after the other
-                rest = int(cold._next_lane())
+                rest = int(own[1]._next_lane())
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
@@ -395,21 +416,21 @@ def make_receiver(at, cold):
         meta = slot[_META]
         # Accessor: word size.
         if (meta & 0xFFFF) - 4:
-            cold._not_a_word(meta & 0xFFFF)
+            own[1]._not_a_word(meta & 0xFFFF)
         # Same again.
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
         else:
-            now = int(cold._ticks())
+            now = int(own[1]._ticks())
         value = slot[2]
         # Accessor: word result.
-        obj = ptr32(result if 1 else 0)
+        obj = ptr32(mine[2])
         if obj[2] - 3 >> 31:
-            result[2] = 0  # raises, as someone has taken items out of it
+            own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         if (value ^ value << 1) >> 31 & 1:
-            result[0] = value  # may raise MemoryError, so before anything that counts
+            own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1
         items[1] = meta >> 15 & 0x1FE | 1
@@ -422,12 +443,13 @@ def make_receiver(at, cold):
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
-        return result
+        word = mine[2]
+        found = word if 1 else own
+        return found
 
     def point_at(address):
         # From now on every verb, however it was kept, reads these words and not its receiver's.
-        nonlocal here
-        here = address >> 2
+        own[0] = address >> 2
 
     return recv, recv_word, point_at
 

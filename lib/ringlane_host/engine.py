@@ -354,12 +354,16 @@ STEPS["receiver"] = """
 
 # The steps that the direct form has otherwise: where a verb meets an object of Python.
 DIRECT = {
+    # One cell costs less than several.
     "sender": """
-        here = at >> 2
+        own = [at >> 2, cold, True, False]
         """,
     "receiver": """
-        here = at >> 2
-        result = [0, 0, 0]
+        own = [at >> 2, cold, [0, 0, 0]]
+        """,
+    "part": """
+        mine = ptr32(ptr32(own if 1 else 0)[3])
+        part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
         """,
     "message": """
         obj = ptr32(data if 1 else 0)
@@ -391,9 +395,9 @@ DIRECT = {
             to = ptr32(obj[3])
         """,
     "result": """
-        obj = ptr32(result if 1 else 0)
+        obj = ptr32(mine[2])
         if obj[2] - 3 >> 31:
-            result[2] = 0  # raises, as someone has taken items out of it
+            own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
         items[1] = meta >> 15 & 0x1FE | 1
@@ -404,17 +408,25 @@ DIRECT = {
             cold._not_a_word(meta & 0xFFFF)
         """,
     "word result": """
-        obj = ptr32(result if 1 else 0)
+        obj = ptr32(mine[2])
         if obj[2] - 3 >> 31:
-            result[2] = 0  # raises, as someone has taken items out of it
+            own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         if (value ^ value << 1) >> 31 & 1:
-            result[0] = value  # may raise MemoryError, so before anything that counts
+            own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1
         items[1] = meta >> 15 & 0x1FE | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         """,
+}
+
+# And lines that it has otherwise.
+_LINES = {
+    "return True": "word = mine[2]\nyes = word if 1 else own\nreturn yes",
+    "return False": "word = mine[3]\nno = word if 1 else own\nreturn no",
+    "return result": "word = mine[2]\nfound = word if 1 else own\nreturn found",
+    "nonlocal here\n        here = address >> 2": "own[0] = address >> 2",
 }
 
 
@@ -429,6 +441,11 @@ def direct(path):
     text = text[text.index('"""', 3) + 4 :]  # it has a docstring of its own
     text = re.sub(r"(?ms)^#: words.*?# stamped\.\n", "<words>", text)
     text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
+    for line, lines in _LINES.items():
+        text = re.sub(
+            f"(?m)^( *){line}$", lambda match: textwrap.indent(lines, match[1]), text  # noqa: B023
+        )
+    text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
     before, after = text.split("<words>")
     print(before.strip("\n") + "\n")
     _print_words(after)
