@@ -149,8 +149,8 @@ def make_sender(at, cold):
                     while count:
                         count -= 1
                         ptr8(to)[count] = ptr8(words)[count]
-                rest = count & 15
-                if rest:  # from the end, so that the blocks need no pointers behind them
+                if count & 15:  # from the end, so that the blocks need no pointers behind them
+                    rest = count & 15
                     count -= rest
                     while rest & 3:
                         rest -= 1
@@ -158,27 +158,28 @@ def make_sender(at, cold):
                     while rest:
                         rest -= 4
                         ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-                blocks = count >> 6
-                while blocks:
-                    to[0] = words[0]
-                    to[1] = words[1]
-                    to[2] = words[2]
-                    to[3] = words[3]
-                    to[4] = words[4]
-                    to[5] = words[5]
-                    to[6] = words[6]
-                    to[7] = words[7]
-                    to[8] = words[8]
-                    to[9] = words[9]
-                    to[10] = words[10]
-                    to[11] = words[11]
-                    to[12] = words[12]
-                    to[13] = words[13]
-                    to[14] = words[14]
-                    to[15] = words[15]
-                    to = ptr32(int(to) + 64)
-                    words = ptr32(int(words) + 64)
-                    blocks -= 1
+                if count >> 6:
+                    blocks = count >> 6
+                    while blocks:
+                        to[0] = words[0]
+                        to[1] = words[1]
+                        to[2] = words[2]
+                        to[3] = words[3]
+                        to[4] = words[4]
+                        to[5] = words[5]
+                        to[6] = words[6]
+                        to[7] = words[7]
+                        to[8] = words[8]
+                        to[9] = words[9]
+                        to[10] = words[10]
+                        to[11] = words[11]
+                        to[12] = words[12]
+                        to[13] = words[13]
+                        to[14] = words[14]
+                        to[15] = words[15]
+                        to = ptr32(int(to) + 64)
+                        words = ptr32(int(words) + 64)
+                        blocks -= 1
                 if count & 32:
                     to[0] = words[0]
                     to[1] = words[1]

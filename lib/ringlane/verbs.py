@@ -118,7 +118,7 @@ def make_sender(at, cold):
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not ((used - lane[_ROOM]) & (size - part[_LIMIT])) >> 31:  # both below
+        if not (used - lane[_ROOM] & size - part[_LIMIT]) >> 31:  # both below
             if not cold._admit(double >> 1, size):
                 return False
         # stamped.
@@ -134,8 +134,8 @@ def make_sender(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        rest = count & 15
-        if rest:  # from the end, so that the blocks need no pointers behind them
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
             count -= rest
             while rest & 3:
                 rest -= 1
@@ -143,27 +143,28 @@ def make_sender(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
+        if count >> 6:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
         if count & 32:
             to[0] = words[0]
             to[1] = words[1]
@@ -231,7 +232,7 @@ def make_sender(at, cold):
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not ((used - lane[_ROOM]) & (4 - part[_LIMIT])) >> 31:  # both below
+        if not (used - lane[_ROOM] & 4 - part[_LIMIT]) >> 31:  # both below
             if not cold._admit(double >> 1, 4):
                 return False
         # stamped.
@@ -315,8 +316,10 @@ def make_receiver(at, cold):
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
+        #: step("size") :#
         meta = slot[_META]
         count = meta & 0xFFFF
+        # stamped.
         if count > room:
             cold._small_buffer(count, room)
         #: step("age") :#
@@ -340,8 +343,8 @@ def make_receiver(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        rest = count & 15
-        if rest:  # from the end, so that the blocks need no pointers behind them
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
             count -= rest
             while rest & 3:
                 rest -= 1
@@ -349,27 +352,28 @@ def make_receiver(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
+        if count >> 6:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
         if count & 32:
             to[0] = words[0]
             to[1] = words[1]
@@ -407,6 +411,7 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
+        lane = ptr32(0)  # the first variable has a register
         #: step("part") :#
         part = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # stamped.
@@ -435,9 +440,8 @@ def make_receiver(at, cold):
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
-        meta = slot[_META]
         #: step("word size") :#
-        meta |= _WORD_META
+        meta = slot[_META] | _WORD_META
         if meta - part[_RX_META]:
             if (meta & 0xFFFF) - 4:
                 cold._not_a_word(meta & 0xFFFF)

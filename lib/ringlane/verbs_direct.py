@@ -105,10 +105,9 @@ def make_sender(at, cold):
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not ((used - lane[_ROOM]) & (size - part[_LIMIT])) >> 31:  # both below
+        if not (used - lane[_ROOM] & size - part[_LIMIT]) >> 31:  # both below
             if not own[1]._admit(double >> 1, size):
-                word = mine[3]
-                no = word if 1 else own
+                no = mine[3] if 1 else own
                 return no
         slot = ptr32(int(lane) + lane[_WRITE])
         slot[_META] = size | double << 15
@@ -119,8 +118,8 @@ def make_sender(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        rest = count & 15
-        if rest:  # from the end, so that the blocks need no pointers behind them
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
             count -= rest
             while rest & 3:
                 rest -= 1
@@ -128,27 +127,28 @@ def make_sender(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
+        if count >> 6:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
         if count & 32:
             to[0] = words[0]
             to[1] = words[1]
@@ -171,8 +171,7 @@ def make_sender(at, cold):
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
-        word = mine[2]
-        yes = word if 1 else own
+        yes = mine[2] if 1 else own
         return yes
 
     @micropython.viper
@@ -211,10 +210,9 @@ def make_sender(at, cold):
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not ((used - lane[_ROOM]) & (4 - part[_LIMIT])) >> 31:  # both below
+        if not (used - lane[_ROOM] & 4 - part[_LIMIT]) >> 31:  # both below
             if not own[1]._admit(double >> 1, 4):
-                word = mine[3]
-                no = word if 1 else own
+                no = mine[3] if 1 else own
                 return no
         slot = ptr32(int(lane) + lane[_WRITE])
         slot[_META] = 4 | double << 15
@@ -226,8 +224,7 @@ def make_sender(at, cold):
         lane[_WRITE] = write
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
-        word = mine[2]
-        yes = word if 1 else own
+        yes = mine[2] if 1 else own
         return yes
 
     return send, send_word, make_admit(at, cold)
@@ -296,8 +293,9 @@ def make_receiver(at, cold):
                     return None
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
-        meta = slot[_META]
-        count = meta & 0xFFFF
+        # Accessor: size.
+        count = ptr16(slot)[0]
+        # Same again.
         if count > room:
             own[1]._small_buffer(count, room)
         stamp = slot[_TIME]
@@ -312,7 +310,7 @@ def make_receiver(at, cold):
             own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
-        items[1] = meta >> 15 & 0x1FE | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         # Same again.
         words = ptr32(int(slot) + 8)
@@ -320,8 +318,8 @@ def make_receiver(at, cold):
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        rest = count & 15
-        if rest:  # from the end, so that the blocks need no pointers behind them
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
             count -= rest
             while rest & 3:
                 rest -= 1
@@ -329,27 +327,28 @@ def make_receiver(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
+        if count >> 6:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
         if count & 32:
             to[0] = words[0]
             to[1] = words[1]
@@ -372,8 +371,7 @@ def make_receiver(at, cold):
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
-        word = mine[2]
-        found = word if 1 else own
+        found = mine[2] if 1 else own
         return found
 
     @micropython.viper
@@ -386,6 +384,7 @@ def make_receiver(at, cold):
 
         Context: one receiving context | alloc: none | time: O(1), and senders | blocks: never
         """
+        lane = ptr32(0)  # the first variable has a register
         # Accessor: part.
         mine = ptr32(ptr32(own if 1 else 0)[3])
         part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
@@ -413,10 +412,9 @@ def make_receiver(at, cold):
                     return None
                 lane = ptr32(int(part) + rest)
         slot = ptr32(int(lane) + lane[_READ])
-        meta = slot[_META]
         # Accessor: word size.
-        if (meta & 0xFFFF) - 4:
-            own[1]._not_a_word(meta & 0xFFFF)
+        if ptr16(slot)[0] - 4:
+            own[1]._not_a_word(ptr16(slot)[0])
         # Same again.
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -433,7 +431,7 @@ def make_receiver(at, cold):
             own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1
-        items[1] = meta >> 15 & 0x1FE | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         # Same again.
         part[_STAMP] = stamp
@@ -443,8 +441,7 @@ def make_receiver(at, cold):
         lane[_READ] = read
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
-        word = mine[2]
-        found = word if 1 else own
+        found = mine[2] if 1 else own
         return found
 
     def point_at(address):

@@ -165,7 +165,7 @@ STEPS = {
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
         used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not ((used - lane[_ROOM]) & (<size> - part[_LIMIT])) >> 31:  # both below
+        if not (used - lane[_ROOM] & <size> - part[_LIMIT]) >> 31:  # both below
             if not cold._admit(double >> 1, <size>):
                 return False
         """,
@@ -186,8 +186,8 @@ STEPS = {
             while count:
                 count -= 1
                 ptr8(to)[count] = ptr8(words)[count]
-        rest = count & 15
-        if rest:  # from the end, so that the blocks need no pointers behind them
+        if count & 15:  # from the end, so that the blocks need no pointers behind them
+            rest = count & 15
             count -= rest
             while rest & 3:
                 rest -= 1
@@ -195,27 +195,28 @@ STEPS = {
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        blocks = count >> 6
-        while blocks:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to[8] = words[8]
-            to[9] = words[9]
-            to[10] = words[10]
-            to[11] = words[11]
-            to[12] = words[12]
-            to[13] = words[13]
-            to[14] = words[14]
-            to[15] = words[15]
-            to = ptr32(int(to) + 64)
-            words = ptr32(int(words) + 64)
-            blocks -= 1
+        if count >> 6:
+            blocks = count >> 6
+            while blocks:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to[8] = words[8]
+                to[9] = words[9]
+                to[10] = words[10]
+                to[11] = words[11]
+                to[12] = words[12]
+                to[13] = words[13]
+                to[14] = words[14]
+                to[15] = words[15]
+                to = ptr32(int(to) + 64)
+                words = ptr32(int(words) + 64)
+                blocks -= 1
         if count & 32:
             to[0] = words[0]
             to[1] = words[1]
@@ -302,8 +303,12 @@ STEPS = {
             part[_RX_META] = meta
         result[2] = (now - stamp) & part[_MASK]
         """,
+    "size": """
+        meta = slot[_META]
+        count = meta & 0xFFFF
+        """,
     "word size": """
-        meta |= _WORD_META
+        meta = slot[_META] | _WORD_META
         if meta - part[_RX_META]:
             if (meta & 0xFFFF) - 4:
                 cold._not_a_word(meta & 0xFFFF)
@@ -400,12 +405,15 @@ DIRECT = {
             own[2][2] = 0  # raises, as someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
-        items[1] = meta >> 15 & 0x1FE | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         """,
+    "size": """
+        count = ptr16(slot)[0]
+        """,
     "word size": """
-        if (meta & 0xFFFF) - 4:
-            cold._not_a_word(meta & 0xFFFF)
+        if ptr16(slot)[0] - 4:
+            cold._not_a_word(ptr16(slot)[0])
         """,
     "word result": """
         obj = ptr32(mine[2])
@@ -416,16 +424,16 @@ DIRECT = {
             own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1
-        items[1] = meta >> 15 & 0x1FE | 1
+        items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
         """,
 }
 
 # And lines that it has otherwise.
 _LINES = {
-    "return True": "word = mine[2]\nyes = word if 1 else own\nreturn yes",
-    "return False": "word = mine[3]\nno = word if 1 else own\nreturn no",
-    "return result": "word = mine[2]\nfound = word if 1 else own\nreturn found",
+    "return True": "yes = mine[2] if 1 else own\nreturn yes",
+    "return False": "no = mine[3] if 1 else own\nreturn no",
+    "return result": "found = mine[2] if 1 else own\nreturn found",
     "nonlocal here\n        here = address >> 2": "own[0] = address >> 2",
 }
 
