@@ -158,7 +158,7 @@ def make_sender(at, cold):
                     while rest:
                         rest -= 4
                         ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-                if count >> 6:
+                if count >> 5:
                     blocks = count >> 6
                     while blocks:
                         to[0] = words[0]
@@ -180,17 +180,17 @@ def make_sender(at, cold):
                         to = ptr32(int(to) + 64)
                         words = ptr32(int(words) + 64)
                         blocks -= 1
-                if count & 32:
-                    to[0] = words[0]
-                    to[1] = words[1]
-                    to[2] = words[2]
-                    to[3] = words[3]
-                    to[4] = words[4]
-                    to[5] = words[5]
-                    to[6] = words[6]
-                    to[7] = words[7]
-                    to = ptr32(int(to) + 32)
-                    words = ptr32(int(words) + 32)
+                    if count & 32:
+                        to[0] = words[0]
+                        to[1] = words[1]
+                        to[2] = words[2]
+                        to[3] = words[3]
+                        to[4] = words[4]
+                        to[5] = words[5]
+                        to[6] = words[6]
+                        to[7] = words[7]
+                        to = ptr32(int(to) + 32)
+                        words = ptr32(int(words) + 32)
                 if count & 16:
                     to[0] = words[0]
                     to[1] = words[1]

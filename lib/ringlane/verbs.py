@@ -102,7 +102,7 @@ def make_sender(at, cold):
                 cold._kept[0] = data
                 part[_TX_KNOWN] = known
 
-        size = int(size_of(data))
+        count = int(size_of(data))
         words = ptr32(data)
         # stamped.
         #: step("class") :#
@@ -114,21 +114,20 @@ def make_sender(at, cold):
             double = level << 1
         lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         # stamped.
-        #: step("room", size="size") :#
+        #: step("room", size="count") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not (used - lane[_ROOM] & size - part[_LIMIT]) >> 31:  # both below
-            if not cold._admit(double >> 1, size):
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & count - part[_LIMIT]) >> 31 & 1:
+            if not cold._admit(double >> 1, count):
                 return False
         # stamped.
-        #: step("slot", meta="size | double << 15") :#
+        #: step("slot", meta="count | double << 15") :#
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | double << 15
+        slot[_META] = count | double << 15
         slot[_TIME] = now
         # stamped.
         to = ptr32(int(slot) + 8)
-        count = size
         #: step("copy", outer="words") :#
         if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
@@ -143,7 +142,7 @@ def make_sender(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        if count >> 6:
+        if count >> 5:
             blocks = count >> 6
             while blocks:
                 to[0] = words[0]
@@ -165,17 +164,17 @@ def make_sender(at, cold):
                 to = ptr32(int(to) + 64)
                 words = ptr32(int(words) + 64)
                 blocks -= 1
-        if count & 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
         if count & 16:
             to[0] = words[0]
             to[1] = words[1]
@@ -231,8 +230,8 @@ def make_sender(at, cold):
         #: step("room", size="4") :#
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not (used - lane[_ROOM] & 4 - part[_LIMIT]) >> 31:  # both below
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & 4 - part[_LIMIT]) >> 31 & 1:
             if not cold._admit(double >> 1, 4):
                 return False
         # stamped.
@@ -320,7 +319,7 @@ def make_receiver(at, cold):
         meta = slot[_META]
         count = meta & 0xFFFF
         # stamped.
-        if count > room:
+        if room - count >> 31:
             cold._small_buffer(count, room)
         #: step("age") :#
         stamp = slot[_TIME]
@@ -352,7 +351,7 @@ def make_receiver(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        if count >> 6:
+        if count >> 5:
             blocks = count >> 6
             while blocks:
                 to[0] = words[0]
@@ -374,17 +373,17 @@ def make_receiver(at, cold):
                 to = ptr32(int(to) + 64)
                 words = ptr32(int(words) + 64)
                 blocks -= 1
-        if count & 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
         if count & 16:
             to[0] = words[0]
             to[1] = words[1]

@@ -90,9 +90,9 @@ def make_sender(at, cold):
                     own[1]._kept[0] = data
                     part[_TX_KNOWN] = known
             words = ptr32(data)
-            size = obj[2]
+            count = obj[2]
         else:
-            size = obj[2]
+            count = obj[2]
             words = ptr32(obj[3])
         # Same again.
         double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
@@ -104,16 +104,15 @@ def make_sender(at, cold):
         lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not (used - lane[_ROOM] & size - part[_LIMIT]) >> 31:  # both below
-            if not own[1]._admit(double >> 1, size):
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & count - part[_LIMIT]) >> 31 & 1:
+            if not own[1]._admit(double >> 1, count):
                 no = mine[3] if 1 else own
                 return no
         slot = ptr32(int(lane) + lane[_WRITE])
-        slot[_META] = size | double << 15
+        slot[_META] = count | double << 15
         slot[_TIME] = now
         to = ptr32(int(slot) + 8)
-        count = size
         if int(words) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
                 count -= 1
@@ -127,7 +126,7 @@ def make_sender(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        if count >> 6:
+        if count >> 5:
             blocks = count >> 6
             while blocks:
                 to[0] = words[0]
@@ -149,17 +148,17 @@ def make_sender(at, cold):
                 to = ptr32(int(to) + 64)
                 words = ptr32(int(words) + 64)
                 blocks -= 1
-        if count & 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
         if count & 16:
             to[0] = words[0]
             to[1] = words[1]
@@ -209,8 +208,8 @@ def make_sender(at, cold):
         lane = ptr32(int(part) + ptr32(int(part) + (double << 1))[_CARDS])
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not (used - lane[_ROOM] & 4 - part[_LIMIT]) >> 31:  # both below
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & 4 - part[_LIMIT]) >> 31 & 1:
             if not own[1]._admit(double >> 1, 4):
                 no = mine[3] if 1 else own
                 return no
@@ -296,7 +295,7 @@ def make_receiver(at, cold):
         # Accessor: size.
         count = ptr16(slot)[0]
         # Same again.
-        if count > room:
+        if room - count >> 31:
             own[1]._small_buffer(count, room)
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
@@ -306,8 +305,8 @@ def make_receiver(at, cold):
         part[_STAMP] = stamp
         # Accessor: result.
         obj = ptr32(mine[2])
-        if obj[2] - 3 >> 31:
-            own[2][2] = 0  # raises, as someone has taken items out of it
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
         items[1] = ptr8(slot)[2] << 1 | 1
@@ -327,7 +326,7 @@ def make_receiver(at, cold):
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        if count >> 6:
+        if count >> 5:
             blocks = count >> 6
             while blocks:
                 to[0] = words[0]
@@ -349,17 +348,17 @@ def make_receiver(at, cold):
                 to = ptr32(int(to) + 64)
                 words = ptr32(int(words) + 64)
                 blocks -= 1
-        if count & 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
         if count & 16:
             to[0] = words[0]
             to[1] = words[1]
@@ -424,10 +423,10 @@ def make_receiver(at, cold):
         value = slot[2]
         # Accessor: word result.
         obj = ptr32(mine[2])
-        if obj[2] - 3 >> 31:
-            own[2][2] = 0  # raises, as someone has taken items out of it
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
         items = ptr32(obj[3])
-        if (value ^ value << 1) >> 31 & 1:
+        if (value >> 30) + 1 >> 1:
             own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1

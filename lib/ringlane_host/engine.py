@@ -164,8 +164,8 @@ STEPS = {
     "room": """
         head = lane[_HEAD]
         # Bound: tail may move meanwhile, so what is queued can only be fewer.
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if not (used - lane[_ROOM] & <size> - part[_LIMIT]) >> 31:  # both below
+        # Both differences are below 0, modulo 2**32, if there is room and it is not too large.
+        if not (head - lane[_TAIL] - lane[_ROOM] & <size> - part[_LIMIT]) >> 31 & 1:
             if not cold._admit(double >> 1, <size>):
                 return False
         """,
@@ -195,7 +195,7 @@ STEPS = {
             while rest:
                 rest -= 4
                 ptr32(int(to) + count)[rest >> 2] = ptr32(int(words) + count)[rest >> 2]
-        if count >> 6:
+        if count >> 5:
             blocks = count >> 6
             while blocks:
                 to[0] = words[0]
@@ -217,17 +217,17 @@ STEPS = {
                 to = ptr32(int(to) + 64)
                 words = ptr32(int(words) + 64)
                 blocks -= 1
-        if count & 32:
-            to[0] = words[0]
-            to[1] = words[1]
-            to[2] = words[2]
-            to[3] = words[3]
-            to[4] = words[4]
-            to[5] = words[5]
-            to[6] = words[6]
-            to[7] = words[7]
-            to = ptr32(int(to) + 32)
-            words = ptr32(int(words) + 32)
+            if count & 32:
+                to[0] = words[0]
+                to[1] = words[1]
+                to[2] = words[2]
+                to[3] = words[3]
+                to[4] = words[4]
+                to[5] = words[5]
+                to[6] = words[6]
+                to[7] = words[7]
+                to = ptr32(int(to) + 32)
+                words = ptr32(int(words) + 32)
         if count & 16:
             to[0] = words[0]
             to[1] = words[1]
@@ -341,7 +341,7 @@ STEPS = {
 STEPS["message"] = (
     STEPS["known message"]
     + """
-        size = int(size_of(data))
+        count = int(size_of(data))
         words = ptr32(data)
         """
 )
@@ -380,9 +380,9 @@ DIRECT = {
                     cold._kept[<kept>] = data
                     <known> = known
             words = ptr32(data)
-            size = obj[2]
+            count = obj[2]
         else:
-            size = obj[2]
+            count = obj[2]
             words = ptr32(obj[3])
         """,
     "buffer": """
@@ -401,8 +401,8 @@ DIRECT = {
         """,
     "result": """
         obj = ptr32(mine[2])
-        if obj[2] - 3 >> 31:
-            own[2][2] = 0  # raises, as someone has taken items out of it
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
         items = ptr32(obj[3])
         items[0] = count << 1 | 1
         items[1] = ptr8(slot)[2] << 1 | 1
@@ -417,10 +417,10 @@ DIRECT = {
         """,
     "word result": """
         obj = ptr32(mine[2])
-        if obj[2] - 3 >> 31:
-            own[2][2] = 0  # raises, as someone has taken items out of it
+        if obj[2] - 3:
+            own[2][2] = 0  # raises if someone has taken items out of it
         items = ptr32(obj[3])
-        if (value ^ value << 1) >> 31 & 1:
+        if (value >> 30) + 1 >> 1:
             own[2][0] = value  # may raise MemoryError, so before anything that counts
         else:
             items[0] = value << 1 | 1

@@ -30,11 +30,13 @@ import sys
 import threading
 import time
 import types
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
 from . import source
+from .source import Word, word_of
 
 _WORD = 0xFFFFFFFF
 _SMALL = 1 << 30  # from here on an int needs memory on a 32-bit chip
@@ -110,6 +112,55 @@ class _Region:
     def free(self):
         self.size = -1
         self.buffer = self.owner = None
+
+
+class _InPlace:
+    """The words of an object, or the items of a list, as a 32-bit MicroPython lays them out.
+
+    Only what the direct form of the verbs may rely on is there. They are the calling context's
+    own, so memory.hook is not called.
+    """
+
+    __slots__ = ("start", "_obj", "_items")
+
+    def __init__(self, word):
+        self.start = int(word)
+        self._obj = word.obj
+        self._items = word.items
+
+    def load(self, offset, width):
+        number = self._number(offset, width)
+        obj = self._obj
+        if self._items:
+            return word_of(obj[number])
+        kind = type(obj)
+        if number == 0:
+            return word_of(kind)
+        if number == 2 and kind in (bytes, bytearray, memoryview, array, list):
+            return len(obj)
+        if number == 3 and kind in (bytes, bytearray):
+            return memory.address_of(obj)[0]
+        if number == 3 and kind is list:
+            found = Word(self.start + 8)
+            found.obj, found.items = obj, True
+            return found
+        memory.fail(BadAddress(f"word {number} of a {kind.__name__}: nobody knows what it is"))
+
+    def store(self, offset, width, value):
+        number = self._number(offset, width)
+        if not self._items:
+            memory.fail(ReadOnly(f"store into word {number} of a {type(self._obj).__name__}"))
+        if not value & 1:
+            memory.fail(BadAddress(f"store of {value:#x} into a list, where it is no small int"))
+        self._obj[number] = _signed(value) >> 1
+
+    def _number(self, offset, width):
+        number, odd = divmod(offset, 4)
+        if odd or width != 4:
+            memory.fail(Unaligned(f"access of {width} bytes to a {type(self._obj).__name__}"))
+        if self._items and not 0 <= number < len(self._obj):
+            memory.fail(OutOfBounds(f"item {number} of a list of {len(self._obj)}"))
+        return number
 
 
 def _alone():
@@ -428,6 +479,10 @@ def _pointer(name, load_code, store_code):
                     memory.fail(BadAddress(f"{name}({x:#x}): more than 32 bits"))
                 self._address = x & _WORD
                 self._region = self._object = None
+            elif type(x) is Word:
+                self._address = int(x)
+                self._region = _InPlace(x)
+                self._object = x.obj
             elif type(x) in _POINTERS:
                 self._address = x._address
                 self._region = x._region
@@ -440,10 +495,13 @@ def _pointer(name, load_code, store_code):
 
         def __getitem__(self, index):
             address = self._address + index * width
+            region = self._region
+            if type(region) is _InPlace:
+                return region.load(address - region.start, width)
             memory.accesses += 1
             if memory.hook is not None:
                 memory.hook("load", address, width)
-            region = self._region
+                region = self._region
             if region is None:
                 region = memory.find(self, address)
             offset = address - region.start
@@ -455,14 +513,18 @@ def _pointer(name, load_code, store_code):
                 memory.refuse("load", width, address, region)
 
         def __setitem__(self, index, value):
-            if type(value) is not int and type(value) is not bool:
+            if type(value) is not int and type(value) is not bool and type(value) is not Word:
                 kind = type(value).__name__ if type(value) in _POINTERS else "object"
                 raise TypeError(f"can't store '{kind}'")
             address = self._address + index * width
+            region = self._region
+            if type(region) is _InPlace:
+                region.store(address - region.start, width, value)
+                return
             memory.accesses += 1
             if memory.hook is not None:
                 memory.hook("store", address, width)
-            region = self._region
+                region = self._region
             if region is None:
                 region = memory.find(self, address)
             offset = address - region.start
@@ -530,6 +592,8 @@ def uint(x):
 def _int_result(name, value):
     if value is None:
         return 0  # the end of the function, without a return
+    if type(value) is Word:
+        value = int(value)
     if type(value) is not int:
         kind = type(value).__name__ if type(value) in (bool, *_POINTERS) else "object"
         raise TypeError(f"return expected 'int' but got '{kind}'")
