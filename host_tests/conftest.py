@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mutants
 import pytest
+import ringlane
 import ringlane_host.simulated  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host import virtual_board
 
@@ -17,7 +18,11 @@ PACKAGE = ROOT / "lib" / "ringlane"
 STUBS = ROOT / "lib" / "ringlane-stubs"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
 HEAP = "heapsize=2M"  # a unix port of 32 bits has half of it by itself
+ENGINE = os.environ.get("RINGLANE_ENGINE")  # "portable": that form, where the direct one can run
 MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
+
+if ENGINE:
+    ringlane.engine = ENGINE
 
 NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
@@ -48,6 +53,8 @@ def micropython(interpreter):
     """
 
     def run(program, package=PACKAGE.parent, timeout=250):
+        if ENGINE:
+            program = f"import ringlane\nringlane.engine = {ENGINE!r}\n{program}"
         done = subprocess.run(
             [interpreter, "-X", HEAP, "-c", program],
             env=dict(os.environ, MICROPYPATH=f"{package}:{DEVICE}:.frozen"),

@@ -49,10 +49,10 @@ def test_what_a_verb_takes_for_checked_is_kept_until_another_comes(verb, guarded
     kept = []
     for number in range(3):
         ch.send_word(number, NORMAL)
-        kept.append(array("i", [0]) if verb == "recv_words" else bytearray(4))
+        kept.append(array(*(("i", [0]) if verb == "recv_words" else ("B", bytes(4)))))
         CALLS[verb](ch, kept[-1])
         if verb == "recv_words":
-            ch.recv(bytearray(4))  # is kept beside it
+            ch.recv(array("B", bytes(4)))  # is kept beside it
         assert keepers(kept, number)
     assert not keepers(kept, 0) and not keepers(kept, 1)
 

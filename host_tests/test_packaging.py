@@ -150,14 +150,16 @@ FILES_USED = (
 def test_compiled_modules_pass_a_message(micropython, compiled):
     printed = micropython(PASS_A_MESSAGE + FILES_USED, package=compiled)
     # cold for its repr(), drain by its constructor
-    used = "__init__ checks clock cold constants drain ends lanes port priority queue verbs"
+    used = "__init__ checks clock cold constants drain ends lanes port priority probe queue verbs"
     files = [f"{compiled}/ringlane/{name}.mpy" for name in used.split()]
     assert printed == MESSAGE_PASSED + f"{files}\n"
 
 
 def test_compiled_modules_pass_a_message_through_each_pattern(micropython, compiled):
     printed = micropython(PASS_ONE_THROUGH_EACH + FILES_USED, package=compiled)
-    files = [f"{compiled}/ringlane/{path.stem}.mpy" for path in MODULES]
+    # All but the form that this MicroPython, of 64 bits, cannot run.
+    used = [path.stem for path in MODULES if path.stem != "verbs_direct"]
+    files = [f"{compiled}/ringlane/{name}.mpy" for name in used]
     assert printed == ONE_PASSED_THROUGH_EACH + f"{files}\n"
 
 

@@ -86,8 +86,20 @@ def make(mutant, package, folder):
     """Copy `package` to `folder`, broken by the Mutant; return the copy's path."""
     copy = folder / package.name
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / mutant.file).write_text(mutant.broken())
+    for file, text in files(mutant).items():
+        (copy / file).write_text(text)
     return copy
+
+
+def files(mutant, broken=True):
+    """Return {file: text} of what the mutant changes; not `broken`: as it is without."""
+    found = {mutant.file: mutant.broken() if broken else mutant.source}
+    if mutant.module == "verbs":  # else nothing runs it where the direct form can
+        probe = (PACKAGE / "probe.py").read_text()
+        forced = probe.replace("engine = _choose()", 'engine = "portable"')
+        assert forced != probe
+        found["probe.py"] = forced if broken else probe
+    return found
 
 
 def compiles(mutant):
@@ -118,4 +130,4 @@ def _moved(mutant):
     return "\n".join(lines[begin : _statements(mutant.source)[mutant.line]])
 
 
-__all__ = ["MODULES", "Mutant", "compiles", "everything", "find", "make", "of"]
+__all__ = ["MODULES", "Mutant", "compiles", "everything", "files", "find", "make", "of"]

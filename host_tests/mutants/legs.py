@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 from ringlane_host import virtual_board
 
+from . import files
 from .generate import parse
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -252,14 +253,15 @@ class Tree:
 
     def plant(self, mutant):
         """Break the module; return a function that mends it."""
-        path = self.folder / "lib" / "ringlane" / mutant.file
-        self._write(path, mutant.broken())
-        return lambda: self._write(path, mutant.source)
+        self._write(files(mutant))
+        return lambda: self._write(files(mutant, broken=False))
 
-    def _write(self, path, text):
-        path.write_text(text)
+    def _write(self, texts):
+        package = self.folder / "lib" / "ringlane"
+        for file, text in texts.items():
+            (package / file).write_text(text)
         # Its time and size may be those of the text before.
-        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
 
     def run_on(self, mutant, leg, limit, tests=None, without=()):
         """Run the leg, or these tests of it, on the mutant; return a Run."""

@@ -89,9 +89,9 @@ HARMLESS = {
         '*: "part[_STAMP] = *" before "target*',
     ],
     "a slot keeps its words until tail is stored": [
-        'verbs.make_receiver.recv*: "meta" loaded again in *',
-        'verbs.make_receiver.recv*: "stamp" loaded again in *',
-        'verbs.make_receiver.recv*: "value" loaded again in *',
+        'verbs*.make_receiver.recv*: "meta" loaded again in *',
+        'verbs*.make_receiver.recv*: "stamp" loaded again in *',
+        'verbs*.make_receiver.recv*: "value" loaded again in *',
         'oldest.make_next_lane.next_lane: "stamp" loaded again in *',
         'drain.take_words: "size" loaded again in *',
         'zero_copy._make_peeks.peek: "stamp" loaded again in *',

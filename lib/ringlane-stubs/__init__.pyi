@@ -20,6 +20,7 @@ from .guard import SoftGuard as SoftGuard
 from .latency import LatencyHistogram as LatencyHistogram
 from .multicast import MulticastChannel as MulticastChannel
 from .priority import PriorityChannel as PriorityChannel
+from .probe import engine as engine
 from .report import report as report
 from .request_reply import RequestReplyChannel as RequestReplyChannel
 from .waiting import select as select
@@ -51,4 +52,5 @@ __all__ = (
     "SoftGuard",
     "LatencyHistogram",
     "report",
+    "engine",
 )

@@ -77,5 +77,6 @@ def _choose():
 
 
 engine = _choose()
-BYTEARRAY, BYTES = _word(bytearray), _word(bytes)
+BYTEARRAY = _word(bytearray)
+BYTES = _word(bytes)
 del _word, _read, _write, _unlike, _choose
