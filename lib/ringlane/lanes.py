@@ -50,7 +50,6 @@ from micropython import const
 from .checks import check_int, check_name, error
 from .clock import Clock, default
 from .port import address, later, send_event
-from .probe import BYTEARRAY, BYTES
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -60,8 +59,7 @@ _MASK = const(3)  # the clock's period - 1
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RX_META = const(6)  # the META that stands in the result. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
-_RX_BYTEARRAY = const(13)  # the type bytearray, as a word
-_RECEIVER_BYTES = const(56)
+_RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -71,9 +69,7 @@ _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
 _ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
-_BYTEARRAY = const(21)  # the type bytearray, as a word
-_BYTES = const(22)  # the type bytes, as a word
-_SENDER_BYTES = const(92)
+_SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -376,7 +372,6 @@ class Lanes:
             store(base, word + _STRIDE, stride)
             store(base, word + _RX_CLOCK, register)
             store(base, word + _MASK, self.clock.period - 1)
-            store(base, word + _RX_BYTEARRAY, BYTEARRAY)
             forget_buffers(base, word)
         for number in range(self.senders):
             at = self._sender_at(number)
@@ -391,8 +386,6 @@ class Lanes:
             store(base, word + _TX_STRIDE, stride)
             store(base, word + _TX_KNOWN, _NOTHING)
             store(base, word + _ROW_STEP, row_step)
-            store(base, word + _BYTEARRAY, BYTEARRAY)
-            store(base, word + _BYTES, BYTES)
         count = 0
         for row in range(rows):
             for number in range(self.senders):

@@ -77,6 +77,4 @@ def _choose():
 
 
 engine = _choose()
-BYTEARRAY = _word(bytearray)
-BYTES = _word(bytes)
 del _word, _read, _write, _unlike, _choose

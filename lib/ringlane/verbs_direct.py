@@ -15,7 +15,6 @@ _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's tic
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_RX_BYTEARRAY = const(13)  # the type bytearray, as a word
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -24,8 +23,6 @@ _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_BYTEARRAY = const(21)  # the type bytearray, as a word
-_BYTES = const(22)  # the type bytes, as a word
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -53,7 +50,7 @@ def make_sender(at, cold):
     `cold` is its cold side, a SendingEnd.
     """
     # Accessor: sender.
-    own = [at >> 2, cold, True, False]
+    own = [at >> 2, cold, True, False, bytearray, bytes]
     # Same again.
 
     @micropython.viper
@@ -82,7 +79,7 @@ def make_sender(at, cold):
             now = int(own[1]._ticks())
         # Accessor: message.
         obj = ptr32(data if 1 else 0)
-        if int(obj) & 3 or (obj[0] - part[_BYTEARRAY] and obj[0] - part[_BYTES]):
+        if int(obj) & 3 or (obj[0] - mine[4] and obj[0] - mine[5]):
             # Not an object, or a memoryview, an array, or what raises.
             known = int(obj)
             if (known - part[_TX_KNOWN]) & 0x3FFFFFFF:
@@ -236,7 +233,7 @@ def make_receiver(at, cold):
     words.
     """
     # Accessor: receiver.
-    own = [at >> 2, cold, [0, 0, 0]]
+    own = [at >> 2, cold, [0, 0, 0], bytearray]
     # Same again.
 
     @micropython.viper
@@ -257,7 +254,7 @@ def make_receiver(at, cold):
         # Same again.
         # Accessor: buffer.
         obj = ptr32(buf if 1 else 0)
-        if int(obj) & 3 or obj[0] - part[_RX_BYTEARRAY]:
+        if int(obj) & 3 or obj[0] - mine[3]:
             known = int(obj)
             if (known - part[_RX_KNOWN]) & 0x3FFFFFFF:
                 if own[1]._check_buffer(buf):

@@ -34,7 +34,6 @@ WORDS = {
         ("PEEK_TAIL", "that lane's tail then"),
         ("STALE_DROPPED", "messages of another epoch, dropped unseen. Owner: receiver"),
         ("TABLE", "request-reply: bytes from here to the table of requests"),
-        ("RX_BYTEARRAY", "the type bytearray, as a word"),
     ),
     "sender": (
         ("CARDS", "8 words, by class: bytes from here to its lane, or to an end mark"),
@@ -51,8 +50,6 @@ WORDS = {
         ("TURN", "anycast: the row to look at first. Owner: sender"),
         ("SEED", "anycast: of the policy RANDOM. Owner: sender"),
         ("CORE", "anycast: the sender's core, or the address of the register that tells it"),
-        ("BYTEARRAY", "the type bytearray, as a word"),
-        ("BYTES", "the type bytes, as a word"),
     ),
     "lane": (
         ("HEAD", "messages queued since the start. Owner: producer; the consumer reads it"),
@@ -361,10 +358,10 @@ STEPS["receiver"] = """
 DIRECT = {
     # One cell costs less than several.
     "sender": """
-        own = [at >> 2, cold, True, False]
+        own = [at >> 2, cold, True, False, bytearray, bytes]
         """,
     "receiver": """
-        own = [at >> 2, cold, [0, 0, 0]]
+        own = [at >> 2, cold, [0, 0, 0], bytearray]
         """,
     "part": """
         mine = ptr32(ptr32(own if 1 else 0)[3])
@@ -372,7 +369,7 @@ DIRECT = {
         """,
     "message": """
         obj = ptr32(data if 1 else 0)
-        if int(obj) & 3 or (obj[0] - part[_BYTEARRAY] and obj[0] - part[_BYTES]):
+        if int(obj) & 3 or (obj[0] - mine[4] and obj[0] - mine[5]):
             # Not an object, or a memoryview, an array, or what raises.
             known = int(obj)
             if (known - <known>) & 0x3FFFFFFF:
@@ -387,7 +384,7 @@ DIRECT = {
         """,
     "buffer": """
         obj = ptr32(buf if 1 else 0)
-        if int(obj) & 3 or obj[0] - part[_RX_BYTEARRAY]:
+        if int(obj) & 3 or obj[0] - mine[3]:
             known = int(obj)
             if (known - <known>) & 0x3FFFFFFF:
                 if cold._check_buffer(buf):
