@@ -219,3 +219,112 @@ def an_empty_array_that_grows_is_checked_again():
         raises(TypeError, "words must be an array of 'i' or 'I'", ch.recv_words, words)
         raises(TypeError, "message items must be bytes", ch.recv, buf)
         assert len(ch) == 4 and list(words) == list(buf) == [0] * 8
+
+
+class _Index:
+    def __int__(self):
+        return 1
+
+
+def _no_buffers():
+    # What is neither bytes nor a view of bytes, of every sort that a word can stand for.
+    yield from (0, 5, -1, 0x3FFFFFFF, -0x40000000, _HUGE, -_HUGE, True, False, None, 1.5, ...)
+    yield from ("", "t", "text of 24 characters...", (), (1, 2, 3), [], [1, 2, 3], {}, {1: 2})
+    yield from (bytes, bytearray, len, raises, _Index(), range(4), iter(b"12"), Channel(1, 4))
+    yield from (_Long(4), _Bytes(b"1234"), gc)
+    for code in "HhIiLlQqfdO":
+        try:
+            words = array(code, [0, 0])
+        except Exception:  # a port may lack a type
+            continue
+        yield words
+        if code != "O":
+            yield memoryview(words)
+
+
+def nothing_but_bytes_is_sent_or_received_into():
+    sorts = 0
+    for send, recv in _two_way():
+        buf = bytearray(32)
+        for number, wrong in enumerate(_no_buffers()):
+            data = bytes((number, 1, 2))
+            raises(TypeError, "message", send, wrong)
+            assert send(data)
+            raises(TypeError, "", recv, wrong)
+            assert recv(buf)[0] == 3 and buf[:3] == data
+            raises(TypeError, "", recv, wrong)  # empty, too
+            sorts += 1
+        for wrong in (
+            b"",
+            b"12345678",
+            bytes(8),
+            memoryview(b"12345678"),
+            memoryview(bytes(9))[3:],
+        ):
+            before = bytes(wrong)
+            assert send(b"abc")
+            raises(TypeError, "writable", recv, wrong)
+            assert recv(buf)[0] == 3 and bytes(wrong) == before
+    assert sorts > 100, sorts
+
+
+def bytes_of_every_sort_and_place_come_out_as_they_were_sent():
+    whole = bytes(range(1, 50))
+    for send, recv in _two_way():
+        for size in (0, 1, 3, 4, 15, 16, 17, 31, 32, 33, 48):
+            for offset in (0, 1, 2, 3, 4):
+                if offset + size > 48:
+                    continue
+                expected = whole[offset : offset + size]
+                room = bytearray(whole)
+                sources = [
+                    bytes(expected),
+                    bytearray(expected),
+                    array("B", expected),
+                    memoryview(whole)[offset : offset + size],
+                    memoryview(room)[offset:][:size],
+                    memoryview(array("B", whole))[offset : offset + size],
+                ]
+                for number, source in enumerate(sources):
+                    targets = [bytearray(52), array("B", bytes(52)), memoryview(bytearray(52))]
+                    space = bytearray(60)
+                    targets.append(memoryview(space)[offset : offset + 52])
+                    target = targets[number % 4]
+                    assert send(source)
+                    m = recv(target)
+                    assert m[0] == size
+                    assert bytes(target) == expected + bytes(52 - size)
+                    assert not any(space[:offset]) and not any(space[offset + 52 :])
+                    assert room == whole
+
+
+def a_result_that_someone_shortened_is_not_written_beyond_its_end():
+    ch = PriorityChannel(4, 8)
+    buf = bytearray(8)
+    for verb, send in ((lambda: ch.recv(buf), lambda: ch.send(b"abcd", LOW)),) + (
+        (ch.recv_word, lambda: ch.send_word(5, LOW)),
+    ):
+        send()
+        m = verb()
+        for _ in range(3):
+            m.pop()
+            send()
+            queued = len(ch)
+            raises(IndexError, "", verb)
+            assert len(ch) == queued
+        m += [0, 0, 0]
+        while ch.recv(buf):
+            pass
+        assert send() and verb()[1] == LOW
+
+
+def words_at_the_edges_of_small_ints_come_out_as_they_were_sent():
+    plain = Channel(2, 4)
+    values = [0, 1, -1]
+    for edge in (1 << 29, 1 << 30, (1 << 31) - 1):
+        values += [edge - 1, edge, -edge, -edge - 1]
+    for value in values:
+        assert plain.send_word(value, LOW)
+        assert plain.recv_word()[0] == value, value
+        assert plain.send_word(value, LOW) and plain.recv(bytearray(4))[0] == 4
+        assert plain.send_word(3, NORMAL) and plain.recv_word()[:2] == [3, NORMAL]
