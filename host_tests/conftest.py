@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import mutants
@@ -139,6 +140,36 @@ def visited(record_property):
             record_property(name, figure)
 
     return note
+
+
+def ours():
+    """Return {name: module} of ringlane's, and of what imports it on a board."""
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name.split(".")[0] == "ringlane"
+        or str(getattr(module, "__file__", "")).startswith(f"{DEVICE}/")
+    }
+
+
+_loaded: dict = {"direct": {}, "portable": {}}
+
+
+@contextmanager
+def in_form(form):
+    """In here ringlane and the modules of device/ that are imported are those of that form."""
+    kept = ours()
+    for name in kept:
+        del sys.modules[name]
+    sys.modules.update(_loaded[form])
+    importlib.import_module("ringlane").engine = form
+    try:
+        yield
+    finally:
+        _loaded[form] = ours()
+        for name in _loaded[form]:
+            del sys.modules[name]
+        sys.modules.update(kept)
 
 
 @pytest.fixture

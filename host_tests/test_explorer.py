@@ -783,7 +783,7 @@ def test_two_senders_and_a_receiver_on_three_cores_do_no_harm(channel, stores, s
 
 @pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word", "recv_words"])
 def test_a_mutant_is_found_and_its_schedule_repeats_it(broken, verb):
-    channel = broken(*QUERY_OF.get(verb, ("verbs", verb))).PriorityChannel
+    channel = broken(*QUERY_OF.get(verb, ("verbs_direct", verb))).PriorityChannel
     partner = "recv" if verb.startswith("send") else "send"
     found = []
     for level in range(CAPACITY + 1):

@@ -54,6 +54,6 @@ def test_a_handler_that_sends_while_a_receiver_skips_does_no_harm(pico, visited)
 
 
 def test_a_mutant_is_caught(uf2, tmp_path):
-    with broken_pico(uf2, tmp_path, ("verbs", "recv")) as pico:
+    with broken_pico(uf2, tmp_path, ("verbs_direct", "recv")) as pico:
         meeting = "fanout_interrupts.Fanout('multicast', 'recv')"
         is_caught(pico, meeting, "2", STEP["multicast"], "torn or out of order|lost|doubled")

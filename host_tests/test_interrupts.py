@@ -53,6 +53,6 @@ def test_an_interrupt_at_any_cycle_does_no_harm(pico, visited, task, handler, le
 @pytest.mark.parametrize("verb", MEETING_OF if SOAK else ["send", "recv"])
 def test_a_mutant_is_caught(uf2, tmp_path, verb):
     task, handler, level = MEETING_OF[verb]
-    with broken_pico(uf2, tmp_path, QUERY_OF.get(verb, ("verbs", verb))) as pico:
+    with broken_pico(uf2, tmp_path, QUERY_OF.get(verb, ("verbs_direct", verb))) as pico:
         meeting = f"interrupts.Lane({task!r}, {handler!r})"
         is_caught(pico, meeting, level, STEP, "torn or out of order|lost|doubled")

@@ -4,7 +4,7 @@ import importlib
 
 import mutants
 import pytest
-from conftest import PACKAGE
+from conftest import PACKAGE, in_form
 from scenarios import anew, names, once, sets
 
 SETS = sets("scenarios")
@@ -31,9 +31,11 @@ def test_the_scenarios_are_found():
         assert len(names(module)) > 5, module
 
 
+@pytest.mark.parametrize("form", ["direct", "portable"])
 @pytest.mark.parametrize("module, name", EACH)
-def test_on_cpython_with_simulated_memory(device, module, name):
-    getattr(importlib.import_module(module), name)()
+def test_on_cpython_with_simulated_memory(device, module, name, form):
+    with in_form(form):
+        getattr(importlib.import_module(module), name)()
 
 
 @pytest.mark.parametrize("module, name", EACH)
@@ -51,10 +53,13 @@ EARLY = ['"lane[_TAIL] = lane[_TAIL] + 1" before', '"part[_STAMP] = stamp" befor
 
 
 @pytest.mark.parametrize("early", EARLY)
-def test_a_mutant_that_counts_a_word_before_it_has_memory_is_caught(micropython, tmp_path, early):
+@pytest.mark.parametrize("form, store", [("verbs", "result[0] = value")])
+def test_a_mutant_that_counts_a_word_before_it_has_memory_is_caught(
+    micropython, tmp_path, form, store, early
+):
     if int(micropython("import sys; print(sys.maxsize)")) > 1 << 32:
         pytest.skip("every word is a small int here: make test MICROPYTHON= of 32 bits")
-    mutant = mutants.find("verbs", "recv_word", f'{early} "result[0] = value"')
+    mutant = mutants.find(form, "recv_word", f'{early} "{store}"')
     broken = mutants.make(mutant, PACKAGE, tmp_path)
     name = "a_word_that_finds_no_memory_stays_queued"
     printed = micropython(program("queue_scenarios", [name]), broken.parent)

@@ -123,9 +123,10 @@ def test_an_interrupt_at_any_access_does_no_harm(channel, task, handler):
 QUERY_OF = {"recv_words": ("drain", "take_words")}  # what is not in verbs.py by its name
 
 
+@pytest.mark.parametrize("form", ["verbs", "verbs_direct"])
 @pytest.mark.parametrize("verb", ["send", "send_word", "recv", "recv_word", "recv_words"])
-def test_a_mutant_is_caught(broken, verb):
-    channel = broken(*QUERY_OF.get(verb, ("verbs", verb))).PriorityChannel
+def test_a_mutant_is_caught(broken, verb, form):
+    channel = broken(*QUERY_OF.get(verb, (form, verb))).PriorityChannel
     partner = "recv" if verb.startswith("send") else "send"
     with pytest.raises(InterruptError, match="interrupted before access"):
         for level in range(CAPACITY + 1):
