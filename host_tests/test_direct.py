@@ -22,7 +22,7 @@ def without_accessors(text):
     """Return the lines of a module of verbs, less what the direct form has otherwise."""
     text = text[text.index('"""', 3) + 4 :]
     text = re.sub(r"(?ms)^(#: words|_[A-Z]).*?(?=\n\n|\Z)", "", text)
-    text = re.sub(r"(?ms)^ *# Accessor: .*?# Same again\.\n", "", text)
+    text = re.sub(r"(?ms)^ *# Accessor: .*?# As verbs.py again\.\n", "", text)
     names = "|".join(engine.DIRECT)
     text = re.sub(rf'(?ms)^ *#: step\("({names})".*?# stamped\.\n', "", text)
     return re.sub(r"(?m)^ *(#: step.*|# stamped\.|#: direct.*)\n", "", text).splitlines()

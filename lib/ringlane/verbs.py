@@ -13,6 +13,23 @@ Objects as words
     checked last. That one is kept, so that its word cannot come to mean another, and an object
     never changes its type. Its length and address may change, and are read at each call.
 
+Two forms
+    This is the portable form. verbs_direct.py is written from it by `make stamp`, with other steps
+    wherever a verb meets an object of Python: engine.py has them in DIRECT. probe.py chooses one
+    of the two, and only that one is imported. What others write is loaded and stored in the same
+    order in both.
+
+In place
+    The direct form reads the words of objects, which probe.py has tried. A word that ends in 00 is
+    the address of an object; ints, None, bools and interned strings have other words, which are
+    never used as addresses. An object's first word is its type, and a subclass is another type: of
+    exactly bytes and bytearray (to receive: bytearray) the length and the address are taken. All
+    else takes the portable way, with the same errors. They are read at each call, in which the
+    caller holds the object; so is the address of the result's items, which are written only while
+    they are three.
+    The address of the verb's words, its cold side, its result and the types are one list, `own`,
+    as each variable that a closure closes over costs some 20 cycles a call.
+
 What stands below a line `step(…)` is written by `make stamp`: see lib/README.md.
 """
 

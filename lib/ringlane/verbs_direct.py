@@ -1,6 +1,6 @@
 """The direct form of verbs.py, which `make stamp` writes from it: see there.
 
-The two differ in what lies between `Accessor` and `Same again`.
+The two differ in what lies between `Accessor` and `As verbs.py again`.
 """
 
 #: direct("ringlane/verbs.py") :#
@@ -51,7 +51,7 @@ def make_sender(at, cold):
     """
     # Accessor: sender.
     own = [at >> 2, cold, True, False, bytearray, bytes]
-    # Same again.
+    # As verbs.py again.
 
     @micropython.viper
     def send(data, priority):
@@ -67,7 +67,7 @@ def make_sender(at, cold):
         # Accessor: part.
         mine = ptr32(ptr32(own if 1 else 0)[3])
         part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
-        # Same again.
+        # As verbs.py again.
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -91,7 +91,7 @@ def make_sender(at, cold):
         else:
             count = obj[2]
             words = ptr32(obj[3])
-        # Same again.
+        # As verbs.py again.
         double = (priority if 1 else 0) ^ 1  # of a small int, twice its value
         if double & -15:
             level = int(priority)
@@ -186,7 +186,7 @@ def make_sender(at, cold):
         # Accessor: part.
         mine = ptr32(ptr32(own if 1 else 0)[3])
         part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
-        # Same again.
+        # As verbs.py again.
         register = part[_CLOCK]
         if register:
             now = ptr32(register)[0]
@@ -234,7 +234,7 @@ def make_receiver(at, cold):
     """
     # Accessor: receiver.
     own = [at >> 2, cold, [0, 0, 0], bytearray]
-    # Same again.
+    # As verbs.py again.
 
     @micropython.viper
     def recv(buf):
@@ -251,7 +251,7 @@ def make_receiver(at, cold):
         # Accessor: part.
         mine = ptr32(ptr32(own if 1 else 0)[3])
         part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
-        # Same again.
+        # As verbs.py again.
         # Accessor: buffer.
         obj = ptr32(buf if 1 else 0)
         if int(obj) & 3 or obj[0] - mine[3]:
@@ -265,7 +265,7 @@ def make_receiver(at, cold):
         else:
             room = obj[2]
             to = ptr32(obj[3])
-        # Same again.
+        # As verbs.py again.
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
             if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
@@ -291,7 +291,7 @@ def make_receiver(at, cold):
         slot = ptr32(int(lane) + lane[_READ])
         # Accessor: size.
         count = ptr16(slot)[0]
-        # Same again.
+        # As verbs.py again.
         if room - count >> 31:
             own[1]._small_buffer(count, room)
         stamp = slot[_TIME]
@@ -308,7 +308,7 @@ def make_receiver(at, cold):
         items[0] = count << 1 | 1
         items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
-        # Same again.
+        # As verbs.py again.
         words = ptr32(int(slot) + 8)
         if int(to) & 3:  # an unaligned word access is a HardFault on the M0+
             while count:
@@ -384,7 +384,7 @@ def make_receiver(at, cold):
         # Accessor: part.
         mine = ptr32(ptr32(own if 1 else 0)[3])
         part = ptr32(mine[0] - 1 << 1)  # see `Ints as words` in port.py
-        # Same again.
+        # As verbs.py again.
         lane = ptr32(int(part) + part[_LANES])
         while not lane[_HEAD] - lane[_TAIL]:  # the most urgent class first
             if lane[_NEXT_HEAD] - lane[_NEXT_TAIL]:
@@ -411,7 +411,7 @@ def make_receiver(at, cold):
         # Accessor: word size.
         if ptr16(slot)[0] - 4:
             own[1]._not_a_word(ptr16(slot)[0])
-        # Same again.
+        # As verbs.py again.
         stamp = slot[_TIME]
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
@@ -429,7 +429,7 @@ def make_receiver(at, cold):
             items[0] = value << 1 | 1
         items[1] = ptr8(slot)[2] << 1 | 1
         items[2] = ((now - stamp) & part[_MASK]) << 1 | 1
-        # Same again.
+        # As verbs.py again.
         part[_STAMP] = stamp
         read = lane[_READ] + part[_STRIDE]
         if not read - lane[_END]:

@@ -462,7 +462,7 @@ def _in_direct_form(match):
     name, values = eval(f"(lambda name, **values: (name, values))({match[2]})")
     text = _filled(name, DIRECT.get(name, STEPS[name]), values)
     if name in DIRECT:
-        text = f"# Accessor: {name}.\n{text}\n# Same again.\n"
+        text = f"# Accessor: {name}.\n{text}\n# As verbs.py again.\n"
     return textwrap.indent(text.rstrip("\n") + "\n", match[1])
 
 
