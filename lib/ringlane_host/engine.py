@@ -448,7 +448,9 @@ def direct(path):
     text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
     for line, lines in _LINES.items():
         text = re.sub(
-            f"(?m)^( *){line}$", lambda match: textwrap.indent(lines, match[1]), text  # noqa: B023
+            f"(?m)^( *){line}$",
+            lambda match: textwrap.indent(lines, match[1]),
+            text,  # noqa: B023
         )
     text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
     before, after = text.split("<words>")

@@ -495,7 +495,7 @@ def _pointer(name, load_code, store_code):
 
         def __getitem__(self, index):
             address = self._address + index * width
-            region = self._region
+            region: Any = self._region
             if type(region) is _InPlace:
                 return region.load(address - region.start, width)
             memory.accesses += 1
@@ -517,7 +517,7 @@ def _pointer(name, load_code, store_code):
                 kind = type(value).__name__ if type(value) in _POINTERS else "object"
                 raise TypeError(f"can't store '{kind}'")
             address = self._address + index * width
-            region = self._region
+            region: Any = self._region
             if type(region) is _InPlace:
                 region.store(address - region.start, width, value)
                 return

@@ -2,7 +2,7 @@
 
 In viper `x if 1 else 0` is the word that stands for the object x, where CPython would give x. Here
 it is made into a call that returns such a word: the same for the same object, and one that another
-object may have once this one is gone, as on a chip. `word if 1 else obj`, with anything but 0 there,
+object may have once this one is gone, as on a chip. `word if 1 else x`, with anything but 0 there,
 is the object for which the word stands.
 """
 
