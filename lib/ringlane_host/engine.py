@@ -447,11 +447,7 @@ def direct(path):
     text = re.sub(r"(?ms)^#: words.*?# stamped\.\n", "<words>", text)
     text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
     for line, lines in _LINES.items():
-        text = re.sub(
-            f"(?m)^( *){line}$",
-            lambda match: textwrap.indent(lines, match[1]),
-            text,  # noqa: B023
-        )
+        text = re.sub(rf"(?m)^( *){line}$", r"\1" + lines.replace("\n", "\n\\1"), text)
     text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
     before, after = text.split("<words>")
     print(before.strip("\n") + "\n")
