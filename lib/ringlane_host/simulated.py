@@ -11,6 +11,9 @@ its own, with gaps between. What a chip would punish, or its heap would suffer, 
     OutOfSmallInts  a viper function returned an int that a 32-bit chip has to allocate
     Miscompiled     a function that viper compiles without complaint but that cannot work
 
+The words of objects, which the direct form of the verbs reads, are as a 32-bit MicroPython has
+them; each is there only if that form may rely on it (_InPlace).
+
 Loads of words are signed, stores are cut to their width. Each access calls `memory.hook` before
 it happens: there a simulated interrupt can land (interrupts.py) or another core run (explorer.py).
 
