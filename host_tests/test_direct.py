@@ -116,13 +116,16 @@ def probe(monkeypatch, asked=None, **changes):
 
     monkeypatch.setattr(simulated._InPlace, "load", other)
     package = SimpleNamespace() if asked is None else SimpleNamespace(engine=asked)
+    name = "ringlane.probe"
+    module = {"__name__": name, "__package__": "ringlane"}
     with in_form("direct"):
         import ringlane.port  # noqa: F401
 
-        monkeypatch.setitem(sys.modules, "ringlane", package)
-        name = "ringlane.probe"
-        module = {"__name__": name, "__package__": "ringlane"}
-        exec(Loader(name, str(PACKAGE / "probe.py")).get_code(name), module)
+        whole, sys.modules["ringlane"] = sys.modules["ringlane"], package
+        try:
+            exec(Loader(name, str(PACKAGE / "probe.py")).get_code(name), module)
+        finally:
+            sys.modules["ringlane"] = whole
     return module["engine"]
 
 
