@@ -45,6 +45,25 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Peripherals:
+    """What a simulated board has; a file without it describes a board that is not simulated.
+
+    `gpio`: so many GPIOs, from 0. `input_only`: those that are no outputs. `adc`: those with an
+    ADC; on rp2 one more channel is the temperature. `timers`: numbered ones, 0: virtual ones only.
+    `uarts`, `i2cs`, `spis`: how many. `schedule`: depth of the scheduler's queue.
+    """
+
+    gpio: int
+    input_only: list[int]
+    adc: list[int]
+    timers: int
+    uarts: int
+    i2cs: int
+    spis: int
+    schedule: int
+
+
+@dataclass(frozen=True)
 class Board:
     """One board.
 
@@ -65,6 +84,7 @@ class Board:
     flash: str
     clock: Clock
     pins: Mapping[str, int]
+    peripherals: Peripherals | None = None
 
 
 def names() -> list[str]:
@@ -92,8 +112,17 @@ def parse(text: str) -> Board:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BoardFileError(str(error)) from None
+    peripherals = table.pop("peripherals", None)
     _keys(table, Board, "")
     _keys(table["clock"], Clock, "clock.")
+    if peripherals is not None:
+        _type("peripherals", peripherals, dict)
+        _keys(peripherals, Peripherals, "peripherals.")
+        for key, value in peripherals.items():
+            for each in value if isinstance(value, list) else [value]:
+                _type(f"peripherals.{key}", each, int)
+                _at_least(f"peripherals.{key}", each, 0)
+        table["peripherals"] = Peripherals(**peripherals)
     board = Board(**{**table, "clock": Clock(**table["clock"])})
     _one_of("arch", board.arch, ARCHES[1:])
     _one_of("handlers", board.handlers, HANDLERS)
@@ -118,14 +147,17 @@ def _keys(table: dict[str, object], kind: type, prefix: str) -> None:
         if key not in wanted:
             raise BoardFileError(f"unknown key {prefix}{key}")
     for key, expected in wanted.items():
+        if key == "peripherals":
+            continue  # a board that is not simulated has none
         if key not in table:
             raise BoardFileError(f"no {prefix}{key}")
-        _type(prefix + key, table[key], expected if expected in (str, int) else dict)
+        plain = list if expected == list[int] else dict
+        _type(prefix + key, table[key], expected if expected in (str, int) else plain)
 
 
 def _type(key: str, value: object, expected: type) -> None:
     if type(value) is not expected:  # a bool is no number here
-        kind = {str: "a string", int: "a whole number", dict: "a table"}[expected]
+        kind = {str: "a string", int: "a whole number", list: "a list", dict: "a table"}[expected]
         raise BoardFileError(f"{key} must be {kind}, not {value!r}")
     if value == "":
         raise BoardFileError(f"{key} is empty")
@@ -141,4 +173,4 @@ def _at_least(key: str, value: int, low: int) -> None:
         raise BoardFileError(f"{key} must be {low} or more, not {value}")
 
 
-__all__ = ["ARCHES", "HANDLERS", "Board", "BoardFileError", "Clock", "load", "names", "parse"]
+__all__ = ["ARCHES", "HANDLERS", "Board", "BoardFileError", "Clock", "Peripherals", "load", "names", "parse"]

@@ -825,17 +825,16 @@ def _module():
     return module
 
 
+def names():
+    """Return viper's names, by name: what its functions expect among the builtins."""
+    return {"ptr8": ptr8, "ptr16": ptr16, "ptr32": ptr32, "uint": uint, _INT: _viper_int}
+
+
 def _install():
     """Put the names in place that firmware expects; leave those that CPython has."""
     source.install()
     sys.modules["micropython"] = _module()
-    for name, value in (
-        ("ptr8", ptr8),
-        ("ptr16", ptr16),
-        ("ptr32", ptr32),
-        ("uint", uint),
-        (_INT, _viper_int),
-    ):
+    for name, value in names().items():
         setattr(builtins, name, value)
     for module, name, value in (
         (time, "ticks_us", _ticks_us),
@@ -866,6 +865,7 @@ __all__ = [
     "Unaligned",
     "clock",
     "memory",
+    "names",
     "ptr8",
     "ptr16",
     "ptr32",
