@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_type_hints
 
-FOLDER = Path(__file__).resolve().parents[2] / "boards"
+# In the clone, and in what was installed from it.
+_HERE = Path(__file__).resolve()
+FOLDER = _HERE.parents[2] / "boards"
+if not (FOLDER / "rpi_pico.toml").is_file():
+    FOLDER = _HERE.parent / "board_files"
 
 # As mpy-cross calls them, each at its number in sys.implementation._mpy >> 10.
 ARCHES = (
@@ -173,4 +177,14 @@ def _at_least(key: str, value: int, low: int) -> None:
         raise BoardFileError(f"{key} must be {low} or more, not {value}")
 
 
-__all__ = ["ARCHES", "HANDLERS", "Board", "BoardFileError", "Clock", "Peripherals", "load", "names", "parse"]
+__all__ = [
+    "ARCHES",
+    "HANDLERS",
+    "Board",
+    "BoardFileError",
+    "Clock",
+    "Peripherals",
+    "load",
+    "names",
+    "parse",
+]

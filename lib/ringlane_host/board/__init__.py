@@ -29,26 +29,28 @@ from .firmware import Firmware
 from .flash import Flash
 from .kernel import Kernel, Stopped
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _TIMELINE = 4000  # entries kept
 _TOLD = 60  # entries that timeline() returns unless told
 _open = None  # the board that is there: one in a process at a time
 
 
 class SimulatedBoard:
-    """SimulatedBoard(name="rpi_pico"): a board of boards/*.toml, or a Board.
+    """SimulatedBoard(name="rpi_pico", *folders): a board of boards/*.toml, or a Board.
 
-    `folder`: where run() looks for files; the current one if left out. It begins at reset, at
+    `folders`: where run() looks for files; the current one if left out. It begins at reset, at
     0 microseconds. Raises LookupError for an unknown name, NotSimulated for a board that has no
     [peripherals], BoardError while another one is open. Close it with stop().
     """
 
-    def __init__(self, name="rpi_pico", folder=None):
+    def __init__(self, name="rpi_pico", *folders):
         global _open
         if _open is not None:
             raise BoardError(f"{_open.name} is still open: one board at a time, stop() it first")
         self._facts = _facts(name)
         self.name = self._facts.board
-        self.folder = Path(folder or ".")
+        self._folders = [Path(folder).resolve() for folder in folders or (".",)]
         self.bootsel = False
         self.pwm_outputs = {}
         self.flash = Flash()
@@ -104,9 +106,10 @@ class SimulatedBoard:
         what the firmware raised.
         """
         self._check_open()
-        file = Path(path) if Path(path).is_absolute() else self.folder / path
-        if not file.is_file():
-            raise BoardError(f"no firmware {file}")
+        files = [folder / path for folder in self._folders]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            raise BoardError(f"no firmware {' or '.join(map(str, files))}")
         self._look_in(file.parent)
         self._begin(lambda: self._firmware.run(file), file.name)
 
@@ -125,13 +128,13 @@ class SimulatedBoard:
 
     def load(self, name):
         """Return a module as the firmware sees it: `board.load("machine").Pin`."""
-        self._look_in(self.folder)
+        self._look_in(self._folders[0])
         return self._firmware.load(name)
 
     def _look_in(self, folder):
         if self.flash.folder is None:
-            self.flash.folder = folder.resolve()
-            self._firmware.path = [folder.resolve(), folder.resolve() / "lib"]
+            self.flash.folder = folder
+            self._firmware.path = [folder, folder / "lib"]
 
     def _begin(self, function, name):
         if self._kernel.cores:
@@ -179,7 +182,8 @@ class SimulatedBoard:
         for fault in self._kernel.faults:
             if not getattr(fault, "told", False) and not isinstance(fault, self._allowed):
                 fault.told = True
-                raise fault
+                cause = fault.__cause__
+                raise cause if isinstance(cause, (NotSimulated, BoardError)) else fault
 
     def allow(self, *kinds):
         """Let faults of these kinds happen: they are in `faults` then, and raise nothing."""

@@ -2,6 +2,8 @@
 
 from .faults import BoardError, NotSimulated
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 TEMPERATURE = "temperature"
 
 

@@ -2,6 +2,8 @@
 
 from .faults import BoardError, NotSimulated
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _ENODEV, _EIO = 19, 5
 
 
@@ -146,7 +148,9 @@ def make(kernel, facts, i2c_buses, spi_buses):
             kernel.wait(kernel.now + len(data) * 8 * 1_000_000 // self._baudrate, soft=False)
             answer = bytes(device.transfer(data) or bytes(len(data)))
             if len(answer) != len(data):
-                raise BoardError(f"SPI device: {len(data)} bytes went out, {len(answer)} came back")
+                raise BoardError(
+                    f"SPI device: {len(data)} bytes went out, {len(answer)} came back"
+                )
             return answer
 
         def write(self, buf):

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from .faults import BoardError, TwoContexts
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _CLASSES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
 _MODULES = ("ringlane.lanes", "ringlane.fanout", "ringlane.request_reply")
 
@@ -132,9 +134,7 @@ class Channels:
         data = (data & 0xFFFFFFFF).to_bytes(4, "little") if word else bytes(data)
         priority = args[1] if len(args) > 1 else None
         context = self._kernel.context()
-        record.sent.append(
-            Message(self._kernel.now, data, priority, None, bool(result), context)
-        )
+        record.sent.append(Message(self._kernel.now, data, priority, None, bool(result), context))
         what = args[0] if word else data
         label = "" if priority is None else f" {_CLASSES[priority & 7]}"
         outcome = "" if result else ": no room"

@@ -21,6 +21,8 @@ from pathlib import Path
 from .. import simulated, source
 from .faults import BoardError
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _ROUND = "round of a loop (board)"  # names that no source can have
 _CAUGHT = "caught everything (board)"
 _ALLOCATES = "allocates (board)"

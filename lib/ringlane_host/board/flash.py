@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _ENOENT, _EEXIST = 2, 17
 
 

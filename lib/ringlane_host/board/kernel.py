@@ -31,6 +31,8 @@ from .faults import (
     ThreadRaised,
 )
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 NEVER = 1 << 62
 _CHUNK = 100  # microseconds
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
@@ -194,7 +196,9 @@ class Kernel:
             if other is not None:
                 core.wake_at = until
                 core.seen = seen if polling else None
-                core.takes_soft = soft and core is self.cores[0] and not (core.in_soft or core.viper)
+                core.takes_soft = (
+                    soft and core is self.cores[0] and not (core.in_soft or core.viper)
+                )
                 self._switch(other)
                 core.seen = None
                 core.takes_soft = False

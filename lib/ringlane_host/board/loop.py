@@ -13,6 +13,8 @@ import types
 from .faults import AllTasksWait, NotSimulated, TaskRaised
 from .kernel import NEVER
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _POLL = 3  # MP_STREAM_POLL
 _IN, _OUT = 1, 4
 _TICKS = 1 << 30

@@ -7,6 +7,8 @@ from . import analog, buses, pins, timers, uart
 from .faults import BoardReset, NotSimulated
 from .kernel import Stopped
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _PWRON, _WDT = 1, 3
 _LATER = (
     "ADCBlock CAN Counter DAC Encoder I2CTarget I2S PCNT SDCard TouchPad USBDevice bitstream "

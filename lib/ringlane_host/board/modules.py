@@ -13,10 +13,22 @@ from .. import simulated
 from .faults import NotSimulated
 from .firmware import PLAIN
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _TICKS = 1 << 30
 _POLL = 3
 _EPOCH = 1_609_459_200  # 2021-01-01, where the clock of a board without a battery begins
-_STAND_INS = ("network", "bluetooth", "espnow", "socket", "ssl", "btree", "framebuf", "ulab", "vfs")
+_STAND_INS = (
+    "network",
+    "bluetooth",
+    "espnow",
+    "socket",
+    "ssl",
+    "btree",
+    "framebuf",
+    "ulab",
+    "vfs",
+)
 
 
 def _module(name, doc, **names):
@@ -383,7 +395,9 @@ def make_random():
     """Return `random`, the same numbers after each reset."""
     numbers = random.Random(0)
     names = ("getrandbits", "seed", "randrange", "randint", "choice", "random", "uniform")
-    return _module("random", "The same after each reset.", **{n: getattr(numbers, n) for n in names})
+    return _module(
+        "random", "The same after each reset.", **{n: getattr(numbers, n) for n in names}
+    )
 
 
 def make_gc():
@@ -409,7 +423,17 @@ def make_gc():
 def make_os(facts, flash):
     """Return `os`, on the board's files."""
     version = f"v1.28.0 on {facts.name}, simulated"
-    names = ("listdir", "remove", "rename", "mkdir", "rmdir", "stat", "ilistdir", "chdir", "getcwd")
+    names = (
+        "listdir",
+        "remove",
+        "rename",
+        "mkdir",
+        "rmdir",
+        "stat",
+        "ilistdir",
+        "chdir",
+        "getcwd",
+    )
     return _module(
         "os",
         "MicroPython's os, on the board's files.",

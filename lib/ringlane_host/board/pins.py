@@ -7,6 +7,8 @@ outside, else that of its pull. A pin that nothing drives reads 0.
 from .faults import BoardError, NotSimulated
 from .sources import Source
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 IN, OUT, OPEN_DRAIN = "IN", "OUT", "OPEN_DRAIN"
 RISING, FALLING = "rising", "falling"
 
@@ -227,7 +229,9 @@ class PinHandle:
         for edge, level in ((start, pressed), (start + ms * 1000, None)):
             for number in range(bounces):
                 self._at(edge + 2 * number * bounce_us, level)
-                self._at(edge + (2 * number + 1) * bounce_us, None if level is not None else pressed)
+                self._at(
+                    edge + (2 * number + 1) * bounce_us, None if level is not None else pressed
+                )
             self._at(edge + 2 * bounces * bounce_us, level)
 
     def edges(self, count, every_us, after_us=None, jitter_us=0, seed=1):

@@ -1,5 +1,7 @@
 """What interrupts: a handler, hard or soft, of a pin, a timer or a UART."""
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 
 class Source:
     """One source of interrupts.

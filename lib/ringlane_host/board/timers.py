@@ -6,6 +6,8 @@ import weakref
 from .faults import TimerCollected
 from .sources import Source
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 
 class TimerState(Source):
     """A timer's alarm."""

@@ -6,6 +6,8 @@ from .faults import BoardError, NotSimulated, Overflowed
 from .kernel import NEVER
 from .sources import Source
 
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
 _POLL = 3
 _IN, _OUT = 1, 4
 _FIFO = {"rp2": 32, "esp32": 128}
