@@ -20,7 +20,7 @@ _FAILED = pytest.StashKey[bool]()
 def pytest_configure(config):
     config.addinivalue_line(
         "markers",
-        "ringlane_board(name): the board that the fixture `board` simulates, a file of boards/*.toml",
+        "ringlane_board(name): which of boards/*.toml the fixture `board` simulates",
     )
 
 

@@ -44,7 +44,7 @@ class Signal:
         """Return the reading now."""
         if self._read is None:
             raise NotSimulated(
-                f"nothing is wired to {self._title}: in the test, .set(level) or .play(samples, hz)"
+                f"nothing is wired to {self._title}: set(level) or play(samples, hz) in the test"
             )
         return self._read(self._kernel.now)
 

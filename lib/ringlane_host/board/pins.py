@@ -221,8 +221,8 @@ class PinHandle:
     def press(self, ms=50, after_ms=0, bounces=0, bounce_us=300):
         """Press a button: away from what the pull makes of the pin, and back after `ms`.
 
-        With a pull-up, or none, pressed is 0; with a pull-down, 1. `bounces`: how often the contact
-        opens and closes again, `bounce_us` apart, at both ends.
+        With a pull-up, or none, pressed is 0; with a pull-down, 1. `bounces`: how often the
+        contact opens and closes again, `bounce_us` apart, at both ends.
         """
         pressed = 1 if self._state.pull == "down" else 0
         start = after_ms * 1000
