@@ -7,7 +7,7 @@
     assert board.channels["buttons"].words == [1]
     board.stop()
 
-With pytest it is the fixture `board`, of plugin.py. README.md in this folder's parent is the guide.
+With pytest it is the fixture `board`, of plugin.py. ../README.md is the guide.
 The rooms: kernel.py has the time and who runs when; firmware.py loads the firmware; loop.py is
 asyncio, modules.py the other modules, machine.py and pins.py, timers.py, analog.py, uart.py and
 buses.py what hangs on the chip; channels.py records messages; faults.py names what can go wrong.

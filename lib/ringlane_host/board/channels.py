@@ -1,7 +1,7 @@
 """What the firmware's channels carry: each message, who sent it and who received it.
 
 The verbs of ringlane are viper functions, and the board makes viper functions: it records what
-those of lanes.py, fanout.py and request_reply.py do, and that one context has each end to itself.
+those do that close over an end of a channel, and sees that one context has each end to itself.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from .faults import BoardError, TwoContexts
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _CLASSES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
-_MODULES = ("ringlane.lanes", "ringlane.fanout", "ringlane.request_reply")
+_WRAPPERS = ("ringlane.guard", "ringlane.latency")  # their verbs call those that are recorded
 
 
 class Message(NamedTuple):
@@ -102,7 +102,10 @@ class Channels:
 
     def recorder(self, function):
         """Return record(args, result) for a verb of ringlane; None for another function."""
-        if function.__module__ not in _MODULES or "cold" not in function.__code__.co_freevars:
+        module = function.__module__ or ""
+        if not module.startswith("ringlane.") or module in _WRAPPERS:
+            return None
+        if "cold" not in function.__code__.co_freevars:
             return None
         end = function.__closure__[function.__code__.co_freevars.index("cold")]
         name = function.__name__

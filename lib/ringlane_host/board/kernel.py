@@ -157,8 +157,10 @@ class Kernel:
             self._wait_in_handler(until)
             return
         core = self.core
-        if not working:
+        if until > self.now:
             self._work = 0
+        elif not working:
+            self.work(5)
         seen = self.stirred
         while True:
             if soft and self._queue and self.run_scheduled() and polling:
@@ -178,7 +180,7 @@ class Kernel:
                     wake = self.now
                 elif self._queue and each.takes_soft:
                     wake = self.now
-                if wake < first or wake == first < due:
+                if wake < first:
                     first, other = wake, each
             if self._condition is not None and self._is_met():
                 if core is self._idle:
@@ -397,6 +399,7 @@ class Kernel:
                 self.fault(ThreadRaised, f"{core.name}: {error!r}", error)
         core.ended = True
         core.function = None
+        self._core_ended = True
         self.stirred += 1
         self._idle.resume.release()
 
@@ -431,13 +434,13 @@ class Kernel:
                 last = getattr(self, "_last", None)
                 if last is None or last.ended:
                     last = min(alive, key=lambda core: (core.wake_at, core.number))
-                count = len(alive)
+                self._core_ended = False
                 self.core = last
                 last.resume.release()
                 if not self._idle.resume.acquire(timeout=_HOST_PATIENCE_S):
                     raise TimeoutError(_where(last, "computes without a loop, a call or a wait"))
                 self.core = self._idle
-                if count == sum(not core.ended for core in self.cores):
+                if not self._core_ended:
                     break  # the horizon
                 self._last = None
             if not self._met and self.main_ended and not (self.cores and self.cores[0].error):

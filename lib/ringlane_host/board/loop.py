@@ -278,6 +278,7 @@ def make(kernel, time, say):
                 kernel.wait(NEVER, polling=True)
             task = queue.pop()
             core.cur_task = task
+            kernel.work(2)
             if task.finished:  # nobody has awaited it meanwhile
                 if not task.awaited:
                     Loop.call_exception_handler(
