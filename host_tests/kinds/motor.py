@@ -25,7 +25,7 @@ def on_rx(uart):
 def drive(request):
     duty = int(request)
     if not 0 <= duty <= 100:
-        return b"range", 1
+        return 1, b"range"
     motor.duty_u16(duty * 65535 // 100)
     return b"ok %d" % duty
 

@@ -6,7 +6,7 @@ those do that close over an end of a channel, and sees that one context has each
 
 from typing import NamedTuple
 
-from .faults import BoardError, TwoContexts
+from .faults import BoardError, Overflowed, TwoContexts
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -46,6 +46,7 @@ class ChannelRecord:
         self.channel = channel
         self.sent = []
         self.received = []
+        self.overflowed = False
 
     @property
     def messages(self):
@@ -142,6 +143,13 @@ class Channels:
         label = "" if priority is None else f" {_CLASSES[priority & 7]}"
         outcome = "" if result else ": no room"
         self._note("send", f"{_name(record.channel)} <- {what}{label}{outcome}")
+        if not result and not record.overflowed and record.channel.dropped:
+            record.overflowed = True
+            self._kernel.fault(
+                Overflowed,
+                f"{record.channel._title()}: no room for a message of {self._kernel.who()}, "
+                f"its capacity is {record.channel.capacity}",
+            )
         if getattr(record.channel, "_send_guard", None) is None and priority is not None:
             self._own(end, "sender", context if context != "soft handler" else "tasks")
 

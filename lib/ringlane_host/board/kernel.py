@@ -25,6 +25,7 @@ from heapq import heappop, heappush
 from .faults import (
     AllocationInHandler,
     BlockingInHandler,
+    Fault,
     HandlerRaised,
     HandlerTooLong,
     SoftHandlerDropped,
@@ -187,7 +188,7 @@ class Kernel:
                     return
                 self._to_test()
                 continue
-            if first > self.horizon:
+            if first > self.horizon or self.now > self.horizon:
                 self._pass(self.horizon)
                 if core is self._idle:
                     return
@@ -206,7 +207,7 @@ class Kernel:
                 core.takes_soft = False
             elif due <= self.now:
                 self.stirred += 1
-                while self.events and self.events[0][0] <= self.now:
+                while self.events and self.events[0][0] <= self.now <= self.horizon:
                     action = heappop(self.events)[2]
                     if action is not None:
                         action()
@@ -260,7 +261,10 @@ class Kernel:
             source.call()
         except Exception as error:
             source.disable()
-            self.fault(HandlerRaised, f"{source.title}: {error!r}", error)
+            if isinstance(error, Fault):
+                self.fault(type(error), str(error))
+            else:
+                self.fault(HandlerRaised, f"{source.title}: {error!r}", error)
         finally:
             self.source = None
             self.core.viper = viper

@@ -209,10 +209,12 @@ def make(kernel, time, say):
         coro = task.coro
         frame = None
         while coro is not None:
-            frame = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None) or frame
+            inner = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
+            if inner is not None and not any(
+                part in inner.f_code.co_filename for part in ("/ringlane/", "/ringlane_host/")
+            ):
+                frame = inner
             coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
-            if frame is not None and "/ringlane/" in frame.f_code.co_filename:
-                break
         if frame is None:
             return ""
         name = frame.f_code.co_filename.rpartition("/")[2]

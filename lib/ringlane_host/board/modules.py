@@ -115,7 +115,7 @@ def make_micropython(kernel, channels):
             if record is not None:
                 record(args, result)
             if not core.viper:
-                kernel.work(10 if result else 20)
+                kernel.work(10 if result else 50)  # what polls in vain does so for longer
                 if kernel._queue and kernel.source is None:
                     kernel.run_scheduled()
             return result

@@ -189,18 +189,22 @@ def make(kernel, facts, states, pin_class):
 
         def _wait(self, count):
             # Wait until so many bytes are there, or for the time-outs.
-            state = self._state
+            received = self._state.received
             here = -1
-            while len(state.received) < count and len(state.received) != here:
-                here = len(state.received)
-                patience = self._timeout_char if here else self._timeout
-                due = kernel.now + patience * 1000
-                while len(state.received) == here and kernel.now < due:
-                    kernel.wait(due, polling=True)
+            while here < len(received) < count:
+                here = len(received)
+                self._wait_for(here, self._timeout_char if here else self._timeout)
+
+        def _wait_for(self, here, ms):
+            # Wait until more than `here` bytes are there.
+            due = kernel.now + ms * 1000
+            while len(self._state.received) == here and kernel.now < due:
+                kernel.wait(due, polling=True)
 
         def read(self, n=-1):
             kernel.work(10)
-            self._wait(n if n >= 0 else 1)
+            kernel.allocates("UART.read()")
+            self._wait(n if n >= 0 else NEVER)
             part = self._state.take(len(self._state.received) if n < 0 else n)
             return part or (b"" if n == 0 else None)
 
@@ -214,9 +218,13 @@ def make(kernel, facts, states, pin_class):
 
         def readline(self):
             kernel.work(10)
-            self._wait(1)
+            kernel.allocates("UART.readline()")
             received = self._state.received
-            end = received.find(b"\n")
+            while (end := received.find(b"\n")) < 0:
+                here = len(received)
+                self._wait_for(here, self._timeout)
+                if len(received) == here:
+                    break
             part = self._state.take(len(received) if end < 0 else end + 1)
             return part or None
 
