@@ -96,7 +96,9 @@ def hub(board, ms):
     assert (up, down) == (1, 0) and 10_000 <= on < 11_000 and 30_000 <= off < 31_000
     assert len(board.channels["samples"].sent) == ms
     if ms >= 1000:
-        assert int(board.flash.files["log.txt"].split()[-2]) == ms  # the logger missed none
+        # The logger missed none; it may be about to write when the time is over.
+        logged = int(board.flash.files["log.txt"].split()[-2])
+        assert ms - 1000 <= logged <= ms
     return board.log
 
 
