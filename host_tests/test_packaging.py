@@ -329,6 +329,7 @@ def wheel(tmp_path_factory):
             shutil.copy(ROOT / name, folder)
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=ignored)
+    shutil.copytree(ROOT / "boards", folder / "boards")
     pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", ".", cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
@@ -340,7 +341,11 @@ def test_a_wheel_holds_the_packages_and_what_lies_beside_them(wheel):
     assert packages == {"ringlane", "ringlane-stubs", "ringlane_host"}
     for package in packages:
         held = {name.split("/", 1)[1] for name in names if name.startswith(f"{package}/")}
-        there = {path.name for path in (ROOT / "lib" / package).iterdir() if path.is_file()}
+        folder = ROOT / "lib" / package
+        there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        there = {name for name in there if "__pycache__" not in name}
+        if package == "ringlane_host":
+            there |= {f"board_files/{path.name}" for path in (ROOT / "boards").glob("*.toml")}
         assert len(there) > 3
         assert held == there
 

@@ -301,7 +301,9 @@ def make_select(kernel):
             while True:
                 ready = []
                 for stream, events in list(self._streams.values()):
+                    kernel.core.viper += 1
                     found = stream.ioctl(_POLL, events)
+                    kernel.core.viper -= 1
                     if found:
                         ready.append((stream, found))
                 if ready or kernel.now >= end:

@@ -1,0 +1,41 @@
+"""The guide to testing firmware, and the template: their tests pass as they are printed."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+
+from conftest import ROOT
+
+GUIDE = (ROOT / "lib" / "ringlane_host" / "README.md").read_text()
+FILES = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", GUIDE, re.M | re.S)
+
+
+def passed(folder):
+    """Run the tests in a folder; return how many passed. Fails if one did not."""
+    installed = {each.name for each in importlib.metadata.entry_points(group="pytest11")}
+    plugin = [] if "ringlane" in installed else ["-p", "ringlane_host.plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert not done.returncode, done.stdout + done.stderr
+    return int(re.search(r"(\d+) passed", done.stdout)[1])
+
+
+def test_the_guides_tests_pass_as_printed(tmp_path):
+    assert GUIDE.count("```python") == len(FILES)
+    for name, text in FILES:
+        (tmp_path / name).write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    assert passed(tmp_path) == GUIDE.count("def test_")
+
+
+def test_the_template_passes_as_it_is_copied(tmp_path):
+    folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
+    assert passed(folder) == 3
