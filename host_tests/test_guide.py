@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 
 from conftest import ROOT
 
@@ -34,6 +35,14 @@ def test_the_guides_tests_pass_as_printed(tmp_path):
         (tmp_path / name).write_text(text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     assert passed(tmp_path) == GUIDE.count("def test_")
+
+
+def test_the_first_program_of_the_readme_under_its_test(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    test = re.search(r"^    def test_.*?(?=^\S)", readme, re.M | re.S)[0]
+    (tmp_path / "main.py").write_text(re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)[1])
+    (tmp_path / "test_main.py").write_text(textwrap.dedent(test))
+    assert passed(tmp_path) == 1
 
 
 def test_the_template_passes_as_it_is_copied(tmp_path):

@@ -6,8 +6,9 @@ or its own time, and moves the clock there. When that lies beyond what the test 
 gets the baton back. So nothing depends on the host's time or scheduler.
 
 Code takes no time until it has worked for _CHUNK units without a wait: then that many
-microseconds pass at once. A round of a loop is one unit, a call of a verb ten. An event is never
-passed over, so a loop that polls sees each change at the instant it happens.
+microseconds pass at once, and more where nothing happens for long. A round of a loop is one unit,
+a call of a verb ten, one in vain fifty. An event is never passed over, so a loop that polls sees
+each change at the instant it happens.
 
 A hard handler runs inside whatever waits or works at that instant. Handlers of one priority, which
 on rp2 are those of all Pins, Timers and UARTs, do not interrupt each other: one that comes
@@ -36,6 +37,7 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 
 NEVER = 1 << 62
 _CHUNK = 100  # microseconds
+_SLACK_US = 1000
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
 _HANDLER_MAX_US = 1_000_000
 _HERE = __file__.rpartition("/")[0]
@@ -83,6 +85,8 @@ class Kernel:
         self._note = note  # note(kind, text): for the timeline
         self._sequence = 0
         self._work = 0
+        self._busy_since = 0
+        self._busy_stirred = -1  # what `stirred` was when the firmware last worked long
         self._setting_up = False
         self._allocations = set()
         self._pending = []
@@ -147,7 +151,15 @@ class Kernel:
             if self._setup_work > _SETUP:
                 self._to_test()
         else:
-            self.wait(self.now + worked, working=True)
+            if self.stirred != self._busy_stirred:
+                self._busy_since = self.now
+            # The longer nothing happens the longer are the steps, or a loop that polls would take
+            # the host's time: an event ends each, and a loop that looks at the clock is at most
+            # a quarter late.
+            slack = min(_SLACK_US, (self.now - self._busy_since) // 4)
+            stirred = self.stirred
+            self.wait(self.now + worked + slack, polling=True, working=True)
+            self._busy_stirred = stirred
 
     def wait(self, until, polling=False, soft=True, working=False):
         """Let time pass on this core until `until`; with `polling` return after any event, too.
@@ -162,6 +174,8 @@ class Kernel:
             self._work = 0
         elif not working:
             self.work(5)
+        if not working:
+            self._busy_stirred = -1
         seen = self.stirred
         while True:
             if soft and self._queue and self.run_scheduled() and polling:

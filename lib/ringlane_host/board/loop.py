@@ -188,8 +188,10 @@ def make(kernel, time, say):
                 reading, writing, stream = entry
                 flags = (_IN if reading else 0) | (_OUT if writing else 0)
                 kernel.core.viper += 1  # asyncio looks by itself: that is no work of the firmware
-                ready = stream.ioctl(_POLL, flags)
-                kernel.core.viper -= 1
+                try:
+                    ready = stream.ioctl(_POLL, flags)
+                finally:
+                    kernel.core.viper -= 1
                 if not ready:
                     continue
                 if ready & ~_OUT and reading is not None:

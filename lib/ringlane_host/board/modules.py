@@ -302,8 +302,10 @@ def make_select(kernel):
                 ready = []
                 for stream, events in list(self._streams.values()):
                     kernel.core.viper += 1
-                    found = stream.ioctl(_POLL, events)
-                    kernel.core.viper -= 1
+                    try:
+                        found = stream.ioctl(_POLL, events)
+                    finally:
+                        kernel.core.viper -= 1
                     if found:
                         ready.append((stream, found))
                 if ready or kernel.now >= end:
