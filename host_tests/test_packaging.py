@@ -22,7 +22,7 @@ from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
-ON_THE_HOST = {"run.py", "tables.py"}  # what starts firmware and reads what it printed
+ON_THE_HOST = {"run.py", "tables.py", "test_main.py"}  # what starts firmware and looks at it
 FIRMWARE = sorted(
     path for path in (ROOT / "firmware").rglob("*.py") if path.name not in ON_THE_HOST
 )
@@ -377,3 +377,27 @@ def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):
     wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
     assert len(wrong) == 4
     assert found == wrong, done.stdout + done.stderr
+
+
+def test_a_users_project_is_tested_by_an_installed_wheel(wheel, tmp_path):
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    (packages / "pytest.pth").write_text(os.path.dirname(os.path.dirname(pytest.__file__)))
+    project = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "project")
+    (project / "test_where.py").write_text(
+        "def test_where(board):\n"
+        "    import ringlane_host.boards\n"
+        f"    assert str(ringlane_host.boards.FOLDER).startswith({str(packages)!r})\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, "-m", "pytest", "-p", "no:cacheprovider", "."],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
