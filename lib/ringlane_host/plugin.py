@@ -10,10 +10,12 @@
 The guide is README.md beside this file. Nothing is imported or patched until a test asks for it.
 """
 
+from typing import Any
+
 import pytest
 
 _DEFAULT = "rpi_pico"
-_BOARD = pytest.StashKey()
+_BOARD = pytest.StashKey[Any]()
 _FAILED = pytest.StashKey[bool]()
 
 

@@ -55,7 +55,7 @@ class SimulatedBoard:
         self.pwm_outputs = {}
         self.flash = Flash()
         self._log = []
-        self._entries = deque(maxlen=_TIMELINE)
+        self._entries: deque[tuple[int, str, str, str]] = deque(maxlen=_TIMELINE)
         self._allowed = ()
         self._raised = None
         self._ended = False

@@ -142,7 +142,7 @@ class Channels:
         what = args[0] if word else data
         label = "" if priority is None else f" {_CLASSES[priority & 7]}"
         outcome = "" if result else ": no room"
-        self._note("send", f"{_name(record.channel)} <- {what}{label}{outcome}")
+        self._note("send", f"{_name(record.channel)} <- {what!r}{label}{outcome}")
         if not result and not record.overflowed and record.channel.dropped:
             record.overflowed = True
             self._kernel.fault(
@@ -166,7 +166,7 @@ class Channels:
                 Message(self._kernel.now, data, priority, latency, True, context)
             )
             what = data if args else size
-            self._note("recv", f"{_name(record.channel)} -> {what} after {latency}")
+            self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
         if getattr(record.channel, "_recv_guard", None) is None:
             self._own(end, "receiver", context)
 

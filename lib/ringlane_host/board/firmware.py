@@ -181,9 +181,10 @@ class Firmware:
         parent, _, child = name.rpartition(".")
         folders = self.path
         if parent:
-            folders = getattr(self.load(parent), "__path__", None)
-            if folders is None:
+            package = self.load(parent)
+            if not hasattr(package, "__path__"):
                 raise ImportError(f"no module named '{name}': '{parent}' is not a package")
+            folders = package.__path__
         elif name == "ringlane":
             folders = [self._package.parent]
         elif name[0] == "u" and name[1:] in self.modules:

@@ -21,7 +21,9 @@ import struct
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from heapq import heappop, heappush
+from typing import Any
 
 from .faults import (
     AllocationInHandler,
@@ -54,7 +56,7 @@ class Core:
     def __init__(self, number, function, name):
         self.number = number
         self.name = name
-        self.function = function
+        self.function: Any = function
         self.resume = threading.Semaphore(0)
         self.wake_at = 0
         self.seen = None  # what `Kernel.stirred` was when it began to poll
@@ -63,7 +65,7 @@ class Core:
         self.viper = 0  # how deep in viper functions
         self.ended = function is None
         self.error = None
-        self.thread = None
+        self.thread: Any = None
 
 
 class Kernel:
@@ -79,7 +81,7 @@ class Kernel:
         self.stopping = False
         self.stirred = 0  # grows when something happens that a waiting core can see
         self.masked = False
-        self.source = None  # of the hard handler that runs
+        self.source: Any = None  # of the hard handler that runs
         self.listeners = 0  # handlers of pins and so on, which the test may call
         self.handler_began = 0
         self._note = note  # note(kind, text): for the timeline
@@ -90,13 +92,14 @@ class Kernel:
         self._setting_up = False
         self._allocations = set()
         self._pending = []
-        self._queue = deque()
+        self._queue: deque[tuple[Callable[[Any], Any], Any, str]] = deque()
         self._condition = None
         self._condition_error = None
         self._met = False
         self._idle = Core(0, None, "idle")  # the test's own thread, when main has ended
         self.core = self._idle
-        self.cores = []
+        self._last: Core | None = None  # who gave the baton to the test
+        self.cores: list[Core] = []
 
     # Events
 
@@ -449,7 +452,7 @@ class Kernel:
                 main = self.cores[0]
                 if main.ended and main.error is not None:
                     break
-                last = getattr(self, "_last", None)
+                last = self._last
                 if last is None or last.ended:
                     last = min(alive, key=lambda core: (core.wake_at, core.number))
                 self._core_ended = False

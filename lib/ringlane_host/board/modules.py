@@ -8,6 +8,7 @@ import random
 import time
 import traceback
 import types
+from typing import Any
 
 from .. import simulated
 from .faults import NotSimulated
@@ -255,7 +256,7 @@ def make_sys(kernel, facts, modules, say):
 def make_collections():
     """Return `collections`, with MicroPython's deque."""
 
-    class deque(collections.deque):
+    class deque(collections.deque[Any]):
         """deque(iterable, maxlen, flags): with flags 1 a full one raises IndexError."""
 
         def __init__(self, iterable, maxlen, flags=0):

@@ -4,6 +4,8 @@ A pin's level is, as on a chip, that of its output while it is one, else what dr
 outside, else that of its pull. A pin that nothing drives reads 0.
 """
 
+from typing import Any
+
 from .faults import BoardError, NotSimulated
 from .sources import Source
 
@@ -26,7 +28,7 @@ class PinState(Source):
         self.level = 0
         self.history = []  # (microseconds, level) at each change
         self.rising = self.falling = False  # edges that interrupt
-        self.flags = ()
+        self.flags: tuple[str, ...] = ()
         self._note = note
 
     def settle(self):
@@ -60,7 +62,7 @@ def make(kernel, facts, states):
     modes = {0: IN, 1: OUT, 2: OPEN_DRAIN} if rp2 else {1: IN, 3: OUT, 7: OPEN_DRAIN}
     up, down = (1, 2) if rp2 else (2, 1)
     rise, fall = (8, 4) if rp2 else (1, 2)
-    known = {}
+    known: dict[int, Any] = {}
 
     class Irq:
         """What Pin.irq returns."""

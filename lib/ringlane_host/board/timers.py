@@ -2,6 +2,7 @@
 
 import sys
 import weakref
+from typing import Any
 
 from .faults import TimerCollected
 from .sources import Source
@@ -40,7 +41,7 @@ class TimerState(Source):
         self.end()
 
     def _argument(self):
-        return self._arg()  # the Timer, by a weak reference
+        return None if self._arg is None else self._arg()  # a weak reference to the Timer
 
     def _ring(self):
         self._event = None
@@ -53,7 +54,7 @@ class TimerState(Source):
 def make(kernel, facts):
     """Return the board's class Timer."""
     rp2 = facts.port == "rp2"
-    numbered = {}
+    numbered: dict[int, Any] = {}
 
     class Timer:
         """machine.Timer."""
