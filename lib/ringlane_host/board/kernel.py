@@ -93,7 +93,7 @@ class Kernel:
         self._allocations = set()
         self._pending = []
         self._queue: deque[tuple[Callable[[Any], Any], Any, str]] = deque()
-        self._condition = None
+        self._condition: Any = None
         self._condition_error = None
         self._met = False
         self._idle = Core(0, None, "idle")  # the test's own thread, when main has ended
