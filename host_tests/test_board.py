@@ -157,6 +157,85 @@ def test_asyncio_runs_tasks_in_the_order_of_micropython(simulated, micropython):
     assert board.log.count("\n") > 50
 
 
+# What rp2 prints at its own pace: the same on the simulated board and on the emulated chip.
+ON_CHIP = {
+    "asyncio": ASYNCIO,
+    "schedule": """
+import micropython, time
+seen = []
+def scheduled(n):
+    if n:
+        seen.append(n)
+        return
+    try:
+        for i in range(1, 20):
+            micropython.schedule(scheduled, i)
+    except RuntimeError as error:
+        print(i, error)
+micropython.schedule(scheduled, 0)
+time.sleep_ms(20)
+print(seen)
+""",
+    "timers": """
+import time
+from machine import Timer
+seen = []
+start = time.ticks_ms()
+def note(name):
+    return lambda timer: seen.append((name, (time.ticks_diff(time.ticks_ms(), start) + 5) // 10))
+timers = [
+    Timer(period=100, callback=note("soft")),
+    Timer(period=150, mode=Timer.ONE_SHOT, callback=note("once")),
+    Timer(freq=4, callback=note("slow")),
+]
+time.sleep_ms(330)
+timers[0].deinit()
+time.sleep_ms(250)
+for timer in timers:
+    timer.deinit()
+print(seen)
+for wrong in (0, 1):
+    try:
+        Timer(wrong)
+    except ValueError as error:
+        print(error)
+""",
+    "outputs, and a hard handler of a pin that the program drives": """
+import time
+from machine import Pin, disable_irq, enable_irq
+seen = bytearray(20)
+count = 0
+def on_edge(pin):
+    global count
+    seen[count] = pin.value() << 4 | pin.irq().flags()
+    count += 1
+pin = Pin(7, Pin.OUT, value=0)
+pin.irq(on_edge, hard=True)
+pin.on(); pin.off(); pin.toggle()
+pin.irq(on_edge, Pin.IRQ_FALLING, hard=True)
+pin.off(); pin.on()
+state = disable_irq()
+pin.off(); pin.on(); pin.off()
+print(count)
+enable_irq(state)
+time.sleep_ms(1)
+print(count, [hex(each) for each in seen[:count]], pin)
+""",
+}
+
+
+@pytest.mark.parametrize("name", ON_CHIP)
+def test_a_program_prints_the_same_on_the_emulated_rp2040(name, simulated, pico):
+    board = simulated(ON_CHIP[name])
+    board.advance(ms=10_000)
+    assert board.log.count("\n") >= 2
+    stop = pico.loop_back(7)
+    try:
+        assert pico.exec(ON_CHIP[name]) == board.log
+    finally:
+        stop()
+
+
 TIME = """
     import time, random
     print(time.ticks_us(), time.ticks_ms())

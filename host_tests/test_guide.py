@@ -13,16 +13,16 @@ GUIDE = (ROOT / "lib" / "ringlane_host" / "README.md").read_text()
 FILES = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", GUIDE, re.M | re.S)
 
 
-def passed(folder):
+def passed(folder, *options):
     """Run the tests in a folder; return how many passed. Fails if one did not."""
     installed = {each.name for each in importlib.metadata.entry_points(group="pytest11")}
     plugin = [] if "ringlane" in installed else ["-p", "ringlane_host.plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, "."],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *options, "."],
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=500,
         check=False,
     )
     assert not done.returncode, done.stdout + done.stderr
@@ -48,3 +48,9 @@ def test_the_first_program_of_the_readme_under_its_test(tmp_path):
 def test_the_template_passes_as_it_is_copied(tmp_path):
     folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
     assert passed(folder) == 3
+
+
+def test_one_test_on_the_simulated_and_on_the_emulated_pico(uf2, tmp_path):
+    folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
+    targets = "--ringlane-target=sim", f"--ringlane-target=rp2040:{uf2}"
+    assert passed(folder, *targets, "-k", "press and 3") == 2
