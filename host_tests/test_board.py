@@ -159,7 +159,6 @@ def test_asyncio_runs_tasks_in_the_order_of_micropython(simulated, micropython):
 
 # What rp2 prints at its own pace: the same on the simulated board and on the emulated chip.
 ON_CHIP = {
-    "asyncio": ASYNCIO,
     "schedule": """
 import micropython, time
 seen = []

@@ -155,9 +155,9 @@ class EmulatedPico:
         return lambda: self.call(detach)
 
     def loop_back(self, *pins):
-        """Let the chip read what it drives on these GPIOs, as a real one does; return what ends it.
+        """Let the chip read what it drives on these GPIOs; return what ends it.
 
-        The emulator's pins have no such path: without it an output reads 0 and has no edges.
+        A real one does. The emulator has no such path: an output reads 0 and has no edges.
         """
 
         def follow(gpio):
