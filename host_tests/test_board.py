@@ -28,6 +28,7 @@ from ringlane_host.board import (
     ThreadRaised,
     TimerCollected,
     TwoContexts,
+    kernel,
 )
 
 KINDS = ROOT / "host_tests" / "kinds"
@@ -490,6 +491,43 @@ PROGRAMS = {
         None,
         "core1 in use\ncore 1 core 1 timer core 1 timer core 0 core 0 timer\n",
     ),
+    "an affine pool knows which core sends, and a guard lets contexts share": (
+        "rpi_pico",
+        """
+        import _thread, time
+        from machine import Timer
+        from ringlane import AFFINITY_FIRST, LOW, AnycastChannel, Channel, IrqGuard
+        jobs = AnycastChannel(8, AFFINITY_FIRST, slot_size=4, max_receivers=2, senders=2)
+        ends = jobs.add_receiver(core=0), jobs.add_receiver(core=1)
+        other = jobs.add_sender()
+        _thread.start_new_thread(lambda: [other.send_word(1, LOW) for _ in range(3)], ())
+        time.sleep_ms(1)
+        jobs.send_word(0, LOW)
+        print([end.pending for end in ends])
+        shared = Channel(64, slot_size=4, send_guard=IrqGuard())
+        timer = Timer(period=1, hard=True, callback=lambda timer: shared.send_word(1, LOW))
+        for _ in range(10):
+            shared.send_word(2, LOW)
+            time.sleep_ms(1)
+        timer.deinit()
+        print(shared.sent)
+        """,
+        None,
+        "[1, 3]\n20\n",
+    ),
+    "timers go on when the main program has ended": (
+        "rpi_pico",
+        """
+        import sys, time
+        from machine import Timer
+        timer = Timer(period=40, hard=True, callback=lambda timer: led.append(time.ticks_ms()))
+        led = []
+        once = Timer(mode=Timer.ONE_SHOT, period=150, callback=lambda timer: print(led))
+        sys.exit()
+        """,
+        None,
+        "[40, 80, 120]\n",
+    ),
     "streams: asyncio over a UART": (
         "rpi_pico",
         """
@@ -800,6 +838,7 @@ NOT_SIMULATED = [
     "from machine import ADC\nADC(26).read_u16()",
     "import asyncio\nasyncio.run(asyncio.open_connection('h', 1))",
     "import micropython\n@micropython.asm_thumb\ndef f(): pass",
+    "input('name? ')",
 ]
 
 
@@ -878,6 +917,21 @@ main()
     began = time.monotonic()
     board.stop()
     assert time.monotonic() - began < 60
+
+
+def test_a_viper_function_without_end_is_named_and_ended(simulated, monkeypatch):
+    monkeypatch.setattr(kernel, "_HOST_PATIENCE_S", 1.0)
+    with pytest.raises(TimeoutError, match=r"computes without a loop, .* at .*main.py:"):
+        simulated(
+            """
+            import micropython
+            @micropython.viper
+            def forever():
+                while True:
+                    pass
+            forever()
+            """
+        )
 
 
 def test_nothing_of_the_process_is_patched_or_left(simulated):

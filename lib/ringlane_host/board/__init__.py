@@ -69,10 +69,12 @@ class SimulatedBoard:
         if clock.register:
             kernel.register = simulated.memory.device(clock.register, 4)
         if clock.register and self._facts.port == "rp2":
-            simulated.memory.device(0xD0000000, 4)  # SIO CPUID: core 0
+            kernel.cpuid = simulated.memory.device(0xD0000000, 4)  # of the SIO
         self.modules = self._make_modules()
         self._firmware = Firmware(
-            kernel, self.modules, {"print": self._print, "open": self.flash.open}
+            kernel,
+            self.modules,
+            {"print": self._print, "open": self.flash.open, "input": _no_input},
         )
         self.modules["sys"].modules = self._firmware.modules
         _open = self
@@ -219,7 +221,7 @@ class SimulatedBoard:
     def end_firmware(self):
         """End the main program where it is, as a reset does; for the board's own parts."""
         self._kernel.stopping = True
-        raise Stopped
+        raise Stopped  # kernel.run takes it where the test's own thread has the board
 
     def _check_open(self):
         if self._ended:
@@ -338,6 +340,10 @@ class SimulatedBoard:
 
     def __repr__(self):
         return f"<{self.name}, simulated, at {self.ms:.3f} ms>"
+
+
+def _no_input(*prompt):
+    raise NotSimulated("input() is not simulated: nobody types at a simulated board")
 
 
 def _facts(name):

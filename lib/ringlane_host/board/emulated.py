@@ -15,12 +15,14 @@ import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
 
 from .. import boards
 from ..emulated import EmulatedPico, compiled
 from .faults import BoardError
+from .firmware import ringlane_folder
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -48,9 +50,9 @@ class EmulatedBoard:
     def __init__(self, uf2, refuse, *folders):
         self._refuse = refuse
         self._folders = [Path(folder).resolve() for folder in folders or (".",)]
-        self._facts = boards.load("rpi_pico")
+        self._facts: Any = boards.load("rpi_pico")
         self._uf2 = uf2
-        self._pico = None
+        self._pico: Any = None
         self._output = bytearray()
         self._origin = 0.0  # nanoseconds of the chip's clock when run() returned
         self._pins = {}
@@ -76,10 +78,7 @@ class EmulatedBoard:
             for each in sorted(file.parent.glob("*.py"))
             if each != file and not each.name.startswith(("test_", "conftest"))
         ]
-        import importlib.util
-
-        spec = importlib.util.find_spec("ringlane")
-        held = compiled(*spec.submodule_search_locations, *beside)
+        held = compiled(ringlane_folder(), *beside)
         held[_MAIN + ".mpy"] = compiled(file)[file.stem + ".mpy"]
         self._pico = EmulatedPico(self._uf2, held)
         self._device = device = self._pico._device
@@ -237,7 +236,7 @@ class _Pin:
     def __init__(self, board, gpio):
         self._board = board
         self._gpio = gpio
-        self.history = []
+        self.history: list[tuple[int, int]] = []
         self._pressed = 0
 
         def listen(state, before):

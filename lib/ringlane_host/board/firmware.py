@@ -143,8 +143,8 @@ def _compiled(path, name, ours):
     return code
 
 
-def _ringlane():
-    # Where the device code is; the package itself is not imported.
+def ringlane_folder():
+    """Return where the device code is; the package itself is not imported."""
     spec = importlib.util.find_spec("ringlane")
     if spec is None or not spec.submodule_search_locations:
         raise BoardError("ringlane is not installed: pip install ringlane")
@@ -162,7 +162,7 @@ class Firmware:
         self._builtins[_ROUND] = kernel.loop_round
         self._builtins[_CAUGHT] = kernel.caught
         self._builtins[_ALLOCATES] = kernel.allocates
-        self._package = _ringlane()
+        self._package = ringlane_folder()
         self.folder = None
 
     def run(self, path):
@@ -235,4 +235,4 @@ class Firmware:
         return module
 
 
-__all__ = ["PLAIN", "Firmware"]
+__all__ = ["PLAIN", "Firmware", "ringlane_folder"]

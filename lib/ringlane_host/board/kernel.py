@@ -17,6 +17,7 @@ A soft handler goes through the scheduler's queue, and runs on the first core wh
 bytecode next and no other soft handler does.
 """
 
+import ctypes
 import struct
 import sys
 import threading
@@ -77,6 +78,7 @@ class Kernel:
         self.horizon = 0
         self.depth = depth  # of the scheduler
         self.register = None  # a bytearray that shows `now`, as the chip's timer does
+        self.cpuid = None  # and one that shows which core runs
         self.faults = []
         self.stopping = False
         self.stirred = 0  # grows when something happens that a waiting core can see
@@ -412,7 +414,7 @@ class Kernel:
         try:
             if not self.stopping:
                 core.function()
-        except Stopped:
+        except (Stopped, SystemExit):
             pass
         except BaseException as error:
             core.error = error
@@ -425,17 +427,23 @@ class Kernel:
         self._idle.resume.release()
 
     def _switch(self, core):
-        before, self.core = self.core, core
+        before = self.core
+        self._enter(core)
         core.resume.release()
         before.resume.acquire()
-        self.core = before
+        self._enter(before)
+
+    def _enter(self, core):
+        self.core = core
+        if self.cpuid is not None:
+            self.cpuid[0] = core.number
 
     def _to_test(self):
         core = self.core
         self._last = core
         self._idle.resume.release()
         core.resume.acquire()
-        self.core = core
+        self._enter(core)
         if self.stopping:
             raise Stopped
 
@@ -456,7 +464,7 @@ class Kernel:
                 if last is None or last.ended:
                     last = min(alive, key=lambda core: (core.wake_at, core.number))
                 self._core_ended = False
-                self.core = last
+                self._enter(last)
                 last.resume.release()
                 if not self._idle.resume.acquire(timeout=_HOST_PATIENCE_S):
                     raise TimeoutError(_where(last, "computes without a loop, a call or a wait"))
@@ -466,8 +474,10 @@ class Kernel:
                 self._last = None
             if not self._met and self.main_ended and not (self.cores and self.cores[0].error):
                 self.core = self._idle
-                if all(core.ended for core in self.cores):
+                if all(core.ended for core in self.cores) and not self.stopping:
                     self.wait(NEVER)
+        except Stopped:
+            pass  # a handler reset the board
         finally:
             self._condition = None
             self._setting_up = False
@@ -492,6 +502,10 @@ class Kernel:
                 self.core = core
                 core.resume.release()
                 core.thread.join(_HOST_PATIENCE_S)
+                if core.thread.is_alive():  # in a viper function without end, perhaps
+                    ident = ctypes.c_ulong(core.thread.ident)
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Stopped))
+                    core.thread.join(_HOST_PATIENCE_S)
                 if core.thread.is_alive():
                     raise TimeoutError(_where(core, "does not end"))
         self.core = self._idle

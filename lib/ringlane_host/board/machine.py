@@ -5,7 +5,6 @@ import types
 from .. import simulated
 from . import analog, buses, pins, timers, uart
 from .faults import BoardReset, NotSimulated
-from .kernel import Stopped
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -38,11 +37,11 @@ def make(board, kernel, facts):
 
     def reset():
         kernel.fault(BoardReset, "machine.reset()")
-        raise Stopped
+        board.end_firmware()
 
     def soft_reset():
         kernel.fault(BoardReset, "machine.soft_reset()")
-        raise Stopped
+        board.end_firmware()
 
     class WDT:
         """machine.WDT: it bites."""
