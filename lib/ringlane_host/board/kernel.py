@@ -44,6 +44,7 @@ _SLACK_US = 1000
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
 _HANDLER_MAX_US = 1_000_000
 _HERE = __file__.rpartition("/")[0]
+_STOP_PATIENCE_S = 3.0
 _HOST_PATIENCE_S = 60.0  # firmware that computes for so long without a loop round hangs
 
 
@@ -501,7 +502,7 @@ class Kernel:
             if not core.ended:
                 self.core = core
                 core.resume.release()
-                core.thread.join(_HOST_PATIENCE_S)
+                core.thread.join(_STOP_PATIENCE_S)
                 if core.thread.is_alive():  # in a viper function without end, perhaps
                     ident = ctypes.c_ulong(core.thread.ident)
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Stopped))
