@@ -229,6 +229,11 @@ class SimulatedBoard:
         if any(isinstance(each, BoardReset) for each in self._kernel.faults):
             raise BoardError("this board was reset: what follows would need a new one")
 
+    @property
+    def ended(self):
+        """Whether the main program has ended; handlers go on."""
+        return self._kernel.main_ended
+
     # What is at its pins
 
     @property

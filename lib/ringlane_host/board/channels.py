@@ -11,6 +11,24 @@ from .faults import BoardError, Overflowed, TwoContexts
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _CLASSES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
+# By a verb's name: whether it sends, whose it is, which argument is first, whether it is a word's.
+_VERBS = {
+    "send": (True, "sender", 0, False),
+    "send_word": (True, "sender", 0, True),
+    "recv": (False, "receiver", 0, False),
+    "recv_word": (False, "receiver", 0, True),
+    "send_request": (True, "client", 0, False),
+    "recv_response": (False, "client's receiver", 1, False),
+    "recv_request": (False, "server", 0, False),
+    "send_response": (True, "server", 1, False),
+}
+_FIXES = {
+    "sender": "add_sender()",
+    "receiver": "recv_guard= and add_receiver()",
+    "client": "a channel",
+    "client's receiver": "a channel",
+    "server": "a channel",
+}
 _WRAPPERS = ("ringlane.guard", "ringlane.latency")  # their verbs call those that are recorded
 
 
@@ -108,22 +126,13 @@ class Channels:
             return None
         if "cold" not in function.__code__.co_freevars:
             return None
+        verb = _VERBS.get(function.__name__)
+        if verb is None:
+            return None
         end = function.__closure__[function.__code__.co_freevars.index("cold")]
-        name = function.__name__
-        match name:
-            case "send" | "send_request":
-                return lambda args, result: self._sent(end.cell_contents, args, result, False)
-            case "send_word":
-                return lambda args, result: self._sent(end.cell_contents, args, result, True)
-            case "send_response":
-                return lambda args, result: self._sent(end.cell_contents, args[1:], result, False)
-            case "recv" | "recv_request":
-                return lambda args, result: self._received(end.cell_contents, args, result)
-            case "recv_response":
-                return lambda args, result: self._received(end.cell_contents, args[1:], result)
-            case "recv_word":
-                return lambda args, result: self._received(end.cell_contents, (), result)
-        return None
+        sends, side, first, word = verb
+        note = self._sent if sends else self._received
+        return lambda args, result: note(end.cell_contents, args[first:], result, side, word)
 
     def _record(self, end):
         channel = getattr(end, "_channel", end)
@@ -132,7 +141,7 @@ class Channels:
             record = self._records[id(channel)] = ChannelRecord(channel)
         return record
 
-    def _sent(self, end, args, result, word):
+    def _sent(self, end, args, result, side, word):
         record = self._record(end)
         data = args[0]
         data = (data & 0xFFFFFFFF).to_bytes(4, "little") if word else bytes(data)
@@ -150,25 +159,26 @@ class Channels:
                 f"{record.channel._title()}: no room for a message of {self._kernel.who()}, "
                 f"its capacity is {record.channel.capacity}",
             )
-        if getattr(record.channel, "_send_guard", None) is None and priority is not None:
-            self._own(end, "sender", context if context != "soft handler" else "tasks")
+        if getattr(record.channel, "_send_guard", None) is None:
+            # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
+            self._own(end, side, "tasks" if context == "soft handler" else context)
 
-    def _received(self, end, args, result):
+    def _received(self, end, args, result, side, word):
         record = self._record(end)
         context = self._kernel.context()
         if result:
             size, priority, latency = result
-            if args:
-                data = bytes(args[0][:size])
-            else:
+            if word:
                 data = (size & 0xFFFFFFFF).to_bytes(4, "little")
+            else:
+                data = bytes(args[0][:size])
             record.received.append(
                 Message(self._kernel.now, data, priority, latency, True, context)
             )
-            what = data if args else size
+            what = size if word else data
             self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
         if getattr(record.channel, "_recv_guard", None) is None:
-            self._own(end, "receiver", context)
+            self._own(end, side, context)
 
     def _own(self, end, side, context):
         key = id(end), side
@@ -179,9 +189,9 @@ class Channels:
             owner[1][context] = self._kernel.who()
             users = " and ".join(f"{who} ({each})" for each, who in owner[1].items())
             channel = getattr(end, "_channel", end)
-            fix = "add_sender()" if side == "sender" else "recv_guard= and add_receiver()"
             self._kernel.fault(
-                TwoContexts, f"{users} share one {side} of {channel._title()}: use {fix} for each"
+                TwoContexts,
+                f"{users} share one {side} of {channel._title()}: use {_FIXES[side]} for each",
             )
 
 
