@@ -988,3 +988,15 @@ def test_an_example_runs_as_it_is_and_finds_nothing_wrong(name):
     finally:
         board.close()
     assert board.log
+
+
+def test_the_heart_demo_counts_its_beats_in_a_virtual_minute():
+    board = SimulatedBoard("rpi_pico", ROOT / "firmware" / "heart")
+    try:
+        board.allow(Overflowed)  # its uplink is too slow for the least urgent class
+        board.start(lambda: board.load("heart").main())
+        board.run_until(lambda: board.ended, ms=70_000)
+        board.stop()
+    finally:
+        board.close()
+    assert "21,600 samples in order, none lost; 107 beats" in board.log
