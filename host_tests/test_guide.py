@@ -7,14 +7,15 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 from conftest import ROOT
 
 GUIDE = (ROOT / "lib" / "ringlane_host" / "README.md").read_text()
 FILES = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", GUIDE, re.M | re.S)
 
 
-def passed(folder, *options):
-    """Run the tests in a folder; return how many passed. Fails if one did not."""
+def run(folder, *options):
+    """Run the tests in a folder; return pytest's exit status and what it printed."""
     installed = {each.name for each in importlib.metadata.entry_points(group="pytest11")}
     plugin = [] if "ringlane" in installed else ["-p", "ringlane_host.plugin"]
     done = subprocess.run(
@@ -25,8 +26,14 @@ def passed(folder, *options):
         timeout=500,
         check=False,
     )
-    assert not done.returncode, done.stdout + done.stderr
-    return int(re.search(r"(\d+) passed", done.stdout)[1])
+    return done.returncode, done.stdout + done.stderr
+
+
+def passed(folder, *options):
+    """Run the tests in a folder; return how many passed. Fails if one did not."""
+    status, printed = run(folder, *options)
+    assert not status, printed
+    return int(re.search(r"(\d+) passed", printed)[1])
 
 
 def test_the_guides_tests_pass_as_printed(tmp_path):
@@ -54,3 +61,68 @@ def test_one_test_on_the_simulated_and_on_the_emulated_pico(uf2, tmp_path):
     folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
     targets = "--ringlane-target=sim", f"--ringlane-target=rp2040:{uf2}"
     assert passed(folder, *targets, "-k", "press and 3") == 2
+
+
+FAULTY = """\
+import time
+from machine import Pin, Timer
+led = Pin(25, Pin.OUT)
+def on_tick(timer):
+    led.toggle()
+    text = "%d" % time.ticks_ms()
+timer = Timer(period=10, hard=True, callback=on_tick)
+print("begun")
+time.sleep_ms(25)
+raise ValueError("ended")
+"""
+# By what fails: the test, pytest's options, and what is printed.
+FAILURES = {
+    "a fault": (
+        "board.advance(ms=15)",
+        (),
+        (
+            "AllocationInHandler: Timer handler on_tick, main.py:6: formatting",
+            "GP25 -> 1",
+            "begun",
+        ),
+    ),
+    "what the firmware raises": (
+        "board.allow(AllocationInHandler); board.advance(ms=30)",
+        (),
+        ("main.py:10: ValueError", '> *raise ValueError\\("ended"\\)', "GP25 -> 0"),
+    ),
+    "a fault that the test has not seen": (
+        "board._kernel.fault(AllocationInHandler, 'at the end')",
+        (),
+        ("ERROR at teardown", "AllocationInHandler: at the end"),
+    ),
+    "an assertion of the test": (
+        "board.advance(ms=5); assert board.pin(25).value()",
+        (),
+        (r"<rpi_pico, simulated, at 5.000 ms>: what happened", "print  begun"),
+    ),
+    "a board that is not there": (
+        "pass",
+        ("--ringlane-target=rp2040:none.uf2",),
+        ("no file none.uf2",),
+    ),
+    "a target that is none": (
+        "pass",
+        ("--ringlane-target=/dev/ttyACM0",),
+        ("it is sim, or rp2040:FILE.uf2; not yet a port",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_test_shows(name, tmp_path):
+    line, options, shown = FAILURES[name]
+    (tmp_path / "main.py").write_text(FAULTY)
+    (tmp_path / "test_main.py").write_text(
+        "from ringlane_host.board import AllocationInHandler\n"
+        f"def test(board):\n    board.run()\n    {line}\n"
+    )
+    status, printed = run(tmp_path, *options)
+    assert status
+    for each in shown:
+        assert re.search(each, printed), printed
