@@ -295,15 +295,17 @@ class SimulatedBoard:
 
     def i2c(self, number):
         """Return an I2C bus: attach(address, device)."""
-        return self._bus("I2C", number, self._facts.i2cs)
+        return self._bus("I2C", number, range(self._facts.i2cs))
 
     def spi(self, number):
         """Return an SPI bus: attach(device)."""
-        return self._bus("SPI", number, self._facts.spis)
+        first = 0 if self._facts.port == "rp2" else 1
+        return self._bus("SPI", number, range(first, first + self._facts.spis))
 
-    def _bus(self, kind, number, count):
-        if not 0 <= number < count:
-            raise BoardError(f"{self.name} has {count} {kind} buses, no {kind} {number}")
+    def _bus(self, kind, number, there):
+        if number not in there:
+            buses = ", ".join(f"{kind} {each}" for each in there)
+            raise BoardError(f"{self.name} has {buses}, no {kind} {number}")
         return self._buses.setdefault((kind, number), Bus(f"{kind}({number})"))
 
     def pwm(self, pin):

@@ -69,6 +69,8 @@ class Bus:
 def make(kernel, facts, i2c_buses, spi_buses):
     """Return the board's classes I2C and SPI."""
 
+    first = 0 if facts.port == "rp2" else 1  # an ESP32's SPI(0) is its flash's
+
     class I2C:
         """machine.I2C and SoftI2C."""
 
@@ -125,8 +127,8 @@ def make(kernel, facts, i2c_buses, spi_buses):
 
         MSB, LSB = 1, 0
 
-        def __init__(self, id=0, baudrate=1_000_000, **keywords):
-            if not 0 <= id < facts.spis:
+        def __init__(self, id=first, baudrate=1_000_000, **keywords):
+            if not first <= id < first + facts.spis:
                 raise ValueError("SPI(%r) doesn't exist" % (id,))
             self._bus = spi_buses(id)
             self._number = id
