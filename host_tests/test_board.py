@@ -19,6 +19,7 @@ from ringlane_host.board import (
     BoardReset,
     HandlerRaised,
     HandlerTooLong,
+    NobodyWakes,
     NotSimulated,
     Overflowed,
     Registers,
@@ -528,6 +529,42 @@ PROGRAMS = {
         None,
         "[40, 80, 120]\n",
     ),
+    "a notify() wakes the other core, at once": (
+        "rpi_pico",
+        """
+        import _thread, asyncio, time
+        from ringlane import HIGH, Channel
+        ch = Channel(8, slot_size=4)
+        def second():
+            time.sleep_ms(20)
+            ch.send_word(1, HIGH)
+            ch.notify()
+        async def receive():
+            print(await ch.arecv_word(), time.ticks_us())
+        _thread.start_new_thread(second, ())
+        asyncio.run(receive())
+        """,
+        None,
+        "[1, 1, 0] 20000\n",
+    ),
+    "a thread of an ESP32 is seen within ten milliseconds": (
+        "esp32",
+        """
+        import _thread, asyncio, time
+        from ringlane import HIGH, Channel
+        ch = Channel(8, slot_size=4)
+        def second():
+            time.sleep_ms(25)
+            ch.send_word(1, HIGH)
+            time.sleep_ms(50)
+        async def receive():
+            print(await ch.arecv_word(), time.ticks_us())
+        _thread.start_new_thread(second, ())
+        asyncio.run(receive())
+        """,
+        None,
+        "[1, 1, 5000] 30000\n",
+    ),
     "streams: asyncio over a UART": (
         "rpi_pico",
         """
@@ -703,6 +740,24 @@ FAULTS = [
         time.sleep_ms(100)
         """,
         ("core 1", "ZeroDivisionError"),
+    ),
+    (
+        NobodyWakes,
+        "rpi_pico",
+        """
+        import _thread, asyncio, time
+        from ringlane import HIGH, Channel
+        ch = Channel(8, slot_size=4)
+        def second():
+            time.sleep_ms(20)
+            ch.send_word(1, HIGH)
+            time.sleep_ms(200)
+        async def receive():
+            print(await ch.arecv_word())
+        _thread.start_new_thread(second, ())
+        asyncio.run(receive())
+        """,
+        ("receive at main.py:10", "notify()"),
     ),
     (
         TimerCollected,

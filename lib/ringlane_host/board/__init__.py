@@ -24,7 +24,7 @@ from .analog import TEMPERATURE, Signal
 from .buses import Bus, Registers
 from .channels import ChannelRecord, Channels, Message
 from .faults import *  # noqa: F403
-from .faults import BoardError, BoardReset, Fault, NotSimulated
+from .faults import BoardError, BoardReset, Fault, NobodyWakes, NotSimulated
 from .firmware import Firmware
 from .flash import Flash
 from .kernel import Kernel, Stopped
@@ -58,6 +58,7 @@ class SimulatedBoard:
         self._entries: deque[tuple[int, str, str, str]] = deque(maxlen=_TIMELINE)
         self._allowed = ()
         self._raised = None
+        self._sleepers = []  # tasks that have been reported
         self._ended = False
         self._pins = {}
         self._signals = {}
@@ -83,7 +84,9 @@ class SimulatedBoard:
         kernel, facts = self._kernel, self._facts
         made = modules.plain_modules()
         made["time"] = time = modules.make_time(kernel)
-        made["asyncio"], made["asyncio.core"], self._tasks = loop.make(kernel, time, self._say)
+        made["asyncio"], made["asyncio.core"], self._tasks = loop.make(
+            kernel, time, self._say, looks_by_itself=facts.port != "rp2"
+        )
         made["uasyncio"] = made["asyncio"]
         made["micropython"] = modules.make_micropython(kernel, self.channels)
         made["sys"] = modules.make_sys(kernel, facts, made, self._say)
@@ -170,8 +173,20 @@ class SimulatedBoard:
 
     def _proceed(self, until, condition=None, setting_up=False):
         met = self._kernel.run(until, condition, setting_up)
+        self._find_sleepers()
         self._check()
         return met
+
+    def _find_sleepers(self):
+        for core in self._kernel.cores:
+            for task in core.asleep() if core.asleep is not None and not core.ended else ():
+                if task not in self._sleepers:
+                    self._sleepers.append(task)
+                    self._kernel.fault(
+                        NobodyWakes,
+                        f"{task!r} has something to receive, but its core sleeps: the sender is "
+                        "on the other core, and calls notify() after its send",
+                    )
 
     def _check(self):
         """Raise what the firmware raised, then the first fault that is not allowed."""

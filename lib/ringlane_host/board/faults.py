@@ -56,6 +56,10 @@ class HandlerTooLong(Fault):
     """A periodic handler took longer than its period."""
 
 
+class NobodyWakes(Fault):
+    """A message waits for a task, whose core sleeps and is not told."""
+
+
 class TimerCollected(Fault):
     """A running Timer that nothing keeps: it stops when the collector finds it."""
 
@@ -77,6 +81,7 @@ __all__ = [
     "Fault",
     "HandlerRaised",
     "HandlerTooLong",
+    "NobodyWakes",
     "NotSimulated",
     "Overflowed",
     "SimulationError",

@@ -62,6 +62,7 @@ class Core:
         self.resume = threading.Semaphore(0)
         self.wake_at = 0
         self.seen = None  # what `Kernel.stirred` was when it began to poll
+        self.asleep = None  # while asyncio sleeps: a function that gives the tasks it overlooks
         self.takes_soft = False  # it waits where a soft handler can run
         self.in_soft = False
         self.viper = 0  # how deep in viper functions

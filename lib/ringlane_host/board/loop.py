@@ -18,6 +18,7 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 _POLL = 3  # MP_STREAM_POLL
 _IN, _OUT = 1, 4
 _TICKS = 1 << 30
+_LOOK_US = 10_000  # of an ESP32, by its FREERTOS_HZ of 100
 
 
 class CancelledError(BaseException):
@@ -60,8 +61,12 @@ class _Parked:
         return bool(self.tasks)
 
 
-def make(kernel, time, say):
-    """Return (asyncio, asyncio.core) of a board; `time` is its module, `say` prints."""
+def make(kernel, time, say, looks_by_itself):
+    """Return (asyncio, asyncio.core, tasks) of a board; `time` is its module, `say` prints.
+
+    `looks_by_itself`: whether its loop looks at the streams from time to time, as where threads
+    share a core, or is woken by its core's interrupts and by events alone, as on rp2.
+    """
 
     class Task:
         """A coroutine that the loop runs."""
@@ -260,6 +265,24 @@ def make(kernel, time, say):
     def sleep(s):
         return _Sleep(int(s * 1000))
 
+    def wait(until):
+        # Until something happens that this core sees: on rp2 not what the other core stores.
+        if looks_by_itself and sum(not each.ended for each in kernel.cores) > 1:
+            until = min(until, kernel.now + _LOOK_US)
+        kernel.core.asleep = unseen
+        try:
+            kernel.wait(until, polling=True)
+        finally:
+            kernel.core.asleep = None
+
+    def unseen():
+        # The tasks whose streams are ready while the loop sleeps on.
+        return [
+            entry[0] or entry[1]
+            for entry in streams.map.values()
+            if entry[2].ioctl(_POLL, (_IN if entry[0] else 0) | (_OUT if entry[1] else 0))
+        ]
+
     def run_until_complete(main=None):
         while True:
             while True:
@@ -270,7 +293,7 @@ def make(kernel, time, say):
                     due = task.entry[0]
                     if due * 1000 <= kernel.now:
                         break
-                    kernel.wait(due * 1000, polling=True)
+                    wait(due * 1000)
                     continue
                 if not streams.map:
                     core.cur_task = None
@@ -281,7 +304,7 @@ def make(kernel, time, say):
                             "every task waits and nothing can wake one: "
                             + ", ".join(map(repr, tasks))
                         )
-                kernel.wait(NEVER, polling=True)
+                wait(NEVER)
             task = queue.pop()
             core.cur_task = task
             kernel.work(2)
