@@ -749,7 +749,7 @@ FAULTS = [
         from ringlane import HIGH, Channel
         ch = Channel(8, slot_size=4)
         def second():
-            time.sleep_ms(20)
+            time.sleep_ms(60)
             ch.send_word(1, HIGH)
             time.sleep_ms(200)
         async def receive():
