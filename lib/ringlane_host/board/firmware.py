@@ -13,6 +13,7 @@ CPython's. Source is taken as it is, but for what is put into it:
 
 import ast
 import builtins
+import functools
 import importlib.util
 import inspect
 import types
@@ -23,6 +24,7 @@ from .faults import BoardError
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
+_HOST = Path(__file__).resolve().parent.parent
 _ROUND = "round of a loop (board)"  # names that no source can have
 _CAUGHT = "caught everything (board)"
 _ALLOCATES = "allocates (board)"
@@ -151,6 +153,13 @@ def ringlane_folder():
     return Path(list(spec.submodule_search_locations)[0]).resolve()
 
 
+@functools.cache
+def is_ours(file):
+    """Return whether a file is ringlane's or the board's, and none of the firmware's."""
+    path = Path(file)
+    return path.is_relative_to(ringlane_folder()) or path.is_relative_to(_HOST)
+
+
 class Firmware:
     """The modules of one board since its reset. `modules`: the board's own, by name."""
 
@@ -235,4 +244,4 @@ class Firmware:
         return module
 
 
-__all__ = ["PLAIN", "Firmware", "ringlane_folder"]
+__all__ = ["PLAIN", "Firmware", "is_ours", "ringlane_folder"]

@@ -18,6 +18,7 @@ bytecode next and no other soft handler does.
 """
 
 import ctypes
+import os
 import struct
 import sys
 import threading
@@ -43,7 +44,7 @@ _CHUNK = 100  # microseconds
 _SLACK_US = 1000
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
 _HANDLER_MAX_US = 1_000_000
-_HERE = __file__.rpartition("/")[0]
+_HERE = os.path.dirname(__file__)
 _STOP_PATIENCE_S = 3.0
 _HOST_PATIENCE_S = 60.0  # firmware that computes for so long without a loop round hangs
 
@@ -363,7 +364,7 @@ class Kernel:
         frame = sys._getframe(1)
         while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
             frame = frame.f_back
-        place = f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+        place = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
         if place not in self._allocations:
             self._allocations.add(place)
             self.fault(AllocationInHandler, f"{self.source.title}, {place}: {what} allocates")

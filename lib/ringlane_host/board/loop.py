@@ -8,9 +8,11 @@ through core._io_queue is looked at before each step of a task and after each ev
 
 import heapq
 import io
+import os
 import types
 
 from .faults import AllTasksWait, NotSimulated, TaskRaised
+from .firmware import is_ours
 from .kernel import NEVER
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -219,14 +221,12 @@ def make(kernel, time, say, looks_by_itself):
         frame = None
         while coro is not None:
             inner = getattr(coro, "cr_frame", None) or getattr(coro, "gi_frame", None)
-            if inner is not None and not any(
-                part in inner.f_code.co_filename for part in ("/ringlane/", "/ringlane_host/")
-            ):
+            if inner is not None and not is_ours(inner.f_code.co_filename):
                 frame = inner
             coro = getattr(coro, "cr_await", None) or getattr(coro, "gi_yieldfrom", None)
         if frame is None:
             return ""
-        name = frame.f_code.co_filename.rpartition("/")[2]
+        name = os.path.basename(frame.f_code.co_filename)
         return f" at {name}:{frame.f_lineno}"
 
     def create_task(coro):

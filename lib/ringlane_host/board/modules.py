@@ -4,6 +4,7 @@ import collections
 import gc
 import importlib
 import io
+import os
 import random
 import time
 import traceback
@@ -12,7 +13,7 @@ from typing import Any
 
 from .. import simulated
 from .faults import NotSimulated
-from .firmware import PLAIN
+from .firmware import PLAIN, is_ours
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -211,8 +212,8 @@ def make_sys(kernel, facts, modules, say):
     def print_exception(error, file=None):
         lines = ["Traceback (most recent call last):"]
         for each in traceback.extract_tb(error.__traceback__):
-            if "/ringlane_host/" not in each.filename:
-                name = each.filename.rpartition("/")[2]
+            if not is_ours(each.filename):
+                name = os.path.basename(each.filename)
                 lines.append(f'  File "{name}", line {each.lineno}, in {each.name}')
         lines.append(f"{type(error).__name__}: {error}")
         text = "\n".join(lines) + "\n"
