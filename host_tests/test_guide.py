@@ -19,7 +19,7 @@ def run(folder, *options):
     installed = {each.name for each in importlib.metadata.entry_points(group="pytest11")}
     plugin = [] if "ringlane" in installed else ["-p", "ringlane_host.plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *options, "."],
+        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", *plugin, *options, "."],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -57,10 +57,49 @@ def test_the_template_passes_as_it_is_copied(tmp_path):
     assert passed(folder) == 3
 
 
+ON_BOTH = {
+    "main.py": """\
+import asyncio
+import helper
+from machine import ADC, Pin
+from ringlane import HIGH, Channel
+ch = Channel(8, slot_size=4)
+led = Pin(25, Pin.OUT)
+adc = ADC(26)
+Pin(2, Pin.IN).irq(lambda pin: ch.send_word(pin.value(), HIGH), hard=True)
+async def main():
+    while m := await ch.arecv_word():
+        led.value(m[0])
+        print("level", m[0], adc.read_u16() >> 12, helper.name)
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+    "lib/helper.py": 'name = "helped"\n',
+    "test_it.py": """\
+def test_edges(board):
+    board.adc(26).set(0x7000)
+    board.run()
+    board.pin(25).value()
+    board.pin(2).edges(4, every_us=5000)
+    board.advance(ms=30)
+    assert [level for _, level in board.pin(25).history] == [1, 0, 1, 0]
+    assert board.log.count("level") == 4 and "7 helped" in board.log
+
+
+def test_messages(board):
+    board.run()
+    assert not len(board.channels)
+""",
+}
+
+
 def test_one_test_on_the_simulated_and_on_the_emulated_pico(uf2, tmp_path):
-    folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
-    targets = "--ringlane-target=sim", f"--ringlane-target=rp2040:{uf2}"
-    assert passed(folder, *targets, "-k", "press and 3") == 2
+    (tmp_path / "lib").mkdir()
+    for name, text in ON_BOTH.items():
+        (tmp_path / name).write_text(text)
+    status, printed = run(tmp_path, "--ringlane-target=sim", f"--ringlane-target=rp2040:{uf2}")
+    assert not status and "3 passed, 1 skipped" in printed, printed
+    assert "an emulated Pico shows from outside no board.channels" in printed
 
 
 FAULTY = """\

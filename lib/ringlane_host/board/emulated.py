@@ -39,7 +39,6 @@ def first(self, dt):
         print("\x1d", end="")
     wait(self, dt)
 core.IOQueue.wait_io_event = first
-import firmware_
 """
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 
@@ -78,8 +77,14 @@ class EmulatedBoard:
             for each in sorted(file.parent.glob("*.py"))
             if each != file and not each.name.startswith(("test_", "conftest"))
         ]
-        held = compiled(ringlane_folder(), *beside)
-        held[_MAIN + ".mpy"] = compiled(file)[file.stem + ".mpy"]
+        library = [each for each in sorted((file.parent / "lib").glob("*")) if _is_code(each)]
+        held = compiled(ringlane_folder(), *beside, *library)
+        if b"__name__" in file.read_bytes():  # it may ask whether it is the main program
+            held[_MAIN + ".py"] = file.read_bytes()
+            begin = b"exec(open('%s.py').read(), {'__name__': '__main__'})"
+        else:
+            held[_MAIN + ".mpy"] = compiled(file)[file.stem + ".mpy"]
+            begin = b"import %s"
         self._pico = EmulatedPico(self._uf2, held)
         self._device = device = self._pico._device
         self._simulator = device.simulator
@@ -91,7 +96,7 @@ class EmulatedBoard:
         self._run_until(lambda: _RAW in self._output, 2000, "no raw REPL")
         self._output.clear()
         self._pico.loop_back(*range(len(self._mcu.gpio)))
-        self._type(_BEGIN + b"\x04")
+        self._type(_BEGIN + begin % _MAIN.encode() + b"\x04")
         self._run_until(lambda: self._output.startswith(b"OK"), 2000, "no answer")
         for _ in range(_SETUP_MS):
             self._run_ns(1_000_000)
@@ -215,7 +220,9 @@ class EmulatedBoard:
 
     def adc(self, pin):
         """As SimulatedBoard.adc: set() only."""
-        channel = pin - 26
+        if pin not in self._facts.peripherals.adc:
+            raise BoardError(f"no ADC at {pin!r}")
+        channel = pin - self._facts.peripherals.adc[0]
 
         def put(value):
             if callable(value):
@@ -224,10 +231,17 @@ class EmulatedBoard:
             if self._pico is not None:
                 self._mcu.adc.channel_values[channel] = value >> 4
 
-        return SimpleNamespace(set=put)
+        def play(*args, **keywords):
+            self._refuse("an emulated Pico's ADC takes levels, by set(), and no recordings")
+
+        return SimpleNamespace(set=put, play=play)
 
     def __repr__(self):
         return f"<{self.name}, at {self.ms:.3f} ms>"
+
+
+def _is_code(path):
+    return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
 class _Pin:

@@ -26,6 +26,7 @@ class UartState(Source):
         self.room = 256
         self.received = bytearray()
         self.lost = 0
+        self._told = False  # that the buffer was full
         self.sent = bytearray()
         self.sent_at = 0  # when the last byte will have gone
         self.triggers = 0
@@ -59,12 +60,14 @@ class UartState(Source):
         while self._coming and self._coming[0][0] <= kernel.now:
             byte = self._coming.popleft()[1]
             if not self.open:
-                continue  # nobody listens yet
-            if len(self.received) < self.room:
+                self.lost += 1  # nobody listens yet
+                self._note("uart", f"UART({self.number}) is not open: a byte is lost")
+            elif len(self.received) < self.room:
                 self.received.append(byte)
             else:
                 self.lost += 1
-                if self.lost == 1:
+                if not self._told:
+                    self._told = True
                     kernel.fault(
                         Overflowed,
                         f"UART({self.number}): its receive buffer of {self.room} bytes is full",
