@@ -88,7 +88,7 @@ def test_edges(board):
 
 def test_messages(board):
     board.run()
-    assert not len(board.channels)
+    assert board.channels[0].sent == []
 """,
 }
 
