@@ -114,7 +114,8 @@ def _run(options):
             raise FileNotFoundError(f"no file {path}")
     with connect(options.port, options.uf2) as board:
         print(board.name, flush=True)
-        status, _ = board.run(f"import {options.file.stem}", package.FOLDER, *files)
+        code = f"import {options.file.stem}"
+        status, _ = board.run(code, package.FOLDER, *files, out=sys.stdout.write)
     return 1 if status else 0
 
 

@@ -12,6 +12,7 @@ import ast
 import math
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,12 +130,16 @@ def check_board(board, source=False):
 
 def build(folder, modules, architecture=None):
     """Put `modules` into `folder`: as .mpy for `architecture`, or as .py without one."""
-    for name in modules:
+
+    def put(name):
         path = package.FOLDER / f"{name}.py"
         if architecture:
             compile_to(folder, architecture, path, f"ringlane/{path.name}")
         else:
             shutil.copy(path, folder)
+
+    with ThreadPoolExecutor() as pool:  # each compiles in a process of its own
+        list(pool.map(put, modules))
 
 
 def uninstall(board):
@@ -171,7 +176,7 @@ def _copy(board, folder, files):
             "Remove files, run `ringlane uninstall`, or take fewer patterns: --pattern priority"
         )
     try:
-        board.mpremote("cp", "-r", folder, ":/lib/", timeout=900)
+        board.mpremote("cp", "-rf", folder, ":/lib/", timeout=900)
         board.mpremote("exec", _FINISH, timeout=120)
     except BoardError as error:
         try:
