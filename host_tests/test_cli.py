@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -244,32 +245,32 @@ def targets_name():
         return board.name
 
 
-def start_board(*words):
-    """Run `ringlane board` in a process of its own; return it and the port that it prints."""
+@contextmanager
+def started(*words):
+    """Run `ringlane board` in a process of its own; give the port that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "ringlane_host.cli", "board", *map(str, words)],
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ, PYTHONUNBUFFERED="1"),
     )
-    port = None
-    while not port:
-        line = process.stdout.readline()
-        assert line, process.wait()
-        port = re.match(r"at (/dev/\S+);", line)
-    return process, port[1]
-
-
-def end(process):
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
-    process.stdout.close()
+    try:
+        port = None
+        while not port:
+            line = process.stdout.readline()
+            assert line, process.wait()
+            port = re.match(r"at (/dev/\S+);", line)
+        yield port[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        status = process.wait(20)
+        process.stdout.close()
+    assert status == 130
 
 
 def test_a_board_of_this_machine_is_one_for_every_command(interpreter, ringlane):
-    process, port = start_board()
-    assert ringlane("install", port, "--pattern", "channel")[0] == 0
-    end(process)
+    with started() as port:
+        assert ringlane("install", port, "--pattern", "channel")[0] == 0
 
 
 def test_all_modules_are_compiled_for_each_board(ringlane, tmp_path):
@@ -325,12 +326,11 @@ def test_the_line_to_freeze_names_files_that_are_there(ringlane):
 
 
 def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2, ringlane):
-    process, port = start_board("--uf2", uf2)
-    status, out, _ = ringlane("install", port, "--pattern", "priority")
-    assert status == 0
-    assert f"{len(package.modules('priority'))} files (.mpy for armv6m)" in out
-    board = targets.Target(port, "emulated RP2040")
-    assert board.mpremote("exec", FIRST["priority"]) == "1 [7, 1]\n"
-    assert ringlane("uninstall", port)[0] == 0
-    assert "there is no /lib/ringlane" in ringlane("uninstall", port)[1]
-    end(process)
+    with started("--uf2", uf2) as port:
+        status, out, _ = ringlane("install", port, "--pattern", "priority")
+        assert status == 0
+        assert f"{len(package.modules('priority'))} files (.mpy for armv6m)" in out
+        board = targets.Target(port, "emulated RP2040")
+        assert board.mpremote("exec", FIRST["priority"]) == "1 [7, 1]\n"
+        assert ringlane("uninstall", port)[0] == 0
+        assert "there is no /lib/ringlane" in ringlane("uninstall", port)[1]
