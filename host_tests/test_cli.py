@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -204,19 +203,24 @@ def test_an_unknown_pattern_is_told_with_those_there_are(capsys):
     [
         ({"viper": False}, "its firmware has no viper, .*ringlane flash"),
         ({"loads": (6, 1)}, r"loads .mpy 6\.1, and mpy-cross here makes 6\.3: install with --py"),
+        (
+            {"version": "1.26.1", "architecture": "armv6m", "source": True},
+            "miscompiles viper .*: install without --py",
+        ),
         ({"loads": (0, 0), "processor": None}, "loads .mpy without native code, and"),
     ],
 )
 def test_a_firmware_that_cannot_run_it_is_told_before_the_copy(board, error):
     right = {
         "name": "this",
+        "version": "1.28.0",
         "viper": True,
         "loads": (6, 3),
         "processor": "armv6m",
         "architecture": None,
     }
     with pytest.raises(install.InstallError, match=f"^this:? {error}"):
-        install.check_board(SimpleNamespace(**right | board))
+        install.check_board(SimpleNamespace(**right | board), board.get("source", False))
 
 
 def test_a_firmware_without_viper_is_found_out(board, monkeypatch):
@@ -262,7 +266,7 @@ def started(*words):
             port = re.match(r"at (/dev/\S+);", line)
         yield port[1]
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         status = process.wait(20)
         process.stdout.close()
     assert status == 130
@@ -305,6 +309,77 @@ def test_sizes_are_those_of_the_compiled_files(ringlane, tmp_path):
             ringlane("mpy", "rpi_pico", "--out", tmp_path, *words)
             size = sum(path.stat().st_size for path in tmp_path.rglob("*.mpy"))
             assert row[column - 1] == f"{size / 1024:.1f}"
+
+
+@pytest.mark.parametrize(
+    ("board", "lines"),
+    [
+        ("rpi_pico", ["mpremote connect P bootloader", "cp F.uf2 /media/$USER/RPI-RP2/"]),
+        ("rpi_pico2_riscv", ["# firmware: https://micropython.org/download/RPI_PICO2, .* RISCV"]),
+        (
+            "esp32_generic",
+            [
+                "esptool --chip esp32 --port P erase-flash",
+                "esptool --chip esp32 --port P --baud 460800 write-flash 0x1000 F.bin",
+            ],
+        ),
+        ("esp32_generic_c6", ["esptool --chip esp32c6 .* write-flash 0x0 F.bin"]),
+    ],
+)
+def test_the_commands_that_flash_a_board_are_shown(ringlane, board, lines):
+    file = "F.uf2" if board.startswith("rpi") else "F.bin"
+    status, out, _ = ringlane("flash", board, "P", file, "--dry-run")
+    assert status == 0
+    for line in lines:
+        assert re.search(f"^{line.replace('$', '.')}$", out, re.M), out
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["esp32_generic", "P", "no.bin"], "no firmware file no.bin; .*/ESP32_GENERIC offers it"),
+        (["rpi_pico", "P", "no.bin"], "is flashed with a .uf2 file, not with no.bin"),
+        (["rpi_pico", "P"], "nothing is flashed without FILE"),
+        (["unix", "P"], "Nothing to flash"),
+        (["pico", "P"], "no board 'pico'"),
+    ],
+)
+def test_what_cannot_be_flashed_is_told(ringlane, words, error):
+    status, _, err = ringlane("flash", *words)
+    assert status == 1
+    assert re.match(f"ringlane flash: .*{error}", err)
+
+
+def test_flashing_without_the_tool_says_how_to_get_it(ringlane, tmp_path, monkeypatch):
+    (tmp_path / "some.bin").touch()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, _, err = ringlane("flash", "esp32_generic", "P", tmp_path / "some.bin")
+    assert (status, err) == (1, "ringlane flash: no esptool: pip install esptool\n")
+
+
+def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, ringlane, tmp_path):
+    status, out, _ = ringlane("doctor", board.port)
+    assert status == 0
+    for line in ("mpremote .*, reaches boards", "it emits .mpy 6.3", "compiles viper"):
+        assert re.search(f"^  {line}$", out, re.M)
+    assert "no ringlane in /lib/ringlane: ringlane install" in out
+    ringlane("install", board.port, "--pattern", "channel")
+    status, out, _ = ringlane("doctor", board.port)
+    assert (status, "ringlane in /lib/ringlane: " in out) == (0, True)
+    (board.flash / "lib" / "ringlane" / "verbs.mpy").unlink()
+    status, out, _ = ringlane("doctor", board.port)
+    assert (status, "! lacks verbs: run ringlane install" in out) == (1, True)
+
+
+def test_the_doctor_finds_modules_for_another_processor(board, ringlane, tmp_path):
+    ringlane("mpy", "esp32_generic", "--out", tmp_path)
+    board.mpremote("mkdir", ":/lib")
+    board.mpremote("cp", "-r", tmp_path / "xtensawin_6.3" / "ringlane", ":/lib/")
+    status, out, _ = ringlane("doctor", board.port)
+    assert status == 1
+    assert re.search(r"^! \w+.mpy holds code for xtensawin, and the board is x64: run", out, re.M)
+    assert ringlane("install", board.port)[0] == 0
+    assert ringlane("doctor", board.port)[0] == 0
 
 
 def test_the_line_to_freeze_names_files_that_are_there(ringlane):

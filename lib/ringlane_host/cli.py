@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import boards, install, package
+from . import boards, doctor, flash, install, package
 from .targets import TARGETS, connect
 from .virtual_board import BoardError, VirtualBoard
 
@@ -74,6 +74,14 @@ def _parser():
     made.add_argument("board", metavar="BOARD", help="a name in boards/")
     made.add_argument("--out", type=Path, default=Path("build"), help="default: build")
     command(_size)
+    made = command(_flash)
+    made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("port", metavar="PORT", help="the board's serial port")
+    made.add_argument("firmware", metavar="FILE", nargs="?", help="a .uf2, or a .bin of an ESP32")
+    made.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    made = command(_doctor)
+    made.add_argument("port", metavar="PORT", nargs="?", help=TARGETS)
+    made.add_argument("--uf2", help="firmware for the PORT rp2040")
     command(_freeze, patterns=True)
     return parser
 
@@ -168,6 +176,28 @@ def _sizes(arch):
     with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
         install.build(folder, package.modules(), arch)
         return {path.stem: path.stat().st_size for path in Path(folder).iterdir()}
+
+
+def _flash(options):
+    """Put MicroPython onto a board, or print the commands that do."""
+    board = boards.load(options.board)
+    if options.dry_run or not options.firmware:
+        print(flash.shown(board, options.port, options.firmware))
+        if not options.dry_run:
+            raise BoardError("nothing is flashed without FILE; above are the commands")
+    else:
+        flash.flash(board, options.port, options.firmware)
+
+
+def _doctor(options):
+    """Say what is here, what is missing, and whether the board at PORT is fit for ringlane."""
+    found = doctor.here()
+    if options.port:
+        with connect(options.port, options.uf2) as board:
+            found += doctor.of(board)
+    for line, fine in found:
+        print("  " if fine else "! ", line, sep="")
+    return 0 if all(fine for _, fine in found) else 1
 
 
 def _freeze(options):
