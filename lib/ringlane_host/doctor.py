@@ -104,7 +104,8 @@ def _wrong(board, head):
         return "is no .mpy"
     arch = head[2] >> 2 & 15
     if (head[1], head[2] & 3 if arch else board.loads[1]) != board.loads:
-        return f"is .mpy {head[1]}.{head[2] & 3}, and the board loads {'.'.join(map(str, board.loads))}"
+        loads = "{}.{}".format(*board.loads)
+        return f"is .mpy {head[1]}.{head[2] & 3}, and the board loads {loads}"
     if arch and boards.ARCHES[arch] != board.processor:
         return f"holds code for {boards.ARCHES[arch]}, and the board is {board.processor}"
     return ""

@@ -8,6 +8,7 @@ that later() imports, and the names that the root imports when they are first us
 
 import ast
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -86,9 +87,7 @@ def for_mip(*wanted: str, suffix: str = ".py") -> str:
     It lists all files: a dependency would need the address that the files are served at.
     """
     names = [f"{name}{suffix}" for name in modules(*wanted)]
-    table = {"urls": [[f"ringlane/{name}", name] for name in names], "version": version()}
-    # One line a file.
-    lines = ",\n".join(f"        {json.dumps(url)}" for url in table["urls"])
+    lines = ",\n".join(f"        {json.dumps([f'ringlane/{name}', name])}" for name in names)
     return f'{{\n    "urls": [\n{lines}\n    ],\n    "version": "{version()}"\n}}\n'
 
 
@@ -96,6 +95,13 @@ def mip_files() -> dict[str, str]:
     """Return {name: text} of the files for mip that lie in the package's folder."""
     files = {f"{pattern}.json": for_mip(pattern) for pattern in patterns()}
     return {"package.json": for_mip(), **files}
+
+
+def manifest() -> str:
+    """Return the text of manifest.py with the modules that there are."""
+    text = (FOLDER / "manifest.py").read_text()
+    files = "".join(f'        "{name}.py",\n' for name in every_module())
+    return re.sub(r"(    files=\[\n).*?(    \],\n)", rf"\1{files}\2", text, flags=re.S)
 
 
 def to_freeze(*wanted: str) -> str:
@@ -122,8 +128,8 @@ def _assigned(name: str) -> ast.expr:
 
 
 def main() -> None:
-    """Write the files for mip: `make stamp` calls this."""
-    for name, text in mip_files().items():
+    """Write the files for mip and the list in manifest.py: `make stamp` calls this."""
+    for name, text in {**mip_files(), "manifest.py": manifest()}.items():
         (FOLDER / name).write_text(text)
 
 
