@@ -203,24 +203,19 @@ def test_an_unknown_pattern_is_told_with_those_there_are(capsys):
     [
         ({"viper": False}, "its firmware has no viper, .*ringlane flash"),
         ({"loads": (6, 1)}, r"loads .mpy 6\.1, and mpy-cross here makes 6\.3: install with --py"),
-        (
-            {"version": "1.26.1", "architecture": "armv6m", "source": True},
-            "miscompiles viper .*: install without --py",
-        ),
         ({"loads": (0, 0), "processor": None}, "loads .mpy without native code, and"),
     ],
 )
 def test_a_firmware_that_cannot_run_it_is_told_before_the_copy(board, error):
     right = {
         "name": "this",
-        "version": "1.28.0",
         "viper": True,
         "loads": (6, 3),
         "processor": "armv6m",
         "architecture": None,
     }
     with pytest.raises(install.InstallError, match=f"^this:? {error}"):
-        install.check_board(SimpleNamespace(**right | board), board.get("source", False))
+        install.check_board(SimpleNamespace(**right | board))
 
 
 def test_a_firmware_without_viper_is_found_out(board, monkeypatch):

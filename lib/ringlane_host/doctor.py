@@ -7,7 +7,13 @@ from . import boards, install, package
 from .targets import emitted_mpy
 from .virtual_board import micropython
 
-TESTED = ("1.28", "1.29-preview")
+OLDEST = (1, 23)  # the first that loads .mpy 6.3
+TESTED = ((1, 28), (1, 29))
+# On ARM their viper spoils an index that is a variable, or that of an augmented assignment:
+# `word[k] = 1`, `word[k + 1] += 1`. From MicroPython's commit b6d269ee32 to b46f9f503f. ringlane's
+# own source has neither, which host_tests/test_versions.py holds.
+SPOILING = ((1, 26), (1, 27))
+_ARM = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 
 
 def here():
@@ -48,7 +54,7 @@ def of(board):
     ]
     known += ["unix"] if board.platform in ("linux", "darwin") else []
     lines.append((f"{board.machine}: {known[0] if known else 'not in boards/'}", True))
-    lines.append(_version_of(board))
+    lines.append(of_version(board.version, board.processor))
     loads = "{}.{}".format(*board.loads)
     if board.architecture:
         lines.append((f"loads .mpy {loads} with code for {board.architecture}", True))
@@ -60,18 +66,21 @@ def of(board):
     return [*lines, *_files_of(board)]
 
 
-def _version_of(board):
-    if install.miscompiles(board):
+def of_version(version, processor):
+    """Return (line, whether that is fine) for MicroPython `version`, as "1.28.0", there."""
+    major, minor = map(int, version.split(".")[:2])
+    text = f"MicroPython {version}"
+    if (major, minor) < OLDEST:
+        return f"{text} is older than 1.23: flash 1.28 or newer", False
+    if (major, minor) in SPOILING and processor in _ARM:
         return (
-            f"MicroPython {board.version} miscompiles viper on this processor: install .mpy, as "
-            "`ringlane install` does by itself, not .py; or flash 1.28 or newer",
-            False,
+            f"{text} miscompiles some viper on this processor, which ringlane's own source avoids "
+            "and yours may not: better flash 1.28 or newer",
+            True,
         )
-    if install.number(board.version) < install.OLDEST:
-        return (f"MicroPython {board.version} is older than 1.23: flash 1.28 or newer", False)
-    if not board.version.startswith(("1.28", "1.29")):
-        return (f"MicroPython {board.version}: tested were {' and '.join(TESTED)}", True)
-    return (f"MicroPython {board.version} is among the tested versions", True)
+    if (major, minor) in TESTED:
+        return f"{text} is of a version that ringlane is tested with", True
+    return f"{text} should do; ringlane is tested with 1.28 and a preview of 1.29", True
 
 
 def _files_of(board):
@@ -118,4 +127,4 @@ def _version(name):
         return None
 
 
-__all__ = ["TESTED", "here", "of"]
+__all__ = ["OLDEST", "SPOILING", "TESTED", "here", "of", "of_version"]

@@ -20,12 +20,6 @@ from . import package
 from .targets import compile_to, emitted_mpy
 from .virtual_board import BoardError
 
-# Whose compiler spoils the index register of some viper accesses on ARM: from commit b6d269ee32
-# of MicroPython to b46f9f503f. Such firmware runs .mpy from a newer mpy-cross rightly.
-MISCOMPILING = ((1, 26), (1, 27))
-OLDEST = (1, 23)  # the first that loads .mpy 6.3
-_THUMB = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
-
 PLACE = "/lib/ringlane"
 _NEW = PLACE + ".new"
 _REMOVE = f"""
@@ -116,28 +110,12 @@ def install(board, *patterns, source=False, measure=True):
     )
 
 
-def number(version):
-    """Return (major, minor) of a version such as "1.29.0-preview"."""
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
-
-
-def miscompiles(board):
-    """Return whether `board`, a Target, would compile ringlane's source wrongly."""
-    return number(board.version) in MISCOMPILING and board.processor in _THUMB
-
-
 def check_board(board, source=False):
     """Raise InstallError, with what to do, if ringlane cannot run on `board` so installed."""
     if not board.viper:
         raise InstallError(
             f"{board.name}: its firmware has no viper, which ringlane is made of; flash one of "
             "RP2040, RP2350 or ESP32 (ringlane flash BOARD PORT)"
-        )
-    if source and miscompiles(board):
-        raise InstallError(
-            f"{board.name} miscompiles viper on this processor: install without --py, as .mpy are "
-            "compiled here, or flash MicroPython 1.28 or newer"
         )
     if source or board.architecture:
         return
@@ -240,8 +218,6 @@ def _last(text):
 
 
 __all__ = [
-    "MISCOMPILING",
-    "OLDEST",
     "PLACE",
     "InstallError",
     "Installed",
@@ -249,7 +225,5 @@ __all__ = [
     "check_board",
     "install",
     "installed",
-    "miscompiles",
-    "number",
     "uninstall",
 ]
