@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import serial
+from conftest import ROOT
 from ringlane_host import boards, cli, install, package, targets
 from ringlane_host.virtual_board import VirtualBoard
 
@@ -404,3 +405,33 @@ def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2, ringlane):
         assert board.mpremote("exec", FIRST["priority"]) == "1 [7, 1]\n"
         assert ringlane("uninstall", port)[0] == 0
         assert "there is no /lib/ringlane" in ringlane("uninstall", port)[1]
+
+
+# What those need is not here: firmware to write, and an address that each reader has of their own.
+NOT_HERE = ("mpremote mip install github:<owner>",)
+
+
+def test_every_command_of_the_readme_runs(board, ringlane, tmp_path, monkeypatch):
+    (tmp_path / "first.py").write_text(FIRST["priority"])
+    section = (ROOT / "README.md").read_text().partition("## Install\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    ((?:ringlane|mpremote) .*)$", section, re.M)
+    commands += re.findall(r"^\| `(ringlane .*?)`", section, re.M)
+    assert len(commands) >= 14
+    for command in commands:
+        if command.startswith(NOT_HERE):
+            continue
+        for old, new in {
+            "/dev/ttyACM0": board.port,
+            "[PORT]": board.port,
+            "PORT": board.port,
+            "BOARD": "esp32_generic",
+            "first.py": str(tmp_path / "first.py"),
+            "lib/ringlane/": f"{package.FOLDER}/",
+        }.items():
+            command = command.replace(old, new)
+        program, *words = command.split()
+        if program == "mpremote":
+            board.mpremote(*words)
+        elif words[0] != "board":  # test_a_board_of_this_machine...: it does not end by itself
+            monkeypatch.chdir(tmp_path)
+            assert ringlane(*words)[0] == 0, command
