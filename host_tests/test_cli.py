@@ -102,16 +102,20 @@ def test_another_kind_of_install_leaves_nothing_of_the_first(board, ringlane):
     assert files(board) == named(".mpy", "priority")
 
 
-# A file system in RAM, of so many blocks, where ringlane is to go.
+# A file system in RAM, of so many blocks that bear so many writes, where ringlane is to go.
 SMALL = """
 import os, vfs
 class Ram:
     def __init__(self):
         self.data = bytearray({blocks} * 512)
+        self.writes = 0
     def readblocks(self, block, buf, offset=0):
         at = block * 512 + offset
         buf[:] = self.data[at:at + len(buf)]
     def writeblocks(self, block, buf, offset=0):
+        self.writes += 1
+        if self.writes > {writes}:
+            return -5
         at = block * 512 + offset
         self.data[at:at + len(buf)] = buf
     def ioctl(self, request, _):
@@ -127,11 +131,18 @@ vfs.mount(ram, "/lib")
 
 
 def test_a_full_file_system_is_told_before_anything_is_copied(board, ringlane):
-    (board.flash / "boot.py").write_text(SMALL.format(blocks=80))
+    (board.flash / "boot.py").write_text(SMALL.format(blocks=80, writes=1000))
     status, _, err = ringlane("install", board.port)
     assert status == 1
     assert re.search(r"too full: ringlane needs \d+ KB .*, and 39 KB are free", err)
     assert "Nothing was changed" in err and "--pattern" in err
+
+
+def test_a_flash_that_fails_half_way_is_told_and_nothing_stays(board, ringlane):
+    (board.flash / "boot.py").write_text(SMALL.format(blocks=600, writes=100))
+    status, _, err = ringlane("install", board.port)
+    assert status == 1
+    assert re.search(r"copy failed: .*Input/output error\. What had been copied is removed", err)
 
 
 def test_a_board_unplugged_half_way_keeps_the_ringlane_it_had(board, ringlane):

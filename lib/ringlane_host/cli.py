@@ -139,7 +139,10 @@ def _board(options):
 
 
 def _announce(name, port):
-    print(f"{name}\nat {port}; Ctrl-C ends it\ntry: mpremote connect {port} repl", flush=True)
+    print(
+        f"{name}\nat {port}; Ctrl-C ends it\ntry: mpremote connect {port} exec 'print(6 * 7)'",
+        flush=True,
+    )
 
 
 def _mpy(options):

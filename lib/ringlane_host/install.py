@@ -27,13 +27,14 @@ import os
 def remove(path):
     try:
         names = [each[0] for each in os.ilistdir(path)]
-    except OSError:
+    except OSError:  # a file, or nothing
+        try:
+            os.remove(path)
+        except OSError:
+            pass
         return
     for name in names:
-        try:
-            os.remove(path + "/" + name)
-        except OSError:
-            remove(path + "/" + name)
+        remove(path + "/" + name)
     os.rmdir(path)
 remove("{_NEW}")
 """
@@ -192,7 +193,7 @@ def _copy(board, folder, files):
                 "uninstall removes that."
             )
             + f" The ringlane that was in {PLACE} before, if any, is unchanged. "
-            "Plug the board in again and run install again."
+            "See that the board is plugged in, and run install again."
         ) from None
 
 
@@ -214,7 +215,11 @@ def _try(board, name):
 
 
 def _last(text):
-    return (text.strip().splitlines() or ["mpremote says nothing"])[-1].removeprefix("mpremote: ")
+    return (
+        (text.strip().splitlines() or ["mpremote says nothing"])[-1]
+        .removeprefix("mpremote: ")
+        .rstrip(".")
+    )
 
 
 __all__ = [

@@ -15,7 +15,6 @@ is 2 MiB unless told otherwise, and there are no pins or timers.
 Needs Linux: the relay asks /proc whether the interpreter listens to Ctrl-C.
 """
 
-import argparse
 import os
 import re
 import select
@@ -440,26 +439,4 @@ def _text(data):
     return (data or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
-def main(args=None):
-    """Run a virtual board until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="virtual_board", description=main.__doc__)
-    parser.add_argument("--flash", help="the board's file system, a folder (default: temporary)")
-    flash = parser.parse_args(args).flash
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with VirtualBoard(flash) as board:
-            print(f"virtual board at {board.port}, its flash in {board.flash}; Ctrl-C ends it")
-            print(f"try: mpremote connect {board.port} exec 'print(6 * 7)'", flush=True)
-            board.wait()
-    except KeyboardInterrupt:
-        return 0
-    except (BoardError, FileNotFoundError) as error:
-        print(f"virtual board: {error}", file=sys.stderr)
-        return 1
-
-
 __all__ = ["BoardError", "VirtualBoard", "micropython"]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
