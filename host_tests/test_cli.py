@@ -304,6 +304,27 @@ def test_all_modules_are_compiled_for_each_board(ringlane, tmp_path):
         assert {path.name for path in folder.glob("*.mpy")} == named(".mpy", "channel")
 
 
+FROM_ROM = """
+import sys, vfs
+with open("/image.romfs", "rb") as file:
+    vfs.mount(vfs.VfsRom(file.read()), "/rom")
+sys.path.insert(0, "/rom/lib")
+"""
+
+
+@pytest.mark.parametrize("kind", [[], ["--py"]])
+def test_an_image_for_romfs_passes_a_message(board, ringlane, tmp_path, kind):
+    words = ["romfs", "unix", "--out", tmp_path, "--pattern", "channel", *kind]
+    status, out, _ = ringlane(*words)
+    image = tmp_path / "x64_6.3.romfs"
+    assert (status, f"{image.stat().st_size:,} bytes in {image}" in out) == (0, True)
+    board.mpremote("cp", image, ":/image.romfs")
+    program = FROM_ROM + FIRST["channel"] + "import ringlane; print(ringlane.__file__)"
+    kind = "py" if kind else "mpy"
+    printed = board.mpremote("exec", program)
+    assert printed == f"1 [7, 1]\n/rom/lib/ringlane/__init__.{kind}\n"
+
+
 def test_sizes_are_those_of_the_compiled_files(ringlane, tmp_path):
     status, out, _ = ringlane("size")
     table = [line.split() for line in out.splitlines()]

@@ -6,6 +6,7 @@ command; or with --uf2 FILE `rp2040`, an emulated Pico.
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -72,6 +73,10 @@ def _parser():
     made.add_argument("--flash", help="the virtual board's file system, a folder")
     made = command(_mpy, patterns=True)
     made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("--out", type=Path, default=Path("build"), help="default: build")
+    made = command(_romfs, patterns=True)
+    made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("--py", action="store_true", help="the sources, not .mpy")
     made.add_argument("--out", type=Path, default=Path("build"), help="default: build")
     command(_size)
     made = command(_flash)
@@ -159,6 +164,32 @@ def _mpy(options):
     for name, size in sizes.items():
         print(f"{size:8,} {name}.mpy")
     print(f"{sum(sizes.values()):8,} bytes in {folder}, for {board.name}")
+
+
+def _romfs(options):
+    """Build a ROMFS image with ringlane, to build/<arch>_6.3.romfs.
+
+    `mpremote romfs deploy` writes it to a board whose firmware has room for one; `import ringlane`
+    finds it there.
+    """
+    board = boards.load(options.board)
+    options.out.mkdir(parents=True, exist_ok=True)
+    image = options.out / f"{board.arch}_6.3.romfs"
+    with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+        inside = Path(folder) / "lib" / "ringlane"
+        inside.mkdir(parents=True)
+        modules = package.modules(*options.pattern)
+        install.build(inside, modules, None if options.py else board.arch)
+        done = subprocess.run(
+            [sys.executable, "-m", "mpremote", "romfs", "--no-mpy", "-o", image, "build", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise BoardError(f"mpremote romfs: {done.stdout}{done.stderr}")
+    print(f"{image.stat().st_size:,} bytes in {image}, for {board.name}")
+    print(f"mpremote connect PORT romfs deploy {image}")
 
 
 def _size(options):

@@ -215,11 +215,8 @@ def _try(board, name):
 
 
 def _last(text):
-    return (
-        (text.strip().splitlines() or ["mpremote says nothing"])[-1]
-        .removeprefix("mpremote: ")
-        .rstrip(".")
-    )
+    line = (text.strip().splitlines() or ["mpremote says nothing"])[-1]
+    return line.removeprefix("mpremote: ").rstrip(".")
 
 
 __all__ = [
