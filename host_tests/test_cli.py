@@ -284,6 +284,23 @@ def test_a_board_of_this_machine_is_one_for_every_command(interpreter, ringlane)
         assert ringlane("install", port, "--pattern", "channel")[0] == 0
 
 
+def test_the_commands_for_real_boards_need_no_terminal_of_unix(tmp_path):
+    # As on Windows, whose Python has no termios.
+    code = "import sys; sys.modules['termios'] = None; from ringlane_host.cli import main; "
+    for words, said in (
+        ("['run', 'virtual', __import__('ringlane_host').__file__]", "virtual board needs Linux"),
+        ("['uninstall', 'COM99']", "no MicroPython answers at COM99"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}main({words})"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert said in done.stderr
+
+
 def test_all_modules_are_compiled_for_each_board(ringlane, tmp_path):
     for name in boards.names():
         arch = boards.load(name).arch

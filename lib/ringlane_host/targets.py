@@ -25,7 +25,6 @@ import sys
 import tempfile
 import threading
 import time
-import tty
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -272,6 +271,8 @@ def _port_of(process):
 
 
 def _wait_for_prompt(process, port, uf2):
+    import tty  # here, as Windows has none
+
     # What mpremote sends to a chip that is not up yet is lost, and mpremote waits for ever.
     fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
     try:

@@ -26,8 +26,12 @@ import sys
 import tempfile
 import threading
 import time
-import tty
 from pathlib import Path
+
+try:
+    import tty
+except ImportError:  # Windows: the commands for real boards work there
+    tty = None
 
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY_BANNER = b'Type "help()" for more information.\r\n'
@@ -357,6 +361,8 @@ class VirtualBoard:
     """
 
     def __init__(self, flash=None, heap=None):
+        if tty is None:
+            raise BoardError("the virtual board needs Linux")
         command = [micropython()]
         if heap:
             command += ["-X", f"heapsize={heap}"]
