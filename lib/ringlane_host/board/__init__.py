@@ -64,13 +64,13 @@ class SimulatedBoard:
         self._signals = {}
         self._uarts = {}
         self._buses = {}
-        self._kernel = kernel = Kernel(self._facts.schedule, self._note)
+        self._kernel = kernel = Kernel(self._facts.scheduler, self._note)
         self.channels = Channels(kernel, self._note)
         clock = self._facts.clock
         if clock.register:
             kernel.register = simulated.memory.device(clock.register, 4)
-        if clock.register and self._facts.port == "rp2":
-            kernel.cpuid = simulated.memory.device(0xD0000000, 4)  # of the SIO
+        if self._facts.cpu_id:
+            kernel.cpuid = simulated.memory.device(self._facts.cpu_id, 4)
         self.modules = self._make_modules()
         self._firmware = Firmware(
             kernel,

@@ -185,6 +185,8 @@ def _number(id, facts):
             id = int(id[2:])
         elif id.lower() in facts.pins:
             id = facts.pins[id.lower()]
+        elif id == "LED" and facts.port == "rp2":
+            raise NotSimulated('Pin("LED") of this board hangs on its radio chip: not simulated')
         else:
             raise ValueError('unknown named pin "%s"' % id)
     if not isinstance(id, int) or not 0 <= id < facts.gpio:
