@@ -55,10 +55,11 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 	done
 
 # PYTHONPATH: the engine of this tree, whatever is installed.
-stamp: $(READY) ## Write the engine's words and steps into the modules that name them
+stamp: $(READY) ## Write what is generated: the engine's words and steps, the files for mip
 	cd lib && PYTHONPATH=. $(abspath $(BIN))/cog -r -P --verbosity=1 --markers="#: :# stamped." \
 	    -p "from ringlane_host.engine import direct, step, words" \
 	    ringlane/*.py ../host_tests/device/*_scenarios.py
+	PYTHONPATH=lib $(BIN)/python -m ringlane_host.package
 	$(BIN)/ruff format --quiet lib/ringlane host_tests/device/*_scenarios.py
 
 bench: $(READY) ## Against what you would write instead
@@ -73,8 +74,8 @@ profile: $(READY) ## Cycles by step of the hot verbs, on the emulated RP2040: UF
 soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of the mutants
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
-board: $(READY) ## Start a virtual board and print its port
-	$(BIN)/python -m ringlane_host.virtual_board
+board: $(READY) ## Start a virtual board and print its port; with UF2= an emulated Pico
+	$(BIN)/python -m ringlane_host.cli board $(if $(UF2),--uf2 $(UF2))
 
 clean: ## Remove .venv and everything built
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis lib/*.egg-info

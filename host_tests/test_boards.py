@@ -6,12 +6,28 @@ import re
 
 import pytest
 from conftest import DEVICE
+from ringlane import anycast
 from ringlane_host import boards
 
 FACTS = """
-import gc, json, sys
+import gc, json, micropython, sys
+depth = 0
+def fill(_):  # while it runs, what it schedules has to wait
+    global depth
+    try:
+        while depth < 100:
+            micropython.schedule(id, 0)
+            depth += 1
+    except RuntimeError:
+        pass
+micropython.schedule(fill, 0)
+while not depth:
+    pass
 gc.collect()
 print(json.dumps({
+    "scheduler": depth,
+    "int": sys.maxsize,
+    "threads": getattr(sys.implementation, "_thread", "unsafe"),
     "platform": sys.platform,
     "machine": sys.implementation._machine,
     "arch": sys.implementation._mpy >> 10 & 15,
@@ -61,6 +77,9 @@ def check(board, facts):
     assert board.platform == facts["platform"]
     assert boards.ARCHES.index(board.arch) == facts["arch"]
     assert board.heap <= facts["heap"] < board.heap * 1.1
+    assert board.scheduler == facts["scheduler"]
+    assert 1 << board.small_int == facts["int"] + 1
+    assert board.gil == (facts["threads"] == "GIL")
 
 
 def test_the_virtual_board_is_as_its_file_says(micropython):
@@ -75,6 +94,7 @@ def test_the_pico_is_as_its_file_says(bare_pico):
     facts = json.loads(bare_pico.exec(FACTS))
     check(board, facts)
     assert facts["machine"] == f"{board.name} with {board.mcu}"
+    assert bare_pico.exec(f"from machine import mem32; print(mem32[{board.cpu_id}])") == "0\n"
     led = bare_pico.exec("from machine import Pin\nprint(Pin('LED'))")
     assert f"GPIO{board.pins['led']}," in led
 
@@ -89,12 +109,33 @@ def test_the_clock_register_of_the_pico_counts_what_ticks_us_does(bare_pico):
         assert before <= register <= after
 
 
-@pytest.mark.parametrize("name", ["rpi_pico", "unix"])
+@pytest.mark.parametrize("name", boards.names())
 def test_ringlane_takes_the_clock_of_the_file(micropython, name):
     board = boards.load(name)
     program = AS_ON % (f"{board.name} with {board.mcu}", board.platform)
     clock = ast.literal_eval(micropython(program))
     assert [board.clock.name, board.clock.hz, board.clock.register] == clock
+
+
+def test_ringlane_takes_the_core_from_the_register_of_the_file():
+    for board in map(boards.load, boards.names()):
+        assert board.cpu_id == (anycast._CPUID if board.platform == "rp2" else 0)
+
+
+SOURCES = "mcu arch small_int cores gil handlers scheduler cpu_id fence heap register offset"
+
+
+def test_every_fact_has_its_source_beside_it():
+    for name in set(boards.names()) - {"unix"}:
+        for line in (boards.FOLDER / f"{name}.toml").read_text().splitlines():
+            key = line.partition(" = ")[0]
+            if key in SOURCES.split() and line != "offset = 0":
+                assert re.search(r"  # .{10}", line), (name, line)
+
+
+def test_a_board_is_known_by_what_its_firmware_says():
+    said = [f"{board.name} with {board.mcu}" for board in map(boards.load, boards.names())]
+    assert len({*said}) == len(said) >= 11
 
 
 def test_the_tests_use_the_pins_of_the_file():
@@ -106,13 +147,12 @@ def test_the_tests_use_the_pins_of_the_file():
 
 
 def test_every_file_loads():
-    assert {"unix", "rpi_pico"} <= set(boards.names())
     for name in boards.names():
         assert boards.load(name).name
 
 
 def test_an_unknown_board_is_named_with_those_there_are():
-    with pytest.raises(LookupError, match="no board 'rpi_pic0' .* rpi_pico, unix"):
+    with pytest.raises(LookupError, match="no board 'rpi_pic0' .* rpi_pico, .*unix"):
         boards.load("rpi_pic0")
 
 
@@ -124,6 +164,10 @@ RIGHT = (boards.FOLDER / "rpi_pico.toml").read_text()
     [
         ('"armv6m"', '"armv6n"', "arch must be one of x86, x64, .*, not 'armv6n'"),
         ('"armv6m"', "6", "arch must be a string, not 6"),
+        ('"none"', '"mfence"', "fence must be one of none, dmb, fence, not 'mfence'"),
+        ("gil = false", "gil = 0", "gil must be true or false, not 0"),
+        ('tool = "uf2"', 'tool = "dfu"', "firmware.tool must be one of uf2, .*, not 'dfu'"),
+        ('[["Pin"', '["Pin", ["Pin"', "contexts must be a list, not 'Pin'"),
         ('"hard"', '"firm"', "handlers must be one of hard, soft, thread, not 'firm'"),
         ("cores = 2", "cores = 0", "cores must be 1 or more, not 0"),
         ("cores = 2", "cores = true", "cores must be a whole number, not True"),

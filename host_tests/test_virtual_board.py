@@ -4,7 +4,6 @@ import json
 import os
 import re
 import select
-import signal
 import subprocess
 import sys
 import threading
@@ -332,15 +331,3 @@ def test_close_leaves_nothing_behind(program):
     assert not children()
     assert len(os.listdir("/proc/self/fd")) == fds
     assert threading.active_count() == threads
-
-
-def test_the_command_line_runs_a_board_until_ctrl_c(tmp_path):
-    command = [sys.executable, "-m", "ringlane_host.virtual_board", "--flash", tmp_path]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        line = process.stdout.readline()
-        port = re.search(r"/dev/pts/\d+", line)[0]
-        assert f"mpremote connect {port} exec" in process.stdout.readline()
-        mpremote = [sys.executable, "-m", "mpremote", "connect", port, "exec", "print(1)"]
-        assert subprocess.check_output(mpremote, timeout=20).strip() == b"1"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0

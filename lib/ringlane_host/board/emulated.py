@@ -1,0 +1,303 @@
+"""The same test on an emulated Pico: real MicroPython, with the test at the chip's pins.
+
+    board = EmulatedBoard("RPI_PICO.uf2", refuse)
+    board.run("main.py")
+    board.pin(2).press(ms=30)
+    board.advance(ms=50)
+
+It has of SimulatedBoard what can be seen from outside the chip: pins, ADCs, what is printed, and
+the time, which is the chip's. The rest it refuses: `refuse(reason)` is called, which raises. What
+differs: run() returns at asyncio's first wait, or after _SETUP_MS of the chip's time, and time
+begins there; the code takes as long as on the chip; no faults are looked for.
+"""
+
+import random
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from rp2040py.gpio_pin import GPIOPinState
+
+from .. import boards
+from ..emulated import EmulatedPico, compiled
+from .faults import BoardError
+from .firmware import ringlane_folder
+
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
+_HOST_PATIENCE_S = 300.0
+_SETUP_MS = 1000
+_MAIN = "firmware_"  # main.py itself would run before the host has connected
+_WAITS = b"\x1d"  # printed at asyncio's first wait
+_BEGIN = b"""\
+from asyncio import core
+wait = core.IOQueue.wait_io_event
+def first(self, dt):
+    if dt:
+        core.IOQueue.wait_io_event = wait
+        print("\x1d", end="")
+    wait(self, dt)
+core.IOQueue.wait_io_event = first
+"""
+_RAW = b"raw REPL; CTRL-B to exit\r\n>"
+
+
+class EmulatedBoard:
+    """EmulatedBoard(uf2, refuse, *folders): a Pico with that firmware file."""
+
+    def __init__(self, uf2, refuse, *folders):
+        self._refuse = refuse
+        self._folders = [Path(folder).resolve() for folder in folders or (".",)]
+        self._facts: Any = boards.load("rpi_pico")
+        self._uf2 = uf2
+        self._pico: Any = None
+        self._output = bytearray()
+        self._origin = 0.0  # nanoseconds of the chip's clock when run() returned
+        self._pins = {}
+        self._adc = [0] * 5
+        self._alarms = []  # kept while they are scheduled
+        self.name = "rpi_pico, emulated"
+
+    def __getattr__(self, name):
+        if name[0] == "_":
+            raise AttributeError(name)
+        self._refuse(f"an emulated Pico shows from outside no board.{name}")
+
+    # Running
+
+    def run(self, path="main.py"):
+        """Load a file as the main program, with ringlane and what lies beside it."""
+        files = [folder / path for folder in self._folders]
+        file = next((each for each in files if each.is_file()), None)
+        if file is None:
+            raise BoardError(f"no firmware {' or '.join(map(str, files))}")
+        beside = [
+            each
+            for each in sorted(file.parent.glob("*.py"))
+            if each != file and not each.name.startswith(("test_", "conftest"))
+        ]
+        library = [each for each in sorted((file.parent / "lib").glob("*")) if _is_code(each)]
+        held = compiled(ringlane_folder(), *beside, *library)
+        if b"__name__" in file.read_bytes():  # it may ask whether it is the main program
+            held[_MAIN + ".py"] = file.read_bytes()
+            begin = b"exec(open('%s.py').read(), {'__name__': '__main__'})"
+        else:
+            held[_MAIN + ".mpy"] = compiled(file)[file.stem + ".mpy"]
+            begin = b"import %s"
+        self._pico = EmulatedPico(self._uf2, held)
+        self._device = device = self._pico._device
+        self._simulator = device.simulator
+        self._clock = device.simulator.clock
+        self._mcu = device.mcu
+        self._mcu.adc.channel_values[:] = self._adc
+        self._pico.call(lambda: setattr(device.cdc, "on_serial_data", self._output.extend))
+        self._type(b"\r\x03\x01")
+        self._run_until(lambda: _RAW in self._output, 2000, "no raw REPL")
+        self._output.clear()
+        self._pico.loop_back(*range(len(self._mcu.gpio)))
+        self._type(_BEGIN + begin % _MAIN.encode() + b"\x04")
+        self._run_until(lambda: self._output.startswith(b"OK"), 2000, "no answer")
+        for _ in range(_SETUP_MS):
+            self._run_ns(1_000_000)
+            if _WAITS in self._output or b"\x04" in self._output:
+                break
+        self._output[:] = self._output.replace(_WAITS, b"")
+        self._origin = self._clock.nanos
+        self._check()
+
+    def advance(self, ms=0, us=0):
+        """Let so much of the chip's time pass. Raises BoardError with what the firmware raised."""
+        self._run_ns(ms * 1_000_000 + us * 1000)
+        self._check()
+
+    def run_until(self, condition, ms=1000):
+        """Let time pass until `condition()` is true: asked each millisecond."""
+        if not condition():
+            self._run_until(condition, ms, f"not met in {ms} ms")
+        self._check()
+        return True
+
+    def _run_until(self, condition, ms, text):
+        for _ in range(int(ms)):
+            self._run_ns(1_000_000)
+            if condition():
+                return
+        raise BoardError(f"{text}: {bytes(self._output)!r}")
+
+    def _run_ns(self, ns):
+        done = threading.Event()
+
+        def ring():
+            self._simulator.stop()
+            done.set()
+
+        self._pico.call(lambda: self._alarm(ns, ring))
+        self._simulator.start_execution()
+        if not done.wait(_HOST_PATIENCE_S):
+            self._simulator.stop()
+            raise TimeoutError(f"{ns / 1e6} ms of the chip took over {_HOST_PATIENCE_S} s")
+
+    def _alarm(self, ns, action):
+        now = self._clock.nanos
+        self._alarms = [each for each in self._alarms if each[0] >= now]
+        alarm = self._clock.create_alarm(action)
+        alarm.schedule(ns)
+        self._alarms.append((now + ns, alarm))
+
+    def _after(self, us, action):
+        if self._pico is None:
+            self._refuse("an emulated Pico has its stimulus after run()")
+        if us:
+            self._pico.call(lambda: self._alarm(us * 1000, action))
+        else:
+            self._pico.call(action)
+
+    def _type(self, data):
+        def send():
+            for byte in data:
+                self._device.cdc.send_serial_byte(byte)
+
+        self._pico.call(send)
+
+    def _check(self):
+        _, ended, error = bytes(self._output).partition(b"\x04")
+        error = error.partition(b"\x04")[0]
+        if ended and error.strip():
+            raise BoardError(error.decode(errors="replace").replace("\r\n", "\n"))
+
+    def stop(self):
+        """Power it off."""
+        self.close()
+
+    def close(self):
+        """Power it off."""
+        if self._pico is not None:
+            self._pico.__exit__()
+            self._pico = None
+
+    def allow(self, *kinds):
+        """Nothing: no fault is found here."""
+
+    @property
+    def us(self):
+        """Microseconds since run() returned."""
+        return round((self._clock.nanos - self._origin) / 1000) if self._pico else 0
+
+    @property
+    def ms(self):
+        """Milliseconds since run() returned."""
+        return self.us / 1000
+
+    @property
+    def log(self):
+        """What the firmware printed, as one text."""
+        text = bytes(self._output).removeprefix(b"OK").partition(b"\x04")[0]
+        return text.decode(errors="replace").replace("\r\n", "\n")
+
+    def timeline(self, last=60):
+        """Return the pins' changes, a line each."""
+        changes = sorted(
+            (us, number, level) for number, pin in self._pins.items() for us, level in pin.history
+        )
+        return "\n".join(
+            f"{us / 1000:12.3f}  GP{n} -> {level}" for us, n, level in changes[-last:]
+        )
+
+    # Its pins
+
+    def pin(self, number):
+        """As SimulatedBoard.pin."""
+        facts = self._facts
+        number = facts.pins.get(number, number)
+        if not isinstance(number, int) or not 0 <= number < facts.peripherals.gpio:
+            raise BoardError(f"no pin {number!r}")
+        if self._pico is None:
+            self._refuse("an emulated Pico has pins after run()")
+        if number not in self._pins:
+            self._pins[number] = _Pin(self, self._mcu.gpio[number])
+        return self._pins[number]
+
+    def adc(self, pin):
+        """As SimulatedBoard.adc: set() only."""
+        if pin not in self._facts.peripherals.adc:
+            raise BoardError(f"no ADC at {pin!r}")
+        channel = pin - self._facts.peripherals.adc[0]
+
+        def put(value):
+            if callable(value):
+                self._refuse("an emulated Pico's ADC takes levels, not functions")
+            self._adc[channel] = value >> 4
+            if self._pico is not None:
+                self._mcu.adc.channel_values[channel] = value >> 4
+
+        def play(*args, **keywords):
+            self._refuse("an emulated Pico's ADC takes levels, by set(), and no recordings")
+
+        return SimpleNamespace(set=put, play=play)
+
+    def __repr__(self):
+        return f"<{self.name}, at {self.ms:.3f} ms>"
+
+
+def _is_code(path):
+    return path.suffix == ".py" or (path / "__init__.py").is_file()
+
+
+class _Pin:
+    """A pin of the chip, as PinHandle."""
+
+    def __init__(self, board, gpio):
+        self._board = board
+        self._gpio = gpio
+        self.history: list[tuple[int, int]] = []
+        self._pressed = 0
+
+        def listen(state, before):
+            if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
+                self.history.append((board.us, int(state == GPIOPinState.HIGH)))
+
+        board._pico.call(lambda: gpio.add_listener(listen))
+
+    def value(self):
+        """Return the level."""
+        state = self._gpio.value
+        if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
+            return int(state == GPIOPinState.HIGH)
+        return int(self._gpio.input_value)
+
+    def _pull(self):
+        return 0 if self._gpio.value == GPIOPinState.INPUT_PULL_DOWN else 1
+
+    def _put(self, level):
+        def put():
+            self._gpio.set_input_value(bool(self._pull() if level is None else level))
+
+        return put
+
+    def drive(self, level, after_us=0):
+        """As PinHandle.drive; None is the pull's level."""
+        self._board._after(after_us, self._put(level))
+
+    def press(self, ms=50, after_ms=0, bounces=0, bounce_us=300):
+        """As PinHandle.press."""
+        pressed = 1 - self._pull()
+        start = after_ms * 1000
+        for edge, level in ((start, pressed), (start + ms * 1000, 1 - pressed)):
+            for number in range(bounces):
+                self.drive(level, edge + 2 * number * bounce_us)
+                self.drive(1 - level, edge + (2 * number + 1) * bounce_us)
+            self.drive(level, edge + 2 * bounces * bounce_us)
+
+    def edges(self, count, every_us, after_us=None, jitter_us=0, seed=1):
+        """As PinHandle.edges."""
+        shake = random.Random(seed)
+        first = every_us if after_us is None else after_us
+        level = self.value()
+        for number in range(count):
+            level = 1 - level
+            late = shake.randint(-jitter_us, jitter_us) if jitter_us else 0
+            self.drive(level, max(0, first + number * every_us + late))
+
+
+__all__ = ["EmulatedBoard"]

@@ -1,0 +1,61 @@
+"""What interrupts: a handler, hard or soft, of a pin, a timer or a UART."""
+
+__tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
+
+
+class Source:
+    """One source of interrupts.
+
+    `order`: which of several that are pending runs first, as the chip's interrupt number has it.
+    `period`: microseconds from call to call, 0 if there is none.
+    """
+
+    period = 0
+
+    def __init__(self, kernel, title, order):
+        self.kernel = kernel
+        self.title = title
+        self.order = order
+        self.hard = False
+        self._handler = None
+        self._arg = None
+
+    def listen(self, handler, arg, hard):
+        """Call `handler(arg)` from now on; None: nothing."""
+        self.kernel.listeners += (handler is not None) - (self._handler is not None)
+        self._handler = handler
+        self._arg = arg
+        self.hard = hard
+        if handler is not None:
+            name = getattr(handler, "__qualname__", type(handler).__name__)
+            self.title = f"{self.title.partition(' handler')[0]} handler {name}"
+
+    @property
+    def listens(self):
+        """Whether there is a handler."""
+        return self._handler is not None
+
+    def fire(self):
+        """Interrupt, if there is a handler."""
+        if self._handler is None:
+            return
+        if self.hard:
+            self.kernel.interrupt(self)
+        else:
+            self.kernel.soft_interrupt(self, self._handler, self._argument())
+
+    def call(self):
+        """Run the hard handler."""
+        if self._handler is None:
+            return  # it was taken away while this was pending
+        self._handler(self._argument())
+
+    def _argument(self):
+        return self._arg
+
+    def disable(self):
+        """Call it no more, as a board does when it has raised."""
+        self.listen(None, None, False)
+
+
+__all__ = ["Source"]
