@@ -77,6 +77,13 @@ NO_GIL = (
 
 
 @pytest.fixture(scope="session")
+def x64(micropython):
+    """It loads .mpy for x86-64."""
+    if micropython("import sys; print(sys.implementation._mpy >> 10 & 15)").strip() != "2":
+        pytest.skip("this micropython is not for x86-64")
+
+
+@pytest.fixture(scope="session")
 def threading_of(micropython):
     """How threads run there: "GIL", or "unsafe", truly parallel."""
     return micropython(

@@ -71,7 +71,7 @@ def named(suffix, *patterns):
 def test_what_is_installed_on_a_fresh_board_passes_a_message_and_is_uninstalled(board, ringlane):
     status, out, _ = ringlane("install", board.port)
     assert status == 0
-    assert f"{len(package.modules())} files (.mpy for x64) in /lib/ringlane: " in out
+    assert f"{len(package.modules())} files (.mpy for x" in out
     assert files(board) == named(".mpy")
     for pattern, name in package.patterns().items():
         assert re.search(rf"^from ringlane import {name}: \d+\.\d KB of RAM$", out, re.M)
@@ -330,7 +330,7 @@ sys.path.insert(0, "/rom/lib")
 
 
 @pytest.mark.parametrize("kind", [[], ["--py"]])
-def test_an_image_for_romfs_passes_a_message(board, ringlane, tmp_path, kind):
+def test_an_image_for_romfs_passes_a_message(board, ringlane, x64, tmp_path, kind):
     words = ["romfs", "unix", "--out", tmp_path, "--pattern", "channel", *kind]
     status, out, _ = ringlane(*words)
     image = tmp_path / "x64_6.3.romfs"
@@ -422,7 +422,7 @@ def test_the_doctor_finds_modules_for_another_processor(board, ringlane, tmp_pat
     board.mpremote("cp", "-r", tmp_path / "xtensawin_6.3" / "ringlane", ":/lib/")
     status, out, _ = ringlane("doctor", board.port)
     assert status == 1
-    assert re.search(r"^! \w+.mpy holds code for xtensawin, and the board is x64: run", out, re.M)
+    assert re.search(r"^! \w+.mpy holds code for xtensawin, and the board is \w+: run", out, re.M)
     assert ringlane("install", board.port)[0] == 0
     assert ringlane("doctor", board.port)[0] == 0
 

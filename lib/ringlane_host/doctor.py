@@ -58,8 +58,10 @@ def of(board):
     loads = "{}.{}".format(*board.loads)
     if board.architecture:
         lines.append((f"loads .mpy {loads} with code for {board.architecture}", True))
-    else:
+    elif board.processor:
         lines.append((f"loads .mpy {loads}, not what mpy-cross makes: install with --py", False))
+    else:
+        lines.append((f"loads .mpy {loads} without native code", False))
     lines.append(
         ("compiles viper" if board.viper else "has no viper: ringlane cannot run", board.viper)
     )
