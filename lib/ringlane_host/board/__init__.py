@@ -19,7 +19,7 @@ from collections import deque
 from pathlib import Path
 
 from .. import boards, simulated
-from . import faults, loop, machine, modules, pins, uart
+from . import faults, loop, machine, modules, pictures, pins, uart
 from .analog import TEMPERATURE, Signal
 from .buses import Bus, Registers
 from .channels import ChannelRecord, Channels, Message
@@ -359,6 +359,29 @@ class SimulatedBoard:
         for us, who, kind, text in entries:
             lines.append(f"{us / 1000:12.3f}  {who:24} {kind:6} {text}")
         return "\n".join(lines)
+
+    @property
+    def entries(self):
+        """What timeline() shows, as (microseconds, who, kind, text); the last 4,000."""
+        return list(self._entries)
+
+    def pin_histories(self):
+        """Return {GPIO number: [(microseconds, level), ...]} of the pins in use."""
+        return {number: list(state.history) for number, state in self._pins.items()}
+
+    # Pictures
+
+    def trace(self, path):
+        """Write a trace to open at ui.perfetto.dev: handlers, tasks, messages, depths, pins."""
+        pictures.trace(path, self)
+
+    def waves(self, path):
+        """Write the pins and depths as a .vcd, for GTKWave and PulseView, and a .gtkw beside it."""
+        pictures.waves(path, self)
+
+    def plot(self, path):
+        """Draw latencies by class and depths over time, as .png, .svg or .pdf."""
+        pictures.plot(path, self)
 
     def __repr__(self):
         return f"<{self.name}, simulated, at {self.ms:.3f} ms>"

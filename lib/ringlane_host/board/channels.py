@@ -29,14 +29,15 @@ _FIXES = {
     "client's receiver": "a channel",
     "server": "a channel",
 }
-_WRAPPERS = ("ringlane.guard", "ringlane.latency")  # their verbs call those that are recorded
+_WRAPPERS = ("ringlane.guard", "ringlane.latency", "ringlane.measure")  # their verbs call those that are recorded
 
 
 class Message(NamedTuple):
     """A message when it was sent or received.
 
     `us`: the time; `priority`: its class, 0 to 4, and None for requests and replies; `latency`:
-    ticks from send to receive, None where it is sent; `accepted`: whether it was queued.
+    ticks from send to receive, None where it is sent; `accepted`: whether it was queued; `who`:
+    the handler, task or core; `end`: which sender or receiver of the channel it was, an id.
     """
 
     us: int
@@ -45,6 +46,8 @@ class Message(NamedTuple):
     latency: int | None
     accepted: bool
     context: str
+    who: str
+    end: int
 
     @property
     def word(self):
@@ -57,13 +60,15 @@ class ChannelRecord:
 
     `sent`: each message that was offered; `received`: each that was taken by recv or recv_word, or
     by what waits with them. recv_words, skip, clear, claims and triggers are not recorded, only
-    counted, by the channel's own counters.
+    counted, by the channel's own counters. `depths`: (microseconds, messages queued), after each of those
+    and of skip and clear.
     """
 
     def __init__(self, channel):
         self.channel = channel
         self.sent = []
         self.received = []
+        self.depths = []
         self.overflowed = False
 
     @property
@@ -124,15 +129,20 @@ class Channels:
         module = function.__module__ or ""
         if not module.startswith("ringlane.") or module in _WRAPPERS:
             return None
-        if "cold" not in function.__code__.co_freevars:
-            return None
+        if function.__name__ == "_drop":  # skip and clear
+            return lambda args, result: self._depth(self._record(args[0]))
         verb = _VERBS.get(function.__name__)
-        if verb is None:
+        names = function.__code__.co_freevars
+        if verb is None or not {"cold", "own"} & {*names}:
             return None
-        end = function.__closure__[function.__code__.co_freevars.index("cold")]
         sends, side, first, word = verb
         note = self._sent if sends else self._received
-        return lambda args, result: note(end.cell_contents, args[first:], result, side, word)
+        if "cold" in names:
+            cell = function.__closure__[names.index("cold")]
+            return lambda args, result: note(cell.cell_contents, args[first:], result, side, word)
+        # The direct form's verbs have all that they close over in a list.
+        own = function.__closure__[names.index("own")]
+        return lambda args, result: note(own.cell_contents[1], args[first:], result, side, word)
 
     def _record(self, end):
         channel = getattr(end, "_channel", end)
@@ -141,13 +151,20 @@ class Channels:
             record = self._records[id(channel)] = ChannelRecord(channel)
         return record
 
+    def _depth(self, record):
+        record.depths.append((self._kernel.now, len(record.channel)))
+
     def _sent(self, end, args, result, side, word):
         record = self._record(end)
         data = args[0]
         data = (data & 0xFFFFFFFF).to_bytes(4, "little") if word else bytes(data)
         priority = args[1] if len(args) > 1 else None
         context = self._kernel.context()
-        record.sent.append(Message(self._kernel.now, data, priority, None, bool(result), context))
+        kernel = self._kernel
+        record.sent.append(
+            Message(kernel.now, data, priority, None, bool(result), context, kernel.who(), id(end))
+        )
+        self._depth(record)
         what = args[0] if word else data
         label = "" if priority is None else f" {_CLASSES[priority & 7]}"
         outcome = "" if result else ": no room"
@@ -172,9 +189,11 @@ class Channels:
                 data = (size & 0xFFFFFFFF).to_bytes(4, "little")
             else:
                 data = bytes(args[0][:size])
+            kernel = self._kernel
             record.received.append(
-                Message(self._kernel.now, data, priority, latency, True, context)
+                Message(kernel.now, data, priority, latency, True, context, kernel.who(), id(end))
             )
+            self._depth(record)
             what = size if word else data
             self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
         if getattr(record.channel, "_recv_guard", None) is None:
