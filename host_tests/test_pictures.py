@@ -1,5 +1,6 @@
 """The pictures of a simulated run, each read back by another program than wrote it."""
 
+import subprocess
 import sys
 
 import pytest
@@ -97,6 +98,24 @@ def test_the_plot(hub, tmp_path):
     hub.plot(tmp_path / "run.svg")
     text = (tmp_path / "run.svg").read_text()
     assert text.count("<use") > len(hub.channels["samples"].received)
+
+
+def test_every_test_is_traced_when_asked_to(tmp_path):
+    pytest.importorskip("perfetto", reason="no perfetto: pip install 'ringlane[trace]'")
+    test = tmp_path / "test_led.py"
+    test.write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('level', [0, 1])\n"
+        "def test_it(board, level):\n"
+        "    board.load('machine').Pin(25, 1, value=level)\n"
+        "    assert not level\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--ringlane-trace=out"]
+    done = subprocess.run([*command, test], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 1  # one of the two failed, and both are there
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    endings = ".gtkw", ".perfetto-trace", ".vcd"
+    assert names == [f"test_led.py_test_it_{n}{end}" for n in (0, 1) for end in endings]
 
 
 @pytest.mark.parametrize(

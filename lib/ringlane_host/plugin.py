@@ -10,6 +10,7 @@
 The guide is README.md beside this file. Nothing is imported or patched until a test asks for it.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def pytest_addoption(parser):
         metavar="TARGET",
         help="where tests with the fixture board run: sim, a simulated board (the default), or "
         "rp2040:FILE.uf2, an emulated Pico with that MicroPython; several in one run",
+    )
+    parser.getgroup("ringlane").addoption(
+        "--ringlane-trace",
+        metavar="FOLDER",
+        type=Path,
+        help="write a Perfetto trace and waves of each test on a simulated board",
     )
 
 
@@ -91,6 +98,12 @@ def board(request, ringlane_target):
             made.stop()
     finally:
         made.close()
+        folder = request.config.getoption("--ringlane-trace")
+        if folder is not None and ringlane_target == _SIMULATED:
+            folder.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"[^\w.-]+", "_", request.node.nodeid).strip("_")
+            made.trace(folder / f"{name}.perfetto-trace")
+            made.waves(folder / f"{name}.vcd")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -376,7 +376,7 @@ class SimulatedBoard:
         pictures.trace(path, self)
 
     def waves(self, path):
-        """Write the pins and depths as a .vcd, for GTKWave and PulseView, and a .gtkw beside it."""
+        """Write pins and depths as .vcd, for GTKWave and PulseView, and a .gtkw beside it."""
         pictures.waves(path, self)
 
     def plot(self, path):

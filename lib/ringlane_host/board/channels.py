@@ -60,8 +60,8 @@ class ChannelRecord:
 
     `sent`: each message that was offered; `received`: each that was taken by recv or recv_word, or
     by what waits with them. recv_words, skip, clear, claims and triggers are not recorded, only
-    counted, by the channel's own counters. `depths`: (microseconds, messages queued), after each of those
-    and of skip and clear.
+    counted, by the channel's own counters. `depths`: (microseconds, messages queued), after each
+    of those messages, skip and clear.
     """
 
     def __init__(self, channel):

@@ -1,7 +1,8 @@
 """Pictures of a run: a trace for Perfetto, waves for GTKWave and PulseView, a plot.
 
 All are made of what the board has recorded: the messages of its channels, how many each held, and
-the levels of its pins. The packages that write them are optional: pip install ringlane[trace,plot].
+the levels of its pins. The packages that write them are optional:
+pip install 'ringlane[trace,plot]'.
 """
 
 import importlib
