@@ -11,6 +11,7 @@ import time
 
 import contenders
 import micropython
+import rings
 from ringlane import cycles
 
 try:
@@ -75,7 +76,7 @@ def column(size, word, mixed, repeat, rounds):
     classes in turn instead of one.
     """
     order = ALL_CLASSES if mixed else ONE_CLASS
-    kinds = contenders.WORDS if word else contenders.MESSAGES
+    kinds = contenders.WORDS + rings.WORDS if word else contenders.MESSAGES + rings.MESSAGES
     loop = contenders.EmptyLoop()
     fighters = [kind(size) for kind in kinds]
     bench = Bench(size, word)

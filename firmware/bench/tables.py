@@ -178,15 +178,17 @@ class Messages:
             [f"{OURS}, {unit}", *(f"{rows[OURS, title]['time']:,.0f}" for title in columns)]
         )
         for name in names:
-            cells = [f"{rows[name, title]['ratio']:.2f}" for title in columns]
-            if cycles:
-                counts = [f"{rows[name, title]['time']:,.0f}" for title in columns]
-                cells = [f"{count}  {cell}" for count, cell in zip(counts, cells, strict=True)]
+            cells = []
+            for title in columns:
+                row = rows.get((name, title))  # not there: it passes no such messages
+                count = f"{row['time']:,.0f}  " if row and cycles else ""
+                cells.append(f"{count}{row['ratio']:.2f}" if row else "-")
             table.append([f"{OURS} / {name}", *cells])
         print_table(table)
         print("Bytes allocated per message (0: the loop also ran on a locked heap)")
         for name in (OURS, *names):
-            each = [f"{rows[name, title]['allocated']:.0f}" for title in columns]
+            there = [rows[name, title] for title in columns if (name, title) in rows]
+            each = [f"{row['allocated']:.0f}" for row in there]
             same = each[0] if len(set(each)) == 1 else ", ".join(each)
             print(f"    {name}: {same}")
         if found["long_run"]:
