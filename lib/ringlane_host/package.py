@@ -49,7 +49,7 @@ def modules(*wanted: str) -> tuple[str, ...]:
         if name not in patterns():
             raise LookupError(f"no pattern {name!r}; there are {', '.join(sorted(patterns()))}")
     found: set[str] = set()
-    waiting = ["__init__", *wanted, *set(_offered().values()) - set(patterns())]
+    waiting = ["__init__", "names", *wanted, *set(_offered().values()) - set(patterns())]
     while waiting:
         module = waiting.pop()
         if module not in found:
@@ -115,16 +115,16 @@ def to_freeze(*wanted: str) -> str:
 @cache
 def _offered() -> dict[str, str]:
     # {name: module} of what the root imports when it is first used.
-    offered: dict[str, str] = ast.literal_eval(_assigned("_MODULES"))
-    return offered
+    offered: dict[str, str] = ast.literal_eval(_assigned("PATTERNS"))
+    return offered | ast.literal_eval(_assigned("MODULES", "names"))
 
 
-def _assigned(name: str) -> ast.expr:
-    for node in ast.parse((FOLDER / "__init__.py").read_text()).body:
+def _assigned(name: str, module: str = "__init__") -> ast.expr:
+    for node in ast.parse((FOLDER / f"{module}.py").read_text()).body:
         match node:
             case ast.Assign([ast.Name(id=target)], value) if target == name:
                 return value
-    raise LookupError(f"ringlane/__init__.py has no {name}")
+    raise LookupError(f"ringlane/{module}.py has no {name}")
 
 
 def main() -> None:
