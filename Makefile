@@ -32,6 +32,8 @@ lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# mypy finds no package through an editable install of several folders, so it is told where.
+types: export PYTHONPATH = $(abspath lib)
 types: $(READY) ## mypy: the stubs, the host part, the firmware
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest ringlane --concise --mypy-config-file pyproject.toml \

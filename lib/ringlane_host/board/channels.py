@@ -29,7 +29,8 @@ _FIXES = {
     "client's receiver": "a channel",
     "server": "a channel",
 }
-_WRAPPERS = ("ringlane.guard", "ringlane.latency", "ringlane.measure")  # their verbs call those that are recorded
+# Their verbs call those that are recorded.
+_WRAPPERS = ("ringlane.guard", "ringlane.latency", "ringlane.measure")
 
 
 class Message(NamedTuple):

@@ -7,6 +7,7 @@ pip install 'ringlane[trace,plot]'.
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 from .faults import BoardError
 
@@ -33,11 +34,11 @@ def flows(record):
 
     A message is the first of the same bytes and class that its receiver has not had yet.
     """
-    waiting = {}  # (bytes, class): indices of the sends
+    waiting: dict[tuple[Any, ...], list[int]] = {}  # (bytes, class): indices of the sends
     for index, message in enumerate(record.sent):
         if message.accepted:
             waiting.setdefault((message.data, message.priority), []).append(index)
-    taken = {}  # (receiver, bytes, class): how many of them it had
+    taken: dict[tuple[Any, ...], int] = {}  # (receiver, bytes, class): how many of them it had
     pairs = []
     for message in record.received:
         what = message.data, message.priority
@@ -53,12 +54,10 @@ def trace(path, board):
 
     Each message is a flow from its send to its receive. Open it at ui.perfetto.dev.
     """
-    _need("perfetto.trace_builder", "trace", "trace()")
-    from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import TrackEvent
-    from perfetto.trace_builder.proto_builder import TraceProtoBuilder
-
-    builder = TraceProtoBuilder()
-    tracks = {}
+    protos = _need("perfetto.protos.perfetto.trace.perfetto_trace_pb2", "trace", "trace()")
+    TrackEvent = protos.TrackEvent
+    builder = _need("perfetto.trace_builder.proto_builder", "trace", "trace()").TraceProtoBuilder()
+    tracks: dict[str, int] = {}
 
     def packet(us):
         made = builder.add_packet()
@@ -101,7 +100,8 @@ def trace(path, board):
     flow = 0
     for number, record in enumerate(board.channels):
         title = _title(record, number)
-        begins, ends = {}, {}
+        begins: dict[int, list[int]] = {}
+        ends: dict[int, list[int]] = {}
         for sent, received in flows(record):
             flow += 1
             begins.setdefault(id(sent), []).append(flow)
@@ -186,7 +186,9 @@ def plot(path, board):
 
     figure = Figure(figsize=(10, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    points = {}  # class: (milliseconds, latencies)
+    points: dict[
+        int | None, tuple[list[float], list[int]]
+    ] = {}  # class: (milliseconds, latencies)
     for number, record in enumerate(board.channels):
         for message in record.received:
             if message.latency is not None:
