@@ -85,8 +85,9 @@ def scenario_of(kind, task, handler, level, start):
 
         def check():
             left = Party(ch, "peek", 0)
-            while len(ch):
-                left()
+            for _ in range(9):  # contexts that spoil a lane may leave one that never ends
+                if len(ch):
+                    left()
             got = [each for party in [*parties, left] for each in party.received]
             for party in parties:
                 if party.sent:
@@ -242,8 +243,9 @@ def of_one_sender(guard, task, handler):
             assert masking.enabled()
             assert parties[0].sent is True is parties[1].sent
             left = Party(ch, "recv", 0)
-            while len(ch):
-                left()
+            for _ in range(9):  # contexts that spoil a lane may leave one that never ends
+                if len(ch):
+                    left()
             assert left.received[0] == payload(1)
             assert sorted(left.received[1:]) == [payload(2), payload(3)], left.received
             assert (ch.sent, ch.dropped, ch.rejected, ch.high_water) == (3, 0, 0, 3), ch
@@ -266,8 +268,9 @@ def of_one_receiver(guard, task, handler):
         def check():
             assert masking.enabled()
             left = Party(ch, "recv", 0)
-            while len(ch):
-                left()
+            for _ in range(9):  # contexts that spoil a lane may leave one that never ends
+                if len(ch):
+                    left()
             got = [each for party in [*parties, left] for each in party.received]
             missing = sum(party.dropped for party in parties)
             if missing:

@@ -291,13 +291,14 @@ class Receiver(ReceivingEnd):
         if every:
             lane = ptr32(int(part) + part[_LANES])
         while lane[_REST] != _LAST:
+            tail = lane[_TAIL]
             if every:
-                used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+                used = (lane[_HEAD] - tail) & 0x3FFFFFFF
             read = lane[_READ] + used * part[_STRIDE]
             if read >= lane[_END]:
                 read -= lane[_END] - lane[_FIRST]
             lane[_READ] = read
-            lane[_TAIL] = lane[_TAIL] + used
+            lane[_TAIL] = tail + used
             count += used
             if not every:
                 break
