@@ -514,12 +514,12 @@ PROGRAMS = {
             ch.send_word(1, HIGH)
             ch.notify()
         async def receive():
-            print(await ch.arecv_word(), time.ticks_us())
+            print(await ch.arecv_word(), time.ticks_ms())
         _thread.start_new_thread(second, ())
         asyncio.run(receive())
         """,
         None,
-        "[1, 1, 0] 20000\n",
+        "[1, 1, 0] 20\n",
     ),
     "a thread of an ESP32 is seen within ten milliseconds": (
         "esp32_generic",

@@ -515,6 +515,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         self._next_lane = make_next_lane(at)
         self.recv = self.recv_request = make_recv_request(at, self)
         self.send_response, self.send_status = make_send_response(at, self)
+        later("ringlane.calls")  # here, as both cores may be at their first call at once
         self._register()
 
     @classmethod
