@@ -1076,7 +1076,7 @@ class RequestReplyMachine(Machine):
         self.uses = [uses] * capacity
         self.order = []  # the ids of the replies not yet taken, in the order of their requests
         if uses:
-            load, store = self.package.lanes.load, self.package.lanes.store
+            load, store = self.package.words.load, self.package.lanes.store
             for index in range(capacity):
                 entry = load(ch._table, 1) + index * load(ch._table, 2)
                 store(ch._table, entry >> 2, 1 << 29 | uses << 8 | index)
