@@ -132,7 +132,7 @@ def test_a_soft_handler_at_any_access_shares_the_sender_of_the_task():
 
 
 def test_a_soft_handler_between_any_two_bytecodes_shares_the_sender_of_the_task():
-    assert soft(sending).points > 2
+    assert soft(sending).points >= 2
 
 
 def sending():

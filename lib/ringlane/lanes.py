@@ -104,7 +104,7 @@ def tally(at: int, lanes: int, what: int) -> int:
             lane = ptr32(int(lane) + _MARK_BYTES)
         capacity = lane[_CAPACITY]
         if what >= 0:
-            value = lane[what]
+            value = ptr32(int(lane) + (what << 2))[0]
         else:
             value = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
             value = (lane[_HEAD] - value) & 0x3FFFFFFF

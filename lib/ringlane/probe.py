@@ -25,14 +25,27 @@ def _word(x) -> int:
 
 
 @micropython.viper
-def _read(x, number: int) -> int:
-    return ptr32(x if 1 else 0)[number]
+def _type(x) -> int:
+    return ptr32(x if 1 else 0)[0]
 
 
 @micropython.viper
-def _write(items, number: int, value: int):
+def _length(x) -> int:
+    return ptr32(x if 1 else 0)[2]
+
+
+@micropython.viper
+def _data(x) -> int:
+    return ptr32(x if 1 else 0)[3]
+
+
+@micropython.viper
+def _write(items, first: int, second: int, third: int):
     at = ptr32(items if 1 else 0)
-    ptr32(at[3])[number] = value << 1 | 1
+    to = ptr32(at[3])
+    to[0] = first << 1 | 1
+    to[1] = second << 1 | 1
+    to[2] = third << 1 | 1
 
 
 def _unlike():
@@ -42,21 +55,20 @@ def _unlike():
     grown = bytearray(3)
     grown.extend(bytes(40))
     for data in (grown, bytearray(5), bytearray(), bytes(grown), b"\x05\x07", b""):
-        if _word(data) & 3 or _read(data, 0) != _word(type(data)):
+        if _word(data) & 3 or _type(data) != _word(type(data)):
             return "the type of %s" % type(data).__name__
-        if _read(data, 2) != len(data):
+        if _length(data) != len(data):
             return "the length of %s" % type(data).__name__
-        if _read(data, 3) != address(data):
+        if _data(data) != address(data):
             return "the address of %s" % type(data).__name__
     items = [0, 0, 0]
     for count in (3, 17):
         while len(items) < count:
             items.append(None)
-        if _word(items) & 3 or _read(items, 2) != count:
+        if _word(items) & 3 or _length(items) != count:
             return "the length of list"
         values = 5, -7, (1 << 30) - 1
-        for number in range(3):
-            _write(items, number, values[number])
+        _write(items, *values)
         if items[:3] != list(values):
             return "the items of list"
     return None
@@ -77,4 +89,4 @@ def _choose():
 
 
 engine = _choose()
-del _word, _read, _write, _unlike, _choose
+del _word, _type, _length, _data, _write, _unlike, _choose
