@@ -175,4 +175,5 @@ def a_second_clock_of_cycles_leaves_the_count_of_the_first():
     before = first.ticks()
     second = ringlane.cycles()
     after = second.ticks()
-    assert 0 < second.diff(after, before) < 2000000
+    # A collection may come between; one that was set back would be 8 million or more ahead.
+    assert 0 < second.diff(after, before) < 6000000
