@@ -104,6 +104,55 @@ print("ok")
     assert micropython(program) == "ok\n"
 
 
+# What a task or handler does with a channel that is there, once waiting has been imported.
+NOTHING_MORE = """
+import asyncio, sys
+import ringlane.waiting
+from ringlane import HIGH, ROUND_ROBIN, AnycastChannel, Channel, MulticastChannel
+from ringlane import PriorityChannel, RequestReplyChannel, select
+buf = bytearray(8)
+async def use(ch, end):
+    ch.send(b"1234", HIGH)
+    await end.arecv(buf)
+    ch.send_word(1, HIGH)
+    await end.arecv_word()
+    await end.arecv(buf, 1)
+    await end.ready(1)
+    await select(end, timeout_ms=1)
+    await ch.asend(b"1", HIGH)
+    await ch.asend(b"1", HIGH, 1)
+    end.recv_wait(buf, 1)
+    end.recv(buf)
+    ch.notify()
+    len(ch), ch.free(), ch.is_full(), ch.sent, ch.received, ch.dropped, ch.rejected, ch.high_water
+    ch.close()
+    await end.arecv(buf)
+async def call(ch):
+    task = asyncio.create_task(ch.serve(lambda request: b"x"))
+    await ch.call(b"1", buf)
+    await ch.call(b"1", buf, 50)
+    ch.close()
+    await task
+ch = {make}
+end = ch.add_receiver() if hasattr(type(ch), "add_receiver") else ch
+before = set(sys.modules)
+asyncio.run(call(ch) if type(ch) is RequestReplyChannel else use(ch, end))
+print(sorted(set(sys.modules) - before))
+"""
+MADE = (
+    "PriorityChannel(8, 8)",
+    "Channel(8, 8)",
+    "MulticastChannel(8, slot_size=8)",
+    "AnycastChannel(8, ROUND_ROBIN, 8)",
+    "RequestReplyChannel(4, 8)",
+)
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_a_channel_that_is_there_imports_nothing_more(micropython, make):
+    assert micropython(NOTHING_MORE.format(make=make)) == "[]\n"
+
+
 @pytest.mark.parametrize("name", ["circuitpython", "another"])
 def test_an_interpreter_without_viper_is_named(name):
     program = f"""

@@ -139,7 +139,7 @@ def held_after_close(size):
     held = 0
     for kind in (ringlane.Channel, ringlane.RequestReplyChannel):
         ch = kind(2, 8)
-        data = bytearray(size)
+        data = memoryview(bytearray(size))  # of which a sender keeps what it has checked
         send = ch.send_request if kind is ringlane.RequestReplyChannel else _send_low(ch)
         ch.slot_size = size  # so that it is kept as one that fits would be
         send(data)

@@ -164,6 +164,7 @@ class ReceivingEnd:
     """
 
     _stats = None
+    _closing = b"\0"  # of a fan-out receiver: 1 once it has closed
     _check_buffer = staticmethod(check_buffer)
 
     def ready(self, timeout_ms=None):

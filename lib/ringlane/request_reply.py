@@ -505,6 +505,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         # A request, its buffer, a reply and its buffer: what was checked last.
         self._kept = [b"", None, b"", None]
         self._senders = [self]
+        self._channel = self
         self._waiter = None
         self._served = 0  # when select() last chose it
         self._reply = [0, 0, 0]

@@ -92,10 +92,10 @@ def make_look(end):
     what takes the message decides. All that waits know of how lanes are laid out is here, and of
     asend in make_attempt.
     """
-    channel = getattr(end, "_channel", end)
+    channel = end._channel
     at = end._receiver
     sender = channel._base + channel._sender_at(0)
-    closing = getattr(end, "_closing", b"\0")
+    closing = end._closing
 
     @micropython.viper
     def look(request: int, flags: int) -> int:
