@@ -9,7 +9,7 @@ import ringlane
 from ringlane import LOW, ROUND_ROBIN
 
 _QUEUE = 8  # entries of the scheduler's
-_WARM_UP = 20  # two of each kind: what is imported and cached then, stays
+_WARM_UP = 60  # what is imported and cached then, stays
 
 
 def _queue(kind, name, stats):
