@@ -38,7 +38,7 @@ FURTHER_MOST = 0.6  # of one PriorityChannel.send, each further receiver of mult
 TURN_MOST = 1.3  # of one PriorityChannel.send, ROUND_ROBIN
 MICROSECONDS = {"unit": "us", "hz": 1_000_000}
 # What a PriorityChannel needs.
-ENGINE = "__init__ checks ends lanes port priority queue verbs".split()
+ENGINE = "__init__ checks ends lanes port priority probe queue verbs_direct".split()
 PATTERNS = ("MulticastChannel", "AnycastChannel", "RequestReplyChannel", "waiting")
 MPY_ARCH = "armv6m"
 LEAST_IMPORT = 1000  # bytes: a smaller module was imported before
