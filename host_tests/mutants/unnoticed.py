@@ -8,6 +8,7 @@ import functools
 import re
 
 HARMLESS = {
+    "a flag is set by any number but 0": ['*: 1 is 2 in "part[_AT_SET] = 1"'],
     "a slot is its sender's alone until head is stored": [
         '*: "slot[_META] = *" swapped with "slot[_TIME] = now"',
         '*: "slot[_TIME] = now" swapped with "slot[2] = value"',
