@@ -169,6 +169,14 @@ def test_a_pointer_to_zero_reaches_every_address():
     assert memory_of_all[int(ptr8(second)) + 299] == 2
 
 
+def test_a_device_that_is_unmapped_is_there_no_more():
+    registers = memory.device(0x18000000, 4)
+    assert ptr32(0x18000000)[0] == 0
+    memory.unmap(registers)
+    with pytest.raises(simulated.BadAddress):
+        ptr32(0x18000000)[0]
+
+
 def test_a_device_mapped_again_has_its_new_registers():
     memory.device(0x10000000, 8)[0] = 1
     memory.device(0x10000000, 8)[0] = 2

@@ -268,6 +268,14 @@ class Memory:
         self._insert(_Region(address, size, registers, None, True, "device"))
         return registers
 
+    def unmap(self, registers):
+        """Take away what device() has returned: its range is the address of nothing again."""
+        for at, region in enumerate(self._regions):
+            if region.buffer is registers:
+                del self._regions[at], self._starts[at]
+                region.free()
+                return
+
     def describe(self, address):
         """Return `address` as a person would say it."""
         region = self._near(address)

@@ -232,6 +232,9 @@ class SimulatedBoard:
         if _open is self:
             _open = None
         self._kernel.stop()
+        for registers in (self._kernel.register, self._kernel.cpuid):
+            if registers is not None:
+                simulated.memory.unmap(registers)
 
     def end_firmware(self):
         """End the main program where it is, as a reset does; for the board's own parts."""
