@@ -39,8 +39,8 @@ from struct import pack_into
 import micropython
 from micropython import const
 
-from .checks import check_int, check_message, error
-from .ends import ReceivingEnd
+from .checks import check_int, error
+from .ends import ReceivingEnd, SendingEnd
 from .lanes import Lanes, make_next_lane, store
 from .latency import hang
 from .port import later
@@ -619,10 +619,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         """
         return later("ringlane.calls").serve_wait(self, handler)
 
-    def _check_message(self, data):
-        # Not kept: what is rejected or empty, as SendingEnd's.
-        check_message(data)
-        return 0 < len(data) <= self.slot_size and not self.closed
+    _check_message = SendingEnd._check_message
 
     def __repr__(self):
         return later("ringlane.cold").describe_requests(self)
