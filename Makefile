@@ -77,7 +77,7 @@ soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
 board: $(READY) ## Start a virtual board and print its port; with UF2= an emulated Pico
-	$(BIN)/python -m ringlane_host.cli board $(if $(UF2),--uf2 $(UF2))
+	$(BIN)/python -m ringlane_host.command.cli board $(if $(UF2),--uf2 $(UF2))
 
 clean: ## Remove .venv and everything built
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis lib/*.egg-info

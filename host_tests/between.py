@@ -26,7 +26,7 @@ from interleavings import message, tasks_by_hand
 from ringlane import NORMAL, REALTIME
 from ringlane.latency import _BUCKETS
 from ringlane_host.explorer import ExplorationError, apart, gil, name_words, soft
-from ringlane_host.simulated import ptr8, viper
+from ringlane_host.simulate import ptr8, viper
 
 apart(message)
 CAPACITY = 2

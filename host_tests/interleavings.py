@@ -23,7 +23,7 @@ from engine_words import WORD, start_at
 from ringlane.lanes import store
 from ringlane.words import load
 from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
-from ringlane_host.simulated import ptr8, ptr32, viper
+from ringlane_host.simulate import ptr8, ptr32, viper
 
 SEED = 1
 

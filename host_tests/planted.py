@@ -5,7 +5,7 @@ what it takes to see it.
 """
 
 from ringlane_host.explorer import fence
-from ringlane_host.simulated import ptr32, viper
+from ringlane_host.simulate import ptr32, viper
 
 
 def words(block):

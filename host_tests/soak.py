@@ -29,7 +29,7 @@ from xml.etree import ElementTree
 
 import mutants
 from mutants import legs
-from ringlane_host import virtual_board
+from ringlane_host.boards import virtual
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -118,7 +118,7 @@ def threads():
     found = {}
     for run, (messages, rest) in MESSAGES.items():
         done = subprocess.run(
-            [virtual_board.micropython(), "-c"]
+            [virtual.micropython(), "-c"]
             + [f"import two_threads; two_threads.main({messages}{rest})"],
             env=dict(
                 os.environ, MICROPYPATH=f"{ROOT / 'lib'}:{ROOT / 'host_tests' / 'device'}:.frozen"

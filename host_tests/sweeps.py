@@ -65,7 +65,7 @@ def broken_pico(uf2, tmp_path, query):
 
 def is_caught(pico, meeting, levels, step, said, **more):
     """Sweep until a trial fails; what it says must match the pattern `said`."""
-    from ringlane_host.emulated import DeviceError  # there, as there is a chip
+    from ringlane_host.boards.emulated import DeviceError  # there, as there is a chip
 
     with pytest.raises(DeviceError, match=said):
         sweep(pico, meeting, levels, step, **more)

@@ -67,7 +67,7 @@ print([clock.name, clock.hz, clock.register])
 def bare_pico(uf2):
     """A booted RP2040 with nothing on it."""
     emulated = pytest.importorskip(
-        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
+        "ringlane_host.boards.emulated", reason="no rp2040py: pip install rp2040py"
     )
     with emulated.EmulatedPico(uf2) as pico:
         yield pico

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from ringlane_host import bytecodes, explorer
 from ringlane_host.explorer import ExplorationError, gil, interrupts, replay, soft
-from ringlane_host.simulated import clock, memory, ptr32, viper
+from ringlane_host.simulate import clock, memory, ptr32, viper
 
 
 @viper

@@ -12,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 import serial
 from conftest import ROOT
-from ringlane_host import boards, cli, install, package, targets
-from ringlane_host.virtual_board import VirtualBoard
+from ringlane_host import boards, package
+from ringlane_host.boards import targets
+from ringlane_host.boards.virtual import VirtualBoard
+from ringlane_host.command import cli, install
 
 # A word through a channel of each pattern, on a board.
 WORD = """
@@ -260,7 +262,7 @@ def targets_name():
 def started(*words):
     """Run `ringlane board` in a process of its own; give the port that it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ringlane_host.cli", "board", *map(str, words)],
+        [sys.executable, "-m", "ringlane_host.command.cli", "board", *map(str, words)],
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ, PYTHONUNBUFFERED="1"),
@@ -286,7 +288,9 @@ def test_a_board_of_this_machine_is_one_for_every_command(interpreter, ringlane)
 
 def test_the_commands_for_real_boards_need_no_terminal_of_unix(tmp_path):
     # As on Windows, whose Python has no termios.
-    code = "import sys; sys.modules['termios'] = None; from ringlane_host.cli import main; "
+    code = (
+        "import sys; sys.modules['termios'] = None; from ringlane_host.command.cli import main; "
+    )
     for words, said in (
         ("['run', 'virtual', __import__('ringlane_host').__file__]", "virtual board needs Linux"),
         ("['uninstall', 'COM99']", "no MicroPython answers at COM99"),

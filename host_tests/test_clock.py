@@ -9,7 +9,7 @@ import pytest
 import ringlane
 from conftest import PACKAGE
 from ringlane import clock, cpu_clock
-from ringlane_host.simulated import memory
+from ringlane_host.simulate import memory
 
 SYSTICK = 0xE000E010  # control, reload, current value: ARMv6-M and ARMv8-M
 DEMCR = 0xE000EDFC

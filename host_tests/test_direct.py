@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import PACKAGE, in_form
-from ringlane_host import engine, simulated
-from ringlane_host.source import Loader, word_of
+from ringlane_host import engine, simulate
+from ringlane_host.simulate.address_space import InPlace
+from ringlane_host.simulate.source import Loader, word_of
 
 PORTABLE = (PACKAGE / "verbs.py").read_text()
 DIRECT = (PACKAGE / "verbs_direct.py").read_text()
@@ -76,7 +77,7 @@ def accesses(form):
         ch = ringlane.PriorityChannel((3, 0, 2, 2, 2), 40)
         base, size, shared = ch._base, len(ch._block) >> 2, ch._header(0, 0)
         buf = bytearray(40)
-        simulated.memory.hook = note
+        simulate.memory.hook = note
         try:
             for length in (0, 1, 3, 4, 16, 31, 40, 41):
                 for kind in (bytes, bytearray, memoryview, lambda data: array("B", data)):
@@ -90,7 +91,7 @@ def accesses(form):
                 while ch.recv_word():
                     pass
         finally:
-            simulated.memory.hook = None
+            simulate.memory.hook = None
     return seen
 
 
@@ -105,7 +106,7 @@ def test_the_order_of_shared_loads_and_stores_is_the_same():
 
 def probe(monkeypatch, asked=None, **changes):
     """Return probe.py run anew; `changes`: what a kind of object has otherwise, by its name."""
-    load = simulated._InPlace.load
+    load = InPlace.load
 
     def other(self, offset, width):
         found = load(self, offset, width)
@@ -114,7 +115,7 @@ def probe(monkeypatch, asked=None, **changes):
             return change[1](found)
         return found
 
-    monkeypatch.setattr(simulated._InPlace, "load", other)
+    monkeypatch.setattr(InPlace, "load", other)
     package = SimpleNamespace() if asked is None else SimpleNamespace(engine=asked)
     name = "ringlane.probe"
     module = {"__name__": name, "__package__": "ringlane"}
@@ -163,7 +164,7 @@ def test_ints_of_another_code_make_it_portable(monkeypatch):
     def twice(self, offset, width, value):
         self._obj[offset >> 2] = value
 
-    monkeypatch.setattr(simulated._InPlace, "store", twice)
+    monkeypatch.setattr(InPlace, "store", twice)
     assert probe(monkeypatch) == "portable: the items of list"
 
 
@@ -197,13 +198,13 @@ def test_micropython_says_which_it_runs_and_loads_no_other(micropython, before):
 
 
 def test_nobody_reads_what_is_no_buffer_in_place():
-    read = simulated._InPlace(word_of("text"))
-    with pytest.raises(simulated.BadAddress, match="word 2 of a str"):
+    read = InPlace(word_of("text"))
+    with pytest.raises(simulate.BadAddress, match="word 2 of a str"):
         read.load(8, 4)
-    with pytest.raises(simulated.BadAddress, match="word 1 of a bytes"):
-        simulated._InPlace(word_of(b"x")).load(4, 4)
-    items = simulated._InPlace(simulated._InPlace(word_of([1, 2])).load(12, 4))
-    with pytest.raises(simulated.OutOfBounds, match="item 2 of a list of 2"):
+    with pytest.raises(simulate.BadAddress, match="word 1 of a bytes"):
+        InPlace(word_of(b"x")).load(4, 4)
+    items = InPlace(InPlace(word_of([1, 2])).load(12, 4))
+    with pytest.raises(simulate.OutOfBounds, match="item 2 of a list of 2"):
         items.store(8, 4, 5)
-    with pytest.raises(simulated.BadAddress, match="no small int"):
+    with pytest.raises(simulate.BadAddress, match="no small int"):
         items.store(4, 4, 4)

@@ -11,8 +11,8 @@ import pytest
 import ringlane.waiting as waiting
 from conftest import PACKAGE
 from ringlane import NORMAL, Channel
-from ringlane_host.event_loop import poll
-from ringlane_host.simulated import clock
+from ringlane_host.simulate import clock
+from ringlane_host.simulate.event_loop import poll
 
 FIRMWARE = """
 import asyncio

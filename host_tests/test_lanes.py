@@ -15,7 +15,7 @@ from conftest import PACKAGE
 from ringlane import NORMAL, Channel, lanes, registry
 from ringlane.calls import make_look
 from ringlane.request_reply import FAILED
-from ringlane_host.source import Loader
+from ringlane_host.simulate.source import Loader
 
 
 class Guard:

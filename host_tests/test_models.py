@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from hypothesis.strategies._internal.featureflags import FeatureFlags
-from ringlane_host.simulated import SimulationError, memory, ptr32, viper
+from ringlane_host.simulate import SimulationError, memory, ptr32, viper
 
 # What fails on purpose is not worth shrinking.
 HUNT_PHASES = [Phase.generate]

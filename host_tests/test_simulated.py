@@ -8,9 +8,9 @@ from functools import partial
 
 import micropython
 import pytest
-from ringlane_host import simulated
+from ringlane_host import simulate
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
-from ringlane_host.simulated import memory, ptr8, ptr16, ptr32
+from ringlane_host.simulate import address_space, memory, ptr8, ptr16, ptr32
 
 
 def test_loads_and_stores_reach_the_buffer():
@@ -41,9 +41,9 @@ def test_addresses_carry_through_int_and_views():
 @pytest.mark.parametrize("offset", [-1, 8, 9, 70])
 def test_an_access_beyond_the_buffer_is_an_error_that_names_it(offset):
     buf = bytearray(8)
-    with pytest.raises(simulated.OutOfBounds, match=rf"byte {offset} of a bytearray of 8 bytes"):
+    with pytest.raises(simulate.OutOfBounds, match=rf"byte {offset} of a bytearray of 8 bytes"):
         ptr8(buf)[offset] = 1
-    with pytest.raises(simulated.OutOfBounds, match="load of 4 bytes at byte 8"):
+    with pytest.raises(simulate.OutOfBounds, match="load of 4 bytes at byte 8"):
         ptr32(buf)[2]
     assert buf == bytes(8)
 
@@ -55,7 +55,7 @@ def test_an_overrun_through_an_address_never_reaches_the_next_buffer():
     assert gap > 16
     found = 0
     for past in range(16, gap):
-        with pytest.raises((simulated.OutOfBounds, simulated.BadAddress)):
+        with pytest.raises((simulate.OutOfBounds, simulate.BadAddress)):
             ptr8(start + past)[0] = 0
         found += 1
     assert found and second == b"\x55" * 16
@@ -65,9 +65,9 @@ def test_an_overrun_through_an_address_never_reaches_the_next_buffer():
 def test_an_unaligned_access_is_an_error(pointer, width):
     buf = bytearray(16)
     for offset in range(1, width):
-        with pytest.raises(simulated.Unaligned, match=f"byte {offset} of a bytearray"):
+        with pytest.raises(simulate.Unaligned, match=f"byte {offset} of a bytearray"):
             pointer(int(ptr8(buf)) + offset)[0]
-    with pytest.raises(simulated.Unaligned):
+    with pytest.raises(simulate.Unaligned):
         pointer(memoryview(buf)[1:])[0] = 1
 
 
@@ -81,21 +81,21 @@ def test_bytes_can_be_placed_off_their_alignment():
 
 def test_an_unknown_or_freed_address_is_an_error():
     for address in (0, 4, 0x1FFFFFF0, 0x40054028, -4):
-        with pytest.raises(simulated.BadAddress, match="address of no buffer"):
+        with pytest.raises(simulate.BadAddress, match="address of no buffer"):
             ptr8(address)[0]
     buf = bytearray(4)
     address = int(ptr8(buf))
     assert ptr8(address)[0] == 0
     del buf
     gc.collect()
-    with pytest.raises(simulated.BadAddress, match="bytearray of 4 bytes, which has been freed"):
+    with pytest.raises(simulate.BadAddress, match="bytearray of 4 bytes, which has been freed"):
         ptr8(address)[0]
 
 
 def test_a_store_into_a_constant_is_an_error():
     constant = b"constant"
     for buf in (constant, memoryview(constant), "text"):
-        with pytest.raises(simulated.ReadOnly, match="a (bytes|str) of"):
+        with pytest.raises(simulate.ReadOnly, match="a (bytes|str) of"):
             ptr8(buf)[0] = 0
     assert constant == b"constant"
 
@@ -144,21 +144,21 @@ def test_a_resized_buffer_leaves_its_address():
     pointer = ptr8(buf)
     address = int(pointer)
     buf.extend(bytes(500))  # the memory holds no export, so it can be resized
-    with pytest.raises(simulated.BadAddress, match="8 bytes, which has been freed or resized"):
+    with pytest.raises(simulate.BadAddress, match="8 bytes, which has been freed or resized"):
         ptr8(address)[0]
     assert int(ptr8(buf)) != address and ptr8(buf)[507] == 0
     buf = bytearray(8)
     pointer = ptr8(buf)
     del buf[:]
-    with pytest.raises(simulated.BadAddress, match="resized"):
+    with pytest.raises(simulate.BadAddress, match="resized"):
         pointer[0]
 
 
 def test_an_address_of_more_than_32_bits_is_an_error():
     for address in (1 << 32, -(1 << 31) - 1):
-        with pytest.raises(simulated.BadAddress, match="more than 32 bits"):
+        with pytest.raises(simulate.BadAddress, match="more than 32 bits"):
             ptr32(address)
-    with pytest.raises(simulated.BadAddress, match="more than 32 bits"):
+    with pytest.raises(simulate.BadAddress, match="more than 32 bits"):
         ptr32(0)[1 << 30]
 
 
@@ -173,7 +173,7 @@ def test_a_device_that_is_unmapped_is_there_no_more():
     registers = memory.device(0x18000000, 4)
     assert ptr32(0x18000000)[0] == 0
     memory.unmap(registers)
-    with pytest.raises(simulated.BadAddress):
+    with pytest.raises(simulate.BadAddress):
         ptr32(0x18000000)[0]
 
 
@@ -190,15 +190,15 @@ def test_a_device_mapped_again_has_its_new_registers():
 
 
 def test_all_addresses_given_the_free_ones_are_given_again(monkeypatch):
-    monkeypatch.setattr(simulated, "_HIGH", simulated._LOW + 64 * 1024)
-    small = simulated.Memory()
+    monkeypatch.setattr(address_space, "_HIGH", address_space._LOW + 64 * 1024)
+    small = simulate.Memory()
     kept = bytearray(40)
     where = small.address_of(kept)[0]
     seen = set()
     for _ in range(500):
         address, region = small.address_of(bytearray(100))
         assert not where - 100 < address < where + 40
-        assert address + 100 <= simulated._HIGH and region.size == 100
+        assert address + 100 <= address_space._HIGH and region.size == 100
         seen.add(address)
     assert len(seen) < 500 and small.address_of(kept)[0] == where
     with pytest.raises(MemoryError, match="no 70.* bytes left"):
@@ -255,7 +255,7 @@ def test_results_are_of_the_annotated_type():
 
 def test_unsigned_and_pointer_parameters_are_converted():
     @micropython.viper
-    def top(value: simulated.uint) -> int:
+    def top(value: simulate.uint) -> int:
         return int(value >> 28)
 
     @micropython.viper
@@ -318,7 +318,7 @@ def test_what_viper_miscompiles_is_refused():
     }
     for function, reason in reasons.items():
         for _ in range(2):
-            with pytest.raises(simulated.Miscompiled, match=rf"{function.__name__}\(\).*{reason}"):
+            with pytest.raises(simulate.Miscompiled, match=rf"{function.__name__}\(\).*{reason}"):
                 micropython.viper(function)
     assert outer == 0
 
@@ -443,7 +443,7 @@ def test_a_ninth_scheduled_function_is_refused():
 def test_heap_locks_nest():
     assert micropython.heap_lock() is None and micropython.heap_lock() is None
     assert micropython.heap_unlock() == 1 and micropython.heap_unlock() == 0
-    with pytest.raises(simulated.SimulationError, match="without heap_lock"):
+    with pytest.raises(simulate.SimulationError, match="without heap_lock"):
         micropython.heap_unlock()
 
 
@@ -512,21 +512,21 @@ def test_an_int_that_a_chip_would_allocate_is_an_error():
         return 1 << shift
 
     assert value(29) == 1 << 29
-    with pytest.raises(simulated.OutOfSmallInts, match=r"value\(\) returned 1073741824"):
+    with pytest.raises(simulate.OutOfSmallInts, match=r"value\(\) returned 1073741824"):
         value(30)
 
 
 def test_time_stands_still_once_set():
     try:
-        simulated.clock.set(5_000_000)
+        simulate.clock.set(5_000_000)
         assert time.ticks_us() == 5_000_000 and time.ticks_ms() == 5000
         time.sleep_ms(3)
         assert time.ticks_us() == 5_003_000
-        simulated.clock.advance(7)
+        simulate.clock.advance(7)
         assert time.ticks_diff(time.ticks_us(), 5_003_000) == 7
         assert time.ticks_diff(5, (1 << 30) - 5) == 10 == time.ticks_add((1 << 30) - 5, 15)
     finally:
-        simulated.clock.run()
+        simulate.clock.run()
     start = time.ticks_us()
     time.sleep_us(50)
     assert time.ticks_diff(time.ticks_us(), start) >= 50

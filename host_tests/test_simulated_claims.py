@@ -10,7 +10,7 @@ import pytest
 from ringlane import BULK, HIGH, NORMAL, Channel, IrqGuard, PriorityChannel
 from ringlane_host import masking
 from ringlane_host.interrupts import InterruptError, sweep
-from ringlane_host.simulated import ptr8
+from ringlane_host.simulate import ptr8
 
 CAPACITY = 2
 SIZE = 6

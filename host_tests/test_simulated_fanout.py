@@ -8,7 +8,7 @@ import pytest
 import ringlane
 from engine_words import WORD
 from ringlane_host.interrupts import InterruptError, sweep
-from ringlane_host.simulated import memory
+from ringlane_host.simulate import memory
 from test_simulated_interrupts import Party, word
 
 CAPACITY = 2

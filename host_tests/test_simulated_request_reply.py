@@ -8,7 +8,7 @@ import ringlane
 from ringlane.lanes import store
 from ringlane.words import load
 from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
-from ringlane_host.simulated import memory, viper
+from ringlane_host.simulate import memory, viper
 
 CAPACITY = 2
 SLOT = 6  # a word, and a rest of bytes

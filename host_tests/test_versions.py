@@ -9,7 +9,7 @@ import ast
 
 import pytest
 from conftest import PACKAGE
-from ringlane_host import doctor
+from ringlane_host.command import doctor
 
 _IN_REGISTERS = 3  # MAX_REGS_FOR_LOCAL_VARS in MicroPython's py/emitnative.c
 

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from ringlane_host import virtual_board
-from ringlane_host.virtual_board import BoardError, VirtualBoard
+from ringlane_host.boards import virtual
+from ringlane_host.boards.virtual import BoardError, VirtualBoard
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -208,7 +208,7 @@ def test_ctrl_c_at_the_prompt_and_in_a_program_leaves_the_state(board):
 
 
 def test_output_that_nobody_reads_does_not_stop_the_program(board, monkeypatch):
-    monkeypatch.setattr(virtual_board, "_HOST_PATIENCE_S", 0.05)
+    monkeypatch.setattr(virtual, "_HOST_PATIENCE_S", 0.05)
     flood = "for i in range(5000): print('x' * 99)\nopen('done', 'w').close()"
     board.mpremote("exec", "--no-follow", flood)
     deadline = time.monotonic() + 10

@@ -24,7 +24,7 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from ringlane_host import virtual_board
+from ringlane_host.boards import virtual
 
 from . import files
 from .generate import parse
@@ -104,7 +104,7 @@ class Scenarios:
             begin = time.monotonic()
             status, printed = _run(
                 [
-                    virtual_board.micropython(),
+                    virtual.micropython(),
                     "-c",
                     f"import harness, {each}; harness.run({each}, {names})",
                 ],

@@ -17,7 +17,7 @@ import time
 import traceback
 import types
 
-from .simulated import clock
+from .ticks import clock
 
 _PERIOD_US = 1000
 _POLL = 3  # MP_STREAM_POLL

@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import boards, doctor, flash, install, package
-from .targets import TARGETS, connect
-from .virtual_board import BoardError, VirtualBoard
+from .. import boards, package
+from ..boards.targets import TARGETS, connect
+from ..boards.virtual import BoardError, VirtualBoard
+from . import doctor, flash, install
 
 _KB = 1024
 

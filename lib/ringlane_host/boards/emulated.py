@@ -16,7 +16,7 @@ from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.gpio_pin import GPIOPinState
 
-from . import virtual_board
+from . import virtual
 
 CYCLE_NS = 8  # the firmware runs the chip at 125 MHz
 
@@ -195,7 +195,7 @@ def _file_system(files, layout, scratch):
     heap = ["-X", f"heapsize={2 * layout.fs_blocksize * layout.fs_blockcount + 4_000_000}"]
     arguments = [scratch / "files", image, layout.fs_blocksize, layout.fs_blockcount]
     subprocess.run(
-        [virtual_board.micropython(), *heap, scratch / "make.py", *map(str, arguments)], check=True
+        [virtual.micropython(), *heap, scratch / "make.py", *map(str, arguments)], check=True
     )
     return image
 

@@ -3,9 +3,10 @@
 import importlib.metadata
 import sys
 
-from . import boards, install, package
-from .targets import emitted_mpy
-from .virtual_board import micropython
+from .. import boards, package
+from ..boards.targets import emitted_mpy
+from ..boards.virtual import micropython
+from . import install
 
 OLDEST = (1, 23)  # the first that loads .mpy 6.3
 TESTED = ((1, 28), (1, 29))

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import package
-from .targets import compile_to, emitted_mpy
-from .virtual_board import BoardError
+from .. import package
+from ..boards.targets import compile_to, emitted_mpy
+from ..boards.virtual import BoardError
 
 PLACE = "/lib/ringlane"
 _NEW = PLACE + ".new"

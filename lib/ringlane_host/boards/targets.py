@@ -28,9 +28,9 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import package
-from .boards import ARCHES
-from .virtual_board import BoardError, VirtualBoard
+from .. import package
+from . import ARCHES
+from .virtual import BoardError, VirtualBoard
 
 TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /dev/ttyACM0"
 

@@ -12,9 +12,9 @@ from typing import get_origin, get_type_hints
 
 # In the clone, and in what was installed from it.
 _HERE = Path(__file__).resolve()
-FOLDER = _HERE.parents[2] / "boards"
+FOLDER = _HERE.parents[3] / "boards"
 if not (FOLDER / "rpi_pico.toml").is_file():
-    FOLDER = _HERE.parent / "board_files"
+    FOLDER = _HERE.parents[1] / "board_files"
 
 # As mpy-cross calls them, each at its number in sys.implementation._mpy >> 10.
 ARCHES = (

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .virtual_board import BoardError
+from ..boards.virtual import BoardError
 
 _DOWNLOAD = "https://micropython.org/download"
 
