@@ -34,17 +34,15 @@ from ringlane_host.boards import virtual
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 SWEEPS = (
-    "test_interleavings.py",
-    "test_between.py",
-    "test_soft_handlers.py",
-    "test_models.py",
-    "test_waiting_threads.py",
-    "test_interrupts.py",
-    "test_claim_interrupts.py",
-    "test_fanout_interrupts.py",
-    "test_request_reply_interrupts.py",
-    "test_between.py",
-    "test_soft_handlers.py",
+    "explore/test_interleavings.py",
+    "explore/test_between.py",
+    "interrupts/test_soft_handlers.py",
+    "models/test_models.py",
+    "threads/test_waiting_threads.py",
+    "interrupts/test_interrupts.py",
+    "interrupts/test_claim_interrupts.py",
+    "interrupts/test_fanout_interrupts.py",
+    "interrupts/test_request_reply_interrupts.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

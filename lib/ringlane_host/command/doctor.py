@@ -12,7 +12,7 @@ OLDEST = (1, 23)  # the first that loads .mpy 6.3
 TESTED = ((1, 28), (1, 29))
 # On ARM their viper spoils an index that is a variable, or that of an augmented assignment:
 # `word[k] = 1`, `word[k + 1] += 1`. From MicroPython's commit b6d269ee32 to b46f9f503f. ringlane's
-# own source has neither, which host_tests/test_versions.py holds.
+# own source has neither, which host_tests/engine/test_versions.py holds.
 SPOILING = ((1, 26), (1, 27))
 _ARM = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
 

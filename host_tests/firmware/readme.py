@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 FIRST, *FRAGMENTS, SWEEP = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 CHIP = re.compile(r"\b(Pin|IrqGuard)\(")  # the unix port has none
 

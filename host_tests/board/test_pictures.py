@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from ringlane_host.board import BoardError, SimulatedBoard
 from ringlane_host.board.pictures import flows
 
-KINDS = ROOT / "host_tests" / "kinds"
+KINDS = Path(__file__).parent / "kinds"
 
 
 @pytest.fixture

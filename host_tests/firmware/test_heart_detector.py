@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HEART = Path(__file__).resolve().parent.parent / "firmware" / "heart"
+HEART = Path(__file__).resolve().parents[2] / "firmware" / "heart"
 RECORDING = HEART / "ecg_mitdb208_360hz_60s.u16le"
 RATE = 360
 BASELINE = 1024  # ADC counts at 0 mV

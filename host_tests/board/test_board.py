@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -32,7 +33,7 @@ from ringlane_host.board import (
     kernel,
 )
 
-KINDS = ROOT / "host_tests" / "kinds"
+KINDS = Path(__file__).parent / "kinds"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ringlane_host.boards.virtual import BoardError
 
-BENCH = Path(__file__).resolve().parent.parent / "firmware" / "bench"
+BENCH = Path(__file__).resolve().parents[2] / "firmware" / "bench"
 COLUMNS = ["4 B", "16 B", "64 B", "256 B", "16 B, 5 classes", "one word"]
 CONTENDERS = [
     "ringlane",

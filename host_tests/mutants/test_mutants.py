@@ -8,8 +8,9 @@ import random
 import re
 import textwrap
 
-import mutants
 import pytest
+
+import mutants
 from mutants import PACKAGE, by_hand, legs, unnoticed
 from mutants.generate import OPERATORS, generate
 
