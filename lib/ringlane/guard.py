@@ -74,8 +74,10 @@ class LockGuard:
     """LockGuard(): a lock of _thread. Not for handlers."""
 
     def __init__(self):
-        from _thread import allocate_lock
-
+        try:
+            from _thread import allocate_lock
+        except ImportError:
+            raise ValueError("this MicroPython has no _thread: use IrqGuard()")
         lock = allocate_lock()
         self.enter = lock.acquire
         self.leave = _make_release(lock.release)
