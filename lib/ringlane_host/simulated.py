@@ -15,7 +15,7 @@ The words of objects, which the direct form of the verbs reads, are as a 32-bit 
 them; each is there only if that form may rely on it (_InPlace).
 
 Loads of words are signed, stores are cut to their width. Each access calls `memory.hook` before
-it happens: there a simulated interrupt can land (interrupts.py) or another core run (explorer.py).
+it happens: there a simulated interrupt can land or another core run (explore/).
 
 Not simulated: the width of local variables (an overflow shows only when the value is stored,
 returned or used as an address), and viper's static types beyond what a value shows at run time.
@@ -294,7 +294,7 @@ class Memory:
     def fence(self):
         """Order this core's stores before whatever it does next, as DMB does.
 
-        Only where a core's stores are seen late (explorer.py) does it make a difference.
+        Only where a core's stores are seen late (explore/) does it make a difference.
         """
         if self.hook is not None:
             self.hook("fence", 0, 0)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .simulated import viper_codes
+from ..simulated import viper_codes
 
 
 class Point(NamedTuple):
@@ -75,7 +75,7 @@ def _point(instruction):
 
 
 _SKIPPED = (
-    str(Path(__file__).parent) + "/",
+    str(Path(__file__).parent.parent) + "/",
     *(f"{sysconfig.get_path(each)}/" for each in ("stdlib", "purelib", "platlib")),
     "<",
 )
