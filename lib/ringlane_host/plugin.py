@@ -54,7 +54,7 @@ def pytest_configure(config):
     )
     config.addinivalue_line(
         "markers",
-        "ringlane_sweep(interrupt, nested, cores, every): run the test once for each place where "
+        "ringlane_sweep(interrupt, nested, cores, every, from_ms, until_ms): run the test once for each place where "
         "interrupt(board) can land",
     )
     for target in config.getoption("--ringlane-target") or ():

@@ -203,12 +203,13 @@ class SimulatedBoard:
                 cause = fault.__cause__
                 raise cause if isinstance(cause, (NotSimulated, BoardError)) else fault
 
-    def sweep(self, test, interrupt=None, *, nested=None, cores=False, every=1, only=None):
+    def sweep(self, test, interrupt=None, **how):
         """Run `test(board)` once for each place at which `interrupt(board)` can land.
 
         Before each run the board is reset: `test` wires it, runs the firmware and asserts. Return
         a Swept. Raises ExplorationError where the test fails, with the place and what happened,
-        and where nothing was interrupted. The arguments and the places: sweeping.py.
+        and where nothing was interrupted. `how`: nested, cores, every, from_ms, until_ms and only, as
+        of sweeping.Sweep, where it stands what a place is.
         """
         self._check_open()
         if self.flash.folder is not None or any(
@@ -217,9 +218,7 @@ class SimulatedBoard:
             raise BoardError("sweep() begins at reset: the test that it runs does all the rest")
         if not callable(test):
             raise BoardError(f"sweep() takes a function of the board, not {test!r}")
-        return sweeping.sweep_board(
-            self, self._reset, test, sweeping.Sweep(interrupt, nested, cores, every, only)
-        )
+        return sweeping.sweep_board(self, self._reset, test, sweeping.Sweep(interrupt, **how))
 
     def _reset(self):
         self.close()

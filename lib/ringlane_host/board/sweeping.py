@@ -3,7 +3,8 @@
 A *place* is before an access of the simulated memory, before a bytecode of plain Python that others
 can tell, or at the beginning of a wait. A hard handler can land at each of them, unless a hard
 handler runs or interrupts are masked; a soft handler at the bytecodes and waits alone. Places count
-once the firmware has a handler somewhere, or has come to its first wait. A Sweep gives one Landing
+once the firmware has a handler somewhere, or a second core, or has come to its first wait, and not in the last
+instant of an advance(), after which there is no time for an answer. A Sweep gives one Landing
 after the other, and whoever drives it attaches each to a board that has just been reset, runs the
 test, and says whether that failed.
 """
@@ -17,11 +18,13 @@ from ..explore.sessions import ExplorationError
 from ..explore.words import VERBS, at, lines, name_words, value_text
 from ..simulated import memory
 from .faults import BoardError
+from .kernel import NEVER
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _RUNS_MAX = 20_000
 _BEFORE, _AFTER = 40, 160  # lines that are told of what happened before and after it landed
+_POINTS = {"load": "reads", "store": "writes", "call": "calls", "return": "returns"}
 _SOFT, _CORES = "soft:", "cores:"
 
 
@@ -45,16 +48,26 @@ class Swept:
 
 
 class Sweep:
-    """Sweep(interrupt, nested=None, cores=False, every=1, only=None): iterate over its Landings.
+    """Sweep(interrupt, nested, cores, every, from_ms, until_ms, only): iterate over its Landings.
 
     `interrupt(board)` is what lands: `lambda board: board.pin(2).drive(0)`. `nested(board)`, a
     second one, lands at each memory access of the handlers that the first has called, whatever
     their priorities. With `cores=True` nothing lands, but another core that could run goes on at
-    each place, up to its next wait. `every=7`: at every seventh place only. `only="17"`: at that
-    place, as a failure tells it. Raises BoardError for what cannot be swept.
+    each place, up to its next wait. `every=7`: at every seventh place only. `from_ms`, `until_ms`: at
+    places in that time since reset only, so that the firmware has the rest of the test to answer.
+    `only="17"`: at that place, as a failure tells it. Raises BoardError for what cannot be swept.
     """
 
-    def __init__(self, interrupt=None, nested=None, cores=False, every=1, only=None):
+    def __init__(
+        self,
+        interrupt=None,
+        nested=None,
+        cores=False,
+        every=1,
+        from_ms=0,
+        until_ms=None,
+        only=None,
+    ):
         for name, each in (("interrupt", interrupt), ("nested", nested)):
             if each is not None and not callable(each):
                 raise BoardError(f"{name} is a function of the board, not {each!r}")
@@ -65,6 +78,10 @@ class Sweep:
         if not isinstance(every, int) or every < 1:
             raise BoardError(f"every= is a number of places, 1 or more, not {every!r}")
         self.interrupt, self.nested, self.cores, self.every = interrupt, nested, cores, every
+        if until_ms is not None and until_ms <= from_ms:
+            raise BoardError(f"no time between from_ms={from_ms} and until_ms={until_ms}")
+        self.first_us = 1000 * from_ms
+        self.last_us = NEVER if until_ms is None else 1000 * until_ms
         self.soft = False  # what lands is a soft handler
         self.plan = None if only is None else self._parse(only)
         self.failed = None  # the Landing that failed, told
@@ -230,16 +247,18 @@ class Landing:
             if self._nests():
                 self._nest()
         else:
-            number = self._place(kind, frame, False)
+            number = self._place(VERBS[kind], frame, False)
         if self.telling:
             self._note(number, kind, address, width, frame)
 
     def _bytecode(self, frame, point):
         if self._busy or not self._kernel.runs_firmware:
             return
-        number = self._place(point.text, frame, True)
+        verb = _POINTS[point.kind]
+        what = " ".join(point.what)
+        number = self._place(f"{verb} {what}".rstrip(), frame, True)
         if self.telling and number != "":
-            self._say([number, self._kernel.who(), "does", point.text, at(frame)])
+            self._say([number, self._kernel.who(), verb, what, at(frame)])
 
     def at_wait(self, soft):
         """Land at a wait that begins."""
@@ -256,7 +275,12 @@ class Landing:
             return ""
         if sweep.soft and (not boundary or kernel.core.in_soft or kernel.core.number):
             return ""
-        if kernel.setting_up and not kernel.listeners:
+        if not sweep.first_us <= kernel.now < sweep.last_us:
+            return ""
+        if kernel.setting_up:
+            if not (len(kernel.cores) > 1 if sweep.cores else kernel.listeners):
+                return ""
+        elif kernel.now >= kernel.horizon:
             return ""
         number = self.count
         self.count += 1
@@ -270,7 +294,7 @@ class Landing:
         if number == self.number:
             sweep.before = number, (what, frame.f_code.co_filename, frame.f_lasti)
             self.landed = True
-            self.where = f"{at(frame)}, {what if what not in VERBS else VERBS[what]}"
+            self.where = f"{at(frame)}, which {what}"
             self._land(boundary)
         return number
 
