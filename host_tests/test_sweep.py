@@ -4,8 +4,8 @@ Each firmware here either loses something where an interrupt comes at one of its
 the sweep finds that place and repeats it, or is right, and then it is not blamed.
 """
 
+import itertools
 import re
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -197,7 +197,7 @@ CASES = {
     ),
     "two cores": Case(
         CORES,
-        "another core ran at place cores:.*main.py:7, which writes",
+        "another core ran at place cores:.*main.py:8, which writes",
         "",
         values={"add": "total += 1"},
         more={"cores": True},
@@ -251,3 +251,254 @@ def test_a_loss_is_found_at_its_place_and_repeated_and_nothing_else_is(name, tmp
     with pytest.raises(ExplorationError) as again:
         press_at_each_place(case, tmp_path, {"only": key})
     assert str(again.value) == told
+
+
+# How it ends where nothing is wrong with the firmware
+
+
+def test_what_shares_no_word_passes_and_says_so(tmp_path):
+    swept = press_at_each_place(CASES["a timer that nobody disturbs"], tmp_path)
+    assert not swept.shared
+    assert str(swept).endswith("; the contexts share no word that one of them writes")
+    swept = press_at_each_place(CASES["a message, hard"], tmp_path, {"every": 9})
+    assert swept.shared and "share" not in str(swept)
+
+
+def test_every_and_times_thin_out_the_places(tmp_path):
+    case = CASES["a message, soft"]
+    all_of_them = press_at_each_place(case, tmp_path)
+    some = press_at_each_place(case, tmp_path, {"every": 5})
+    assert all_of_them.points // 5 <= some.points <= all_of_them.points // 5 + 1
+    with pytest.raises(ExplorationError, match="nothing was interrupted: .* did not wait in 1 r"):
+        press_at_each_place(case, tmp_path, {"from_ms": 3, "until_ms": 4})
+
+
+def sweep_of(test, folder, interrupt=lambda board: board.pin(2).press(ms=1), **how):
+    board = SimulatedBoard("rpi_pico", folder)
+    try:
+        return board.sweep(test, interrupt, **how)
+    finally:
+        board.close()
+
+
+def run_main(board):
+    board.run("main.py")
+    board.advance(ms=3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """With a firmware that is right."""
+    (tmp_path / "main.py").write_text(CASES["a message, hard"].text())
+    return tmp_path
+
+
+def test_an_interrupt_without_a_handler_is_no_sweep(folder):
+    with pytest.raises(ExplorationError, match=r"the interrupt called no handler in \d+ runs$"):
+        sweep_of(run_main, folder, lambda board: board.pin(3).press(ms=1))
+    with pytest.raises(ExplorationError, match="no other core could run"):
+        sweep_of(run_main, folder, None, cores=True)
+
+
+def test_a_test_that_fails_by_itself_is_told_from_one_that_an_interrupt_breaks(folder):
+    def wrong(board):
+        run_main(board)
+        assert board.ms == 4
+
+    with pytest.raises(ExplorationError, match="wrong: AssertionError") as caught:
+        sweep_of(wrong, folder)
+    assert "presses" in str(caught.value)  # the accesses of its channel, by name
+
+    def broken(board):
+        board.run("none.py")
+
+    with pytest.raises(
+        ExplorationError, match=r"nothing was interrupted: .* in 1 runs; .*no firmware"
+    ):
+        sweep_of(broken, folder)
+
+
+def test_a_test_that_is_not_the_same_every_time_is_found_out(folder):
+    runs = itertools.count()
+
+    def fickle(board):
+        board.load("machine").odd = next(runs) % 2
+        run_main(board)
+
+    (folder / "main.py").write_text(
+        "import machine, time\n"
+        "pin = machine.Pin(2, machine.Pin.IN, machine.Pin.PULL_UP)\n"
+        "pin.irq(lambda pin: None, hard=True)\n"
+        "for _ in range(9):\n"
+        "    if machine.odd:\n        machine.Pin(4)\n"
+        "    time.sleep_us(1)\n"
+    )
+    with pytest.raises(ExplorationError, match=r"up to place \d+, .*, the test is not the same"):
+        sweep_of(fickle, folder)
+
+
+def test_an_interrupt_that_raises_is_the_tests_own_error(folder):
+    with pytest.raises(
+        ExplorationError, match="the sweep's interrupt raised BoardError.*GPIO 0 to 29, no pin 99"
+    ):
+        sweep_of(run_main, folder, lambda board: board.pin(99))
+
+
+WRONG = {
+    "no interrupt": (lambda: {"interrupt": None}, "takes interrupt=.*or cores=True"),
+    "both": (lambda: {"cores": True}, "takes interrupt=.*or cores=True"),
+    "no function": (lambda: {"interrupt": 2}, "interrupt is a function of the board, not 2"),
+    "nested alone": (
+        lambda: {"interrupt": None, "cores": True, "nested": print},
+        "nested= lands within interrupt=",
+    ),
+    "every": (lambda: {"every": 0}, "1 or more, not 0"),
+    "no time": (lambda: {"from_ms": 3, "until_ms": 3}, "no time between from_ms=3"),
+    "no place": (lambda: {"only": "here"}, "'here' is no place of this sweep, such as 17"),
+    "nested place": (lambda: {"only": "3/4"}, "'3/4' is no place of this sweep"),
+    "cores' place": (lambda: {"only": "cores:4"}, "'cores:4' is no place of this sweep"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_use_is_named(name, folder):
+    how, said = WRONG[name]
+    with pytest.raises(BoardError, match=said):
+        sweep_of(run_main, folder, **how())
+
+
+def test_what_cannot_be_swept_is_named(folder):
+    with pytest.raises(ExplorationError, match="there is no place 7000"):
+        sweep_of(run_main, folder, only=7000)
+    board = SimulatedBoard("rpi_pico", folder)
+    try:
+        with pytest.raises(BoardError, match="takes a function of the board, not 7"):
+            board.sweep(7, lambda board: None)
+        board.pin(2).drive(1)
+        with pytest.raises(BoardError, match="sweep.* begins at reset"):
+            board.sweep(run_main, lambda board: None)
+        with pytest.raises(BoardError, match="no timer 'on_tick'; there are none"):
+            board.timer("on_tick")
+        with pytest.raises(BoardError, match="interrupt.* takes a function, not 5"):
+            board.interrupt(5)
+    finally:
+        board.close()
+
+
+def test_nothing_is_left_behind(folder):
+    before = threading.active_count(), sys.gettrace()
+    sweep_of(run_main, folder, every=50)
+    with pytest.raises(ExplorationError):
+        press_at_each_place(CASES["a global in steps, hard"], folder)
+    assert (threading.active_count(), sys.gettrace()) == before and memory.hook is None
+    # A board after it is not watched.
+    board = SimulatedBoard("rpi_pico", folder)
+    run_main(board)
+    board.stop()
+
+
+# The mark
+
+MARKED = """
+import pytest
+
+alive = []
+
+
+@pytest.fixture(scope="module")
+def shared():
+    alive.append(1)
+    yield
+    print("torn down after", len(alive))
+
+
+@pytest.fixture
+def running(board, tmp_path):
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "mine").touch()
+    board.run("main.py")
+    yield board
+    alive.append(board)
+
+
+@pytest.mark.ringlane_sweep(interrupt=lambda board: board.pin(2).press(ms=1), until_ms=2)
+def test_one_press(running, shared):
+    running.advance(ms=4)
+    assert running.log == "pressed 1\\n"
+
+
+def test_two(board, shared):
+    assert alive.count(1) == 1
+"""
+
+
+def test_a_marked_test_runs_at_each_place_with_its_fixtures_anew(folder):
+    (folder / "test_main.py").write_text(MARKED)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    status, printed = run_pytest(folder, "-rA")
+    assert not status and "2 passed" in printed, printed
+    points, runs = map(int, re.search(r"(\d+) points in (\d+) runs", printed).groups())
+    assert points > 50 and f"torn down after {runs + 1}" in printed, printed
+
+
+def test_a_marked_test_that_fails_tells_its_place_and_the_command_that_repeats_it(folder):
+    (folder / "main.py").write_text(CASES["a global in steps, hard"].text())
+    (folder / "test_main.py").write_text(MARKED)
+    (folder / "pytest.ini").write_text("[pytest]\n")
+    status, printed = run_pytest(folder)
+    assert status and "1 failed, 1 passed" in printed, printed
+    assert re.search("on_press came at place .*, main.py:9, which writes global pres", printed)
+    node, place = re.search(r"pytest '(\S+)' --ringlane-replay=(\d+)", printed).groups()
+    assert node == "test_main.py::test_one_press"
+    status, printed = run_pytest(folder, f"--ringlane-replay={place}", "-k", "one_press")
+    assert status and "1 failed" in printed and "main.py:9, which writes" in printed, printed
+    status, printed = run_pytest(folder, "--ringlane-replay=0")
+    assert not status and "2 passed" in printed, printed
+
+
+FAILING = {
+    "a fault at the end": (
+        "pin(2).press(ms=1)",
+        "    board.advance(ms=3)\n    board._kernel.fault(TwoContexts, 'planted')",
+        "ERROR .*test_it - .*TwoContexts: planted",
+    ),
+    "nothing that listens": (
+        "pin(5).press(ms=1)",
+        "    board.advance(ms=3)",
+        "test_it ___+\nnothing was interrupted: the interrupt called no handler",
+    ),
+    "what its interrupt raises": (
+        "pin(99)",
+        "    board.advance(ms=3)",
+        "the sweep's interrupt raised BoardError.*no pin 99",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_a_marked_test_fails_also_by(name, folder):
+    stimulus, body, said = FAILING[name]
+    (folder / "test_main.py").write_text(
+        "import pytest\nfrom ringlane_host.board import TwoContexts\n"
+        f"@pytest.mark.ringlane_sweep(interrupt=lambda board: board.{stimulus}, every=20)\n"
+        f"def test_it(board):\n    board.run()\n{body}\n"
+    )
+    status, printed = run_pytest(folder, "-rfE")
+    assert status and re.search(said, printed), printed
+
+
+def test_a_mark_that_is_wrong_is_named(folder):
+    for mark, parameter, said in (
+        ("ringlane_sweep()", "board", "test_it: ringlane_sweep: a sweep takes interrupt="),
+        ("ringlane_sweep(interrupt=print, often=3)", "board", "ringlane_sweep: .*'often'"),
+        (
+            "ringlane_sweep(interrupt=print)",
+            "tmp_path",
+            "test_it: ringlane_sweep needs the fixture board",
+        ),
+    ):
+        (folder / "test_main.py").write_text(
+            f"import pytest\n@pytest.mark.{mark}\ndef test_it({parameter}):\n    pass\n"
+        )
+        status, printed = run_pytest(folder)
+        assert status and re.search(said, printed), printed

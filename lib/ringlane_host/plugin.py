@@ -54,8 +54,8 @@ def pytest_configure(config):
     )
     config.addinivalue_line(
         "markers",
-        "ringlane_sweep(interrupt, nested, cores, every, from_ms, until_ms): run the test once for each place where "
-        "interrupt(board) can land",
+        "ringlane_sweep(interrupt=, nested=, cores=, every=, from_ms=, until_ms=): run the test "
+        "once for each place where interrupt(board) can land",
     )
     for target in config.getoption("--ringlane-target") or ():
         kind, _, file = target.partition(":")
@@ -121,7 +121,8 @@ def _swept(item, nextitem, sweep):
             # next.
             reports = runtestprotocol(item, log=False, nextitem=item.parent)
             seconds += sum(report.duration for report in reports)
-            landing.error = next((_said(each) for each in reports if each.failed), None)
+            failed = [_Failed(_said(each)) for each in reports if each.failed]
+            landing.error = failed[0] if failed else None
             if landing.heard and landing.error is None:
                 passed = reports
             if any(report.skipped for report in reports):
@@ -132,7 +133,7 @@ def _swept(item, nextitem, sweep):
                 reports = passed or reports
             else:
                 command = f"pytest '{item.nodeid}' --ringlane-replay="
-                said = sweep.failed.story(lambda key: command + key)
+                said = sweep.failed.story(command.__add__)
                 if not any(report.failed for report in reports):
                     raise ExplorationError(said)
             for report in reports:
@@ -140,7 +141,9 @@ def _swept(item, nextitem, sweep):
                     report.sections.append((_SWEEP, said))
     except ExplorationError as error:
         for report in reports:
-            if report.when == "call":
+            if report.failed:
+                report.sections.append((_SWEEP, str(error)))
+            elif report.when == "call":
                 report.outcome, report.longrepr = "failed", str(error)
     for report in reports:
         if report.when == "call":
@@ -151,6 +154,12 @@ def _swept(item, nextitem, sweep):
     if end.excinfo is not None:
         reports[-1] = pytest.TestReport.from_item_and_call(item, end)
     return reports
+
+
+class _Failed(Exception):
+    """A run of a test with the mark ringlane_sweep failed."""
+
+    __repr__ = Exception.__str__
 
 
 def _said(report):

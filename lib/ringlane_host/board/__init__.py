@@ -208,8 +208,8 @@ class SimulatedBoard:
 
         Before each run the board is reset: `test` wires it, runs the firmware and asserts. Return
         a Swept. Raises ExplorationError where the test fails, with the place and what happened,
-        and where nothing was interrupted. `how`: nested, cores, every, from_ms, until_ms and only, as
-        of sweeping.Sweep, where it stands what a place is.
+        and where nothing was interrupted. `how`: nested, cores, every, from_ms, until_ms and
+        only, as of sweeping.Sweep; what a place is stands there, too.
         """
         self._check_open()
         if self.flash.folder is not None or any(

@@ -86,6 +86,7 @@ class Kernel:
         self.stopping = False
         self.stirred = 0  # grows when something happens that a waiting core can see
         self.masked = False
+        self._masks: Core | None = None  # the core that has done it
         self.source: Any = None  # of the hard handler that runs
         self.listeners = 0  # handlers of pins and so on, which the test may call
         self.handler_began = 0
@@ -268,7 +269,7 @@ class Kernel:
 
     @property
     def runs_firmware(self):
-        """Whether what runs in this thread is the firmware's, and not the test's or the board's."""
+        """Whether what runs is the firmware, and not the test or the board itself."""
         if self.quiet:
             return False
         return self.core is not self._idle or self.core.in_soft or self.source is not None
@@ -329,8 +330,11 @@ class Kernel:
             self.fault(HandlerTooLong, f"{source.title} took {took} us of {source.period} us")
 
     def mask(self):
-        """Mask interrupts; return the state before."""
+        """Mask interrupts; return the state before. While another core masks them, wait for it."""
+        while self.masked and self._masks is not self.core:
+            self.wait(NEVER, polling=True, soft=False)
         state, self.masked = self.masked, True
+        self._masks = self.core
         return state
 
     def unmask(self, state):
@@ -379,7 +383,7 @@ class Kernel:
             core.viper = viper
 
     def give_way(self):
-        """Let another core that could run go on up to its next wait; return whether there is one."""
+        """Let another core that could run go on, up to its next wait; return whether one did."""
         core = self.core
         for each in self.cores:
             if each is core or each.ended:

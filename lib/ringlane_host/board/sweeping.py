@@ -1,12 +1,13 @@
 """A sweep: a test run once for each place where an interrupt can land in the firmware.
 
-A *place* is before an access of the simulated memory, before a bytecode of plain Python that others
-can tell, or at the beginning of a wait. A hard handler can land at each of them, unless a hard
-handler runs or interrupts are masked; a soft handler at the bytecodes and waits alone. Places count
-once the firmware has a handler somewhere, or a second core, or has come to its first wait, and not in the last
-instant of an advance(), after which there is no time for an answer. A Sweep gives one Landing
-after the other, and whoever drives it attaches each to a board that has just been reset, runs the
-test, and says whether that failed.
+A *place* is before an access of the simulated memory, before a bytecode of plain Python that
+others can tell, or at the beginning of a wait. A hard handler can land at each of them, unless a
+hard handler runs or interrupts are masked; a soft handler at the bytecodes and waits alone. Places
+count once the firmware has a handler somewhere, or a second core, or has come to its first wait;
+and not in the last instant of an advance(), after which there is no time for an answer.
+
+A Sweep gives one Landing after the other. Whoever drives it attaches each to a board that has just
+been reset, runs the test, and says whether that failed.
 """
 
 import re
@@ -18,6 +19,7 @@ from ..explore.sessions import ExplorationError
 from ..explore.words import VERBS, at, lines, name_words, value_text
 from ..simulated import memory
 from .faults import BoardError
+from .firmware import is_ours
 from .kernel import NEVER
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -53,9 +55,10 @@ class Sweep:
     `interrupt(board)` is what lands: `lambda board: board.pin(2).drive(0)`. `nested(board)`, a
     second one, lands at each memory access of the handlers that the first has called, whatever
     their priorities. With `cores=True` nothing lands, but another core that could run goes on at
-    each place, up to its next wait. `every=7`: at every seventh place only. `from_ms`, `until_ms`: at
-    places in that time since reset only, so that the firmware has the rest of the test to answer.
-    `only="17"`: at that place, as a failure tells it. Raises BoardError for what cannot be swept.
+    each place, up to its next wait. `every=7`: at every seventh place only. `from_ms`,
+    `until_ms`: at places in that time since reset only, so that the firmware has the rest of the
+    test to answer. `only="17"`: at that place, as a failure tells it. Raises BoardError for what
+    cannot be swept.
     """
 
     def __init__(
@@ -123,7 +126,11 @@ class Sweep:
             if self.failed is not None:
                 return
             if self.soft and not soft:
-                number, self.before = 0, None  # anew, by the places where a soft one can come
+                number, self.points, self.before = (
+                    0,
+                    0,
+                    None,
+                )  # anew, by the places where a soft one can come
                 continue
             if not landing.landed:
                 break
@@ -140,8 +147,7 @@ class Sweep:
                 f"more than {_RUNS_MAX} runs: let the test end sooner, or take every=10"
             )
         yield landing
-        if landing.misfit and landing.error is None:
-            landing.error = ExplorationError(landing.misfit)
+        landing.settle()
         self.places = max(self.places, landing.count)
         if landing.error is None:
             self.points += landing.heard
@@ -149,12 +155,13 @@ class Sweep:
             return
         # Where nothing was interrupted the test may well miss what it waits for.
         self.unheard = landing.error
-        if landing.heard or landing.misfit or not (landing.landed or self.points):
+        if landing.heard or landing.misfit:
             if landing.telling:
                 self.failed = landing
                 return
             again = Landing(self, landing.number, landing.inner_number, telling=True)
             yield again
+            again.settle()
             self.failed = again
             if again.error is None:
                 again.error = landing.error
@@ -170,8 +177,10 @@ class Sweep:
                 if self.places
                 else "once it had a handler the firmware ran no bytecode and did not wait"
             )
-            also = "" if self.unheard is None else f"; so the test fails: {self.unheard}"
-            raise ExplorationError(f"nothing was interrupted: {what} in {self.runs} runs{also}")
+            also = "" if self.unheard is None else f"; the test: {self.unheard!r}"
+            raise ExplorationError(
+                f"nothing was interrupted: {what} in {self.runs} runs{also}"
+            ) from self.unheard
         return Swept(self.points, self.runs, self.shared)
 
 
@@ -195,12 +204,18 @@ class Landing:
         self.where = ""
         self._busy = False  # what has landed runs
         self._nesting = False
+        self._path = 0  # of all places so far, to see that the test repeats itself
         # Of all else and of the handlers, or of the cores: words loaded, words stored.
         self._words: tuple[tuple[set[int], set[int]], ...] = (set(), set()), (set(), set())
         self._told: list[list] = []
         self._storing = None
         self._tracers: list[Tracer] = []
         self._board = None
+
+    def settle(self):
+        """Take for the test's error what went wrong with the sweep itself."""
+        if self.misfit and self.error is None:
+            self.error = ExplorationError(self.misfit)
 
     def attach(self, board, kernel):
         """Watch a board that has just been reset."""
@@ -254,6 +269,8 @@ class Landing:
     def _bytecode(self, frame, point):
         if self._busy or not self._kernel.runs_firmware:
             return
+        if frame.f_code.co_name == "<module>" and is_ours(frame.f_code.co_filename):
+            return  # ringlane's import of a part of itself
         verb = _POINTS[point.kind]
         what = " ".join(point.what)
         number = self._place(f"{verb} {what}".rstrip(), frame, True)
@@ -284,15 +301,15 @@ class Landing:
             return ""
         number = self.count
         self.count += 1
-        if number <= self.number and (found := sweep.before) and found[0] == number:
-            place = what, frame.f_code.co_filename, frame.f_lasti
-            if found[1] != place:
-                self.misfit = (
-                    f"place {number} was {found[1][0]} and now is {what}: the test is not the "
-                    "same every time"
-                )
+        if number > self.number:
+            return number
+        self._path = hash((self._path, what, frame.f_code.co_filename, frame.f_lasti))
+        if (before := sweep.before) and before[0] == number and before[1] != self._path:
+            self.misfit = (
+                f"up to place {number}, which {what}, the test is not the same every time"
+            )
         if number == self.number:
-            sweep.before = number, (what, frame.f_code.co_filename, frame.f_lasti)
+            sweep.before = number, self._path
             self.landed = True
             self.where = f"{at(frame)}, which {what}"
             self._land(boundary)
@@ -327,7 +344,7 @@ class Landing:
             stimulus(self._board)
             kernel.run_events()
         except Exception as error:
-            kernel.fault(BoardError, f"the sweep's interrupt raised {error!r}", error)
+            self.misfit = f"the sweep's interrupt raised {error!r}"
         finally:
             kernel.quiet = quiet
 
@@ -374,8 +391,6 @@ class Landing:
         self._settle()
         for record in self._board.channels:
             name_words(record.channel, record.channel.name or type(record.channel).__name__)
-        if not self.landed:
-            self._told = self._told[-_BEFORE:]
         for line in self._told:
             if isinstance(line[3], tuple):
                 line[3] = memory.describe(line[3][0]) + line[3][1]
@@ -385,7 +400,7 @@ class Landing:
         key = self.sweep.key(self.number, self.inner_number)
         what = "another core ran" if self.sweep.cores else f"{self.title} came"
         told = [
-            f"{what} at place {key}, {self.where}" if self.landed else "nothing had landed yet",
+            f"{what} at place {key}, {self.where}",
             f"  to repeat it: {replay(key)}",
         ]
         if self.misfit:
