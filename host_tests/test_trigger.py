@@ -57,7 +57,7 @@ def met(trigger_first, before):
 
 def test_at_every_access_of_the_other_it_loses_nothing(visited):
     points = sum(
-        interrupts(met(first, before), merge=False)
+        interrupts(met(first, before), merge=False).points
         for first in (True, False)
         for before in (0, 1, 2)
     )

@@ -31,6 +31,7 @@ from .kernel import Kernel, Stopped
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
+_ICSR = 0xE000ED04  # of a Cortex-M; its low 9 bits are the interrupt that is handled
 _TIMELINE = 4000  # entries kept
 _TOLD = 60  # entries that timeline() returns unless told
 _open = None  # the board that is there: one in a process at a time
@@ -72,6 +73,8 @@ class SimulatedBoard:
             kernel.register = simulated.memory.device(clock.register, 4)
         if self._facts.cpu_id:
             kernel.cpuid = simulated.memory.device(self._facts.cpu_id, 4)
+        if self._facts.port == "rp2" and self._facts.arch.startswith("armv"):
+            kernel.icsr = simulated.memory.device(_ICSR, 4)
         self.modules = self._make_modules()
         self._firmware = Firmware(
             kernel,
@@ -291,7 +294,7 @@ class SimulatedBoard:
         self._kernel.stop()
         if self._kernel.landing is not None:
             self._kernel.landing.detach()
-        for registers in (self._kernel.register, self._kernel.cpuid):
+        for registers in (self._kernel.register, self._kernel.cpuid, self._kernel.icsr):
             if registers is not None:
                 simulated.memory.unmap(registers)
 

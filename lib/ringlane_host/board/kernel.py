@@ -82,6 +82,7 @@ class Kernel:
         self.depth = depth  # of the scheduler
         self.register = None  # a bytearray that shows `now`, as the chip's timer does
         self.cpuid = None  # and one that shows which core runs
+        self.icsr = None  # and one that is not 0 while a hard handler runs
         self.faults = []
         self.stopping = False
         self.stirred = 0  # grows when something happens that a waiting core can see
@@ -310,6 +311,8 @@ class Kernel:
         viper, self.core.viper = self.core.viper, 0
         quiet, self.quiet = self.quiet, False
         self.source = source
+        if self.icsr is not None:
+            self.icsr[0] = 1
         self.handler_began = began = self.now
         try:
             source.call()
@@ -321,6 +324,8 @@ class Kernel:
                 self.fault(HandlerRaised, f"{source.title}: {error!r}", error)
         finally:
             self.source = None
+            if self.icsr is not None:
+                self.icsr[0] = 0
             self.quiet = quiet
             self.core.viper = viper
             self._work = work
@@ -371,6 +376,8 @@ class Kernel:
             stimulus()
         finally:
             self.source, self.handler_began = source, began
+            if self.icsr is not None:
+                self.icsr[0] = source is not None
             self._pending = pending
 
     def run_at_boundary(self):
