@@ -14,6 +14,7 @@ from ringlane import (
     IrqGuard,
     LockGuard,
     PriorityChannel,
+    SoftGuard,
 )
 
 KINDS = (PriorityChannel, Channel)

@@ -65,7 +65,7 @@ class IrqGuard:
         except ImportError:
             if sys.implementation.name == "micropython":
                 raise ValueError("this board cannot mask interrupts: use LockGuard()")
-            from ringlane_host.masking import disable_irq, enable_irq
+            from ringlane_host.simulate.masking import disable_irq, enable_irq
         self.enter = disable_irq
         self.leave = enable_irq
 
