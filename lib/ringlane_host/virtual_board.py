@@ -9,9 +9,9 @@ pseudo-terminal and the interpreter, carries the bytes, and starts the next inte
 
 As on a board, `/` is the root of the flash, boot.py and main.py run at power-on and at a soft
 reset from the friendly prompt, boot.py alone at one from the raw REPL, and Ctrl-C interrupts a
-program. Not as on a board: print() ends its lines with a bare newline in the raw REPL, and the heap
-is 2 MiB unless told otherwise. `machine` is that of device/machine: pins, timers, ADCs, UARTs and
-PWM, whose hard handlers a thread calls.
+program. Not as on a board: print() ends its lines with a bare newline in the raw REPL, and the
+heap is 2 MiB unless told otherwise. `machine` is that of device/machine: pins, timers, ADCs, UARTs
+and PWM, whose hard handlers a thread calls.
 
 Needs Linux: the relay asks /proc whether the interpreter listens to Ctrl-C.
 """

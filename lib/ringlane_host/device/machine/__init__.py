@@ -4,10 +4,10 @@ The firmware runs here as on a Pico or an ESP32: Pins with edges, Timers, ADCs, 
 nothing is attached until somebody attaches it by the board's wires (wires.py). Pins take the
 numbers of either board, and so do Timers: -1 or a number.
 
-    a handler that is   is called                                    as on
-    hard (hard=True)    by a thread, at once, its heap locked        rp2, but beside the program and
-                                                                     not between its instructions
-    soft                by the scheduler, between two bytecodes      rp2 and ESP32
+    a handler that is   is called                                  as on
+    hard (hard=True)    at once by a thread, its heap locked       rp2, but beside the program, and
+                                                                   not between its instructions
+    soft                by the scheduler, between two bytecodes    rp2 and ESP32
                         of the program
 
 No handler interrupts another. Between disable_irq() and enable_irq() none is called. What is not
