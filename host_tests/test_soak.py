@@ -44,9 +44,13 @@ def test_a_sweep_that_visited_nothing_fails(tmp_path):
 def test_every_test_that_is_longer_in_a_soak_is_in_it():
     tests = legs.ROOT / "host_tests"
     imports = re.compile(r"^from conftest import .*\bSOAK\b", re.MULTILINE)
-    longer = {path.name for path in tests.glob("test_*.py") if imports.search(path.read_text())}
+    longer = {
+        path.relative_to(tests).as_posix()
+        for path in tests.rglob("test_*.py")
+        if imports.search(path.read_text())
+    }
     assert len(longer) > 4 and longer <= {*soak.SWEEPS}
-    assert "test_interleavings.py" in soak.SWEEPS  # by interleavings.py
+    assert "explore/test_interleavings.py" in soak.SWEEPS  # by interleavings.py
     assert all((tests / file).is_file() for file in soak.SWEEPS)
 
 
@@ -133,9 +137,9 @@ def test_a_leg_that_runs_nothing_or_fails_unbroken_says_so(tmp_path, monkeypatch
 
 
 def test_what_tests_take_is_read_from_pytest(interpreter):
-    outcome, _, seconds = legs.Pytest(["test_latency.py"], "cpython").run(legs.ROOT, 60)
+    outcome, _, seconds = legs.Pytest(["engine/test_latency.py"], "cpython").run(legs.ROOT, 60)
     assert outcome == "passed" and len(seconds) > 5
-    assert all(test.startswith("test_latency.py::test_on_cpython") for test in seconds)
+    assert all(test.startswith("engine/test_latency.py::test_on_cpython") for test in seconds)
     assert all(0 <= each < 60 for each in seconds.values()) and any(seconds.values())
 
 

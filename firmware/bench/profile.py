@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ringlane_host.emulated import DeviceError, EmulatedPico, compiled
+from ringlane_host.boards.emulated import DeviceError, EmulatedPico, compiled
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "lib" / "ringlane"

@@ -15,8 +15,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from ringlane_host.targets import TARGETS, BoardError, Target, connect
-from ringlane_host.virtual_board import VirtualBoard
+from ringlane_host.boards.targets import TARGETS, BoardError, Target, connect
+from ringlane_host.boards.virtual import VirtualBoard
 from tables import COLUMNS, PACKAGE, SECTIONS, Interrupt, Messages, scale_of
 
 HERE = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import ringlane
-from ringlane_host.emulated import DeviceError, EmulatedPico, compiled
+from ringlane_host.boards.emulated import DeviceError, EmulatedPico, compiled
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "lib" / "ringlane"

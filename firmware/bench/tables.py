@@ -14,7 +14,7 @@ from pathlib import Path
 
 import interrupt
 import ringlane_host
-from ringlane_host.virtual_board import BoardError
+from ringlane_host.boards.virtual import BoardError
 
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
 OURS = "ringlane"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import ringlane_host
-from ringlane_host.targets import TARGETS, run_program
+from ringlane_host.boards.targets import TARGETS, run_program
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"

@@ -24,7 +24,7 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-from ringlane_host import virtual_board
+from ringlane_host.boards import virtual
 
 from . import files
 from .generate import parse
@@ -104,7 +104,7 @@ class Scenarios:
             begin = time.monotonic()
             status, printed = _run(
                 [
-                    virtual_board.micropython(),
+                    virtual.micropython(),
                     "-c",
                     f"import harness, {each}; harness.run({each}, {names})",
                 ],
@@ -161,7 +161,7 @@ class Pytest:
         if status in (0, 4, 5):
             raise LegError(f"status {status} of {chosen}:\n{printed}")
         # The last that began: it failed, or has no outcome.
-        began = re.findall(r"^host_tests/(test_\w+\.py::.*)$", printed, re.MULTILINE)
+        began = re.findall(r"^host_tests/([\w/]+\.py::.*)$", printed, re.MULTILINE)
         test = re.sub(r" +((FAILED|ERROR) .*|Timeout .*)?$", "", began[-1]) if began else ""
         said = re.search(r"^FAILED host_tests/(.*)$", printed, re.MULTILINE)
         if said and said[1].startswith(test):
@@ -192,35 +192,31 @@ class Pytest:
 # In the order in which they are tried, the quick ones first.
 LEGS = {
     "scenarios": Scenarios(),
-    "cpython": Pytest(["test_scenarios.py", "test_latency.py"], "cpython"),
-    "models": Pytest(["test_models.py"]),
+    "cpython": Pytest(["scenarios/test_scenarios.py", "engine/test_latency.py"], "cpython"),
+    "models": Pytest(["models/test_models.py"]),
     "units": Pytest(
         [
-            "test_clock.py",
-            "test_lanes.py",
-            "test_report.py",
-            "test_stubs.py",
-            "test_event_loop.py",
-            "test_packaging.py",
+            "engine/test_clock.py",
+            "engine/test_lanes.py",
+            "engine/test_report.py",
+            "engine/test_stubs.py",
+            "simulate/test_event_loop.py",
+            "tools/test_packaging.py",
         ]
     ),
-    "simulated": Pytest(["test_simulated*.py"]),
-    "tasks": Pytest(["test_tasks.py"], "cpython or on_micropython"),
-    "interleavings": Pytest(["test_interleavings.py"], "no_harm"),
-    "bytecodes": Pytest(["test_between.py", "test_soft_handlers.py"], "not chip and not cycle"),
-    "threads": Pytest(
-        [
-            "test_threads.py",
-            "test_fanout_threads.py",
-            "test_guard_threads.py",
-            "test_request_reply_threads.py",
-            "test_waiting_threads.py",
-        ]
+    "simulated": Pytest(["simulate/test_simulated.py", "explore/test_simulated_*.py"]),
+    "tasks": Pytest(["scenarios/test_tasks.py"], "cpython or on_micropython"),
+    "interleavings": Pytest(["explore/test_interleavings.py"], "no_harm"),
+    "bytecodes": Pytest(
+        ["explore/test_between.py", "interrupts/test_soft_handlers.py"],
+        "not chip and not cycle",
     ),
-    "programs": Pytest(["test_contexts.py", "test_examples.py", "test_demo.py"]),
+    "threads": Pytest(["threads/test_*.py"]),
+    "programs": Pytest(
+        ["interrupts/test_contexts.py", "firmware/test_examples.py", "firmware/test_demo.py"]
+    ),
     "rp2040": Pytest(
-        ["test_scenarios.py", "test_tasks.py", "test_contexts.py", "test_*interrupts.py"]
-        + ["test_soft_handlers.py"],
+        ["scenarios/test_*.py", "interrupts/test_*.py"],
         "rp2040 or harm or waiting_interrupts or chip",
         one_setup=True,
     ),

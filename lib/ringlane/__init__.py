@@ -9,8 +9,8 @@ import sys
 __version__ = "0.2.0"
 
 if sys.implementation.name == "cpython":
-    import ringlane_host.event_loop  # MicroPython's asyncio
-    import ringlane_host.simulated  # noqa: F401  viper's names, on a simulated memory
+    # MicroPython's asyncio, and viper's names on a simulated memory.
+    import ringlane_host.simulate.event_loop  # noqa: F401
 elif sys.implementation.name != "micropython":
     raise ImportError("ringlane needs MicroPython: %s has no viper" % sys.implementation.name)
 

@@ -54,7 +54,7 @@ if sys.implementation.name == "micropython":
         return function
 
 else:
-    from ringlane_host.event_loop import coroutine, poll
+    from ringlane_host.simulate.event_loop import coroutine, poll
 
 from asyncio import core
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .simulated import viper_codes
+from .simulate import viper_codes
 
 
 class Point(NamedTuple):

@@ -64,7 +64,7 @@ from typing import NamedTuple
 
 from .bytecodes import Tracer, apart
 from .engine import FIGURES, WORDS, offsets
-from .simulated import clock, memory
+from .simulate import clock, memory
 
 _SCHEDULES_MAX = 100_000
 _ACCESSES_MAX = 20_000  # in one run; one that needs more waits for what never comes

@@ -14,13 +14,13 @@ fresh scenario before the second, and so on, the last one after the call has ret
 
 import sys
 
-from . import masking, simulated
-from .simulated import memory
+from . import masking, simulate
+from .simulate import memory
 
 _POINTS_MAX = 100_000
 _ACCESSES_MAX = 100_000  # in one run; a call that needs more waits for what never comes
 _TOLD = 200  # accesses that a failure prints, the last ones
-_OWN_FILES = (__file__, simulated.__file__)
+_OWN_FILES = (__file__, *simulate.OWN_FILES)
 
 
 class InterruptError(AssertionError):

@@ -18,7 +18,7 @@ import types
 from collections import deque
 from pathlib import Path
 
-from .. import boards, simulated
+from .. import boards, simulate
 from . import faults, loop, machine, modules, pictures, pins, uart
 from .analog import TEMPERATURE, Signal
 from .buses import Bus, Registers
@@ -68,9 +68,9 @@ class SimulatedBoard:
         self.channels = Channels(kernel, self._note)
         clock = self._facts.clock
         if clock.register:
-            kernel.register = simulated.memory.device(clock.register, 4)
+            kernel.register = simulate.memory.device(clock.register, 4)
         if self._facts.cpu_id:
-            kernel.cpuid = simulated.memory.device(self._facts.cpu_id, 4)
+            kernel.cpuid = simulate.memory.device(self._facts.cpu_id, 4)
         self.modules = self._make_modules()
         self._firmware = Firmware(
             kernel,
@@ -234,7 +234,7 @@ class SimulatedBoard:
         self._kernel.stop()
         for registers in (self._kernel.register, self._kernel.cpuid):
             if registers is not None:
-                simulated.memory.unmap(registers)
+                simulate.memory.unmap(registers)
 
     def end_firmware(self):
         """End the main program where it is, as a reset does; for the board's own parts."""

@@ -20,7 +20,7 @@ from typing import Any
 from rp2040py.gpio_pin import GPIOPinState
 
 from .. import boards
-from ..emulated import EmulatedPico, compiled
+from ..boards.emulated import EmulatedPico, compiled
 from .faults import BoardError
 from .firmware import ringlane_folder
 

@@ -5,7 +5,7 @@ the test lets time pass next, or by `board.stop()`, since a board itself would g
 means it to happen says `board.allow(SoftHandlerDropped)` first.
 """
 
-from ..simulated import SimulationError
+from ..simulate import SimulationError
 
 
 class NotSimulated(NotImplementedError):

@@ -19,7 +19,8 @@ import inspect
 import types
 from pathlib import Path
 
-from .. import simulated, source
+from .. import simulate
+from ..simulate import source
 from .faults import BoardError
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -166,7 +167,7 @@ class Firmware:
     def __init__(self, kernel, modules, functions):
         self.modules = dict(modules)
         self.path = []  # folders
-        self._builtins = {**vars(builtins), **simulated.names(), **functions}
+        self._builtins = {**vars(builtins), **simulate.names(), **functions}
         self._builtins["__import__"] = self._import
         self._builtins[_ROUND] = kernel.loop_round
         self._builtins[_CAUGHT] = kernel.caught

@@ -2,7 +2,7 @@
 
 import types
 
-from .. import simulated
+from .. import simulate
 from . import analog, buses, pins, timers, uart
 from .faults import BoardReset, NotSimulated
 
@@ -132,9 +132,9 @@ def make(board, kernel, facts):
         ("SoftSPI", SPI),
         ("WDT", WDT),
         ("RTC", RTC),
-        ("mem8", _Memory(simulated.ptr8, 0xFF)),
-        ("mem16", _Memory(simulated.ptr16, 0xFFFF)),
-        ("mem32", _Memory(simulated.ptr32, 0xFFFFFFFF)),
+        ("mem8", _Memory(simulate.ptr8, 0xFF)),
+        ("mem16", _Memory(simulate.ptr16, 0xFFFF)),
+        ("mem32", _Memory(simulate.ptr32, 0xFFFFFFFF)),
         ("reset", reset),
         ("soft_reset", soft_reset),
         ("reset_cause", lambda: _PWRON),

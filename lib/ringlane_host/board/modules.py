@@ -11,7 +11,8 @@ import traceback
 import types
 from typing import Any
 
-from .. import simulated
+from .. import simulate
+from ..simulate import ticks
 from .faults import NotSimulated
 from .firmware import PLAIN, is_ours
 
@@ -64,7 +65,7 @@ def make_time(kernel):
         return kernel.now // 1000 & _TICKS - 1
 
     for each in (ticks_us, ticks_ms):
-        each.simulated_kind = simulated._ticks_us.simulated_kind
+        each.simulated_kind = ticks.ticks_us.simulated_kind
 
     def sleep_us(us):
         # As the ports have it: soft handlers run in the whole milliseconds only.
@@ -87,8 +88,8 @@ def make_time(kernel):
         ticks_us=ticks_us,
         ticks_cpu=ticks_us,
         ticks_ms=ticks_ms,
-        ticks_add=simulated._ticks_add,
-        ticks_diff=simulated._ticks_diff,
+        ticks_add=ticks.ticks_add,
+        ticks_diff=ticks.ticks_diff,
         sleep=lambda s: sleep_ms(int(s * 1000)),
         sleep_ms=sleep_ms,
         sleep_us=sleep_us,
@@ -104,7 +105,7 @@ def make_micropython(kernel, channels):
     """Return `micropython`."""
 
     def viper(function):
-        inner = simulated.viper(function)
+        inner = simulate.viper(function)
         record = channels.recorder(function)
 
         def call(*args, **keywords):
@@ -143,7 +144,7 @@ def make_micropython(kernel, channels):
     def heap_unlock():
         nonlocal locks
         if not locks:
-            raise simulated.SimulationError("heap_unlock() without heap_lock()")
+            raise simulate.SimulationError("heap_unlock() without heap_lock()")
         locks -= 1
         return locks
 
@@ -376,9 +377,9 @@ def make_uctypes():
     """Return `uctypes`, as far as addresses go."""
 
     def bytearray_at(address, size):
-        region = simulated.memory._at(address)
+        region = simulate.memory.at(address)
         if region is None or address + size > region.start + region.size:
-            raise simulated.BadAddress(f"bytearray_at({address:#x}, {size}): no buffer is there")
+            raise simulate.BadAddress(f"bytearray_at({address:#x}, {size}): no buffer is there")
         start = address - region.start
         return memoryview(region.buffer).cast("B")[start : start + size]
 
@@ -388,7 +389,7 @@ def make_uctypes():
     return _module(
         "uctypes",
         "MicroPython's uctypes.",
-        addressof=lambda obj: simulated.memory.address_of(obj)[0],
+        addressof=lambda obj: simulate.memory.address_of(obj)[0],
         bytearray_at=bytearray_at,
         struct=struct,
         LITTLE_ENDIAN=0,
@@ -417,8 +418,8 @@ def make_gc():
         "gc",
         "MicroPython's gc; free memory is that of the simulated address space.",
         collect=collect,
-        mem_alloc=lambda: simulated.memory.heap()[0],
-        mem_free=lambda: simulated.memory.heap()[1],
+        mem_alloc=lambda: simulate.memory.heap()[0],
+        mem_free=lambda: simulate.memory.heap()[1],
         enable=lambda: None,
         disable=lambda: None,
         isenabled=lambda: True,

@@ -1,0 +1,550 @@
+"""Multicast and anycast on the simulated memory, interrupted at every access."""
+
+import itertools
+import sys
+from array import array
+
+import pytest
+import ringlane
+from engine_words import WORD
+from ringlane_host.interrupts import InterruptError, sweep
+from ringlane_host.simulate import memory
+from test_simulated_interrupts import Party, word
+
+CAPACITY = 2
+POLICIES = ("ROUND_ROBIN", "LEAST_LOADED", "RANDOM", "AFFINITY_FIRST")
+RULES = ("multicast", *POLICIES)
+TAKES = ("recv", "recv_word", "recv_words", "skip", "clear")
+MEETINGS = [
+    *[("multicast", "send", handler) for handler in ("send", "send_word", *TAKES)],
+    *[("multicast", "send_word", handler) for handler in ("send", "recv", "recv_words")],
+    *[("multicast", task, "send") for task in (*TAKES, "skip_to_latest")],
+    *[("multicast", task, "send_word") for task in ("recv", "recv_word")],
+    *[(policy, "send", handler) for policy in POLICIES for handler in ("send", "recv")],
+    *[(policy, task, "send") for policy in POLICIES for task in ("recv", "send_word")],
+]
+
+
+def make(package, rule, receivers=2, senders=2, stats=False):
+    if rule == "multicast":
+        return package.MulticastChannel(CAPACITY, None, 4, receivers, senders, stats=stats)
+    policy = getattr(package, rule)
+    return package.AnycastChannel(CAPACITY, policy, 4, receivers, senders, stats=stats)
+
+
+def drain(end):
+    """Return every message left, in order."""
+    got = []
+    buf = bytearray(4)
+    while end.recv(buf):
+        got.append(bytes(buf))
+    return got
+
+
+class Call(Party):
+    """As Party; also what only a receiver of several has."""
+
+    def __call__(self):
+        if self.verb == "skip_to_latest":
+            self.dropped += self.end.skip_to_latest()
+        else:
+            Party.__call__(self)
+
+
+def meeting(package, rule, task, handler, level, start):
+    """Return a scenario: `level` messages queued for each receiver, `start` taken before."""
+    numbers = itertools.count(1)
+
+    def scenario():
+        ch = make(package, rule)
+        second = ch.add_sender()
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        for _ in range(start):
+            ch.send(word(0), 2)
+            for end in ends:
+                end.clear()
+        queues = [[], []]
+        while min(len(queue) for queue in queues) < level:
+            data = word(next(numbers))
+            before = [len(end) for end in ends]
+            if not ch.send(data, 2):
+                break
+            for i in range(2):
+                if len(ends[i]) > before[i]:
+                    queues[i].append(data)
+        missed = [end.dropped if rule == "multicast" else 0 for end in ends]
+        sends = [verb[:4] == "send" for verb in (task, handler)]
+        call = Call(ch if sends[0] else ends[1], task, next(numbers))
+        interrupt = Call((second if all(sends) else ch) if sends[1] else ends[1], handler, 99)
+        interrupt.number = next(numbers)
+        dropped = ch.dropped
+
+        def check():
+            assert len(ch) == sum(len(end) for end in ends)
+            received = interrupt.received + call.received
+            skipped = call.dropped + interrupt.dropped  # from the front of the second's queue
+            got = [drain(ends[0]), received + drain(ends[1])]
+            outcomes = 0
+            for party in (call, interrupt):
+                if party.outcome is None:
+                    continue
+                outcomes += party.outcome
+                data = word(party.number)
+                found = [data in each for each in got]
+                if rule == "multicast":
+                    assert party.outcome == 2 or level == CAPACITY
+                    if party.end is ch:
+                        for i in range(2):
+                            if ends[i].dropped == missed[i]:
+                                queues[i].append(data)
+                                found[i] = True  # though it may have been skipped
+                    else:
+                        assert party.outcome == 2
+                        for queue in queues:
+                            queue.append(data)
+                        found = [True, True]
+                else:
+                    for i in range(2):
+                        queues[i] += [data] * found[i]
+                assert party.outcome == sum(found), (party.outcome, found, got)
+            for i in range(2):
+                expected = queues[i][skipped:] if i else queues[i]
+                if all(sends):  # the two are merged by age
+                    assert sorted(got[i]) == sorted(expected), (i, got, queues)
+                    mine = word(interrupt.number)
+                    others = [each for each in got[i] if each != mine]
+                    assert others == [each for each in expected if each != mine]
+                else:
+                    assert got[i] == expected, (i, got, queues, skipped)
+            parties = [party for party in (call, interrupt) if party.outcome is not None]
+            if rule == "multicast":
+                now = sum(end.dropped for end in ends) - sum(missed)
+                assert now == 2 * len(parties) - outcomes
+            else:
+                now = len(parties) - outcomes
+            assert ch.dropped - dropped == now and (not now or level == CAPACITY)
+            assert ch.sent == ch.received and ch.rejected == ch.unread == len(ch) == 0
+
+        return call, interrupt, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("rule, task, handler", MEETINGS)
+def test_an_interrupt_at_any_access_does_no_harm(rule, task, handler):
+    points = 0
+    for level in range(CAPACITY + 1):
+        for start in (0, 2 * CAPACITY - 1):
+            points += sweep(meeting(ringlane, rule, task, handler, level, start))
+    assert points > 12 * 3, points
+
+
+# Receivers come and go
+
+
+class Reopening:
+    """A send in which the first receiver of two closes, and its place is taken by another.
+
+    `late`: the sender looked at the place's room after that, so the message is the new one's.
+    """
+
+    def __init__(self, package, rule, level=0, epoch=0, verb="send", times=1):
+        self.ch = ch = make(package, rule)
+        self.ends = [ch.add_receiver(), ch.add_receiver()]
+        if epoch:  # as if reopened that often already
+            ch._epochs[0] = epoch - 1
+            self.ends[0].close()
+            self.ends[0] = ch.add_receiver()
+            assert ch._epochs[0] == epoch
+        while len(self.ends[0]) < level:
+            assert ch.send(word(1), 2)
+        self.ends[1].clear()
+        self.verb = verb
+        self.times = times
+        self.took = self.fresh = None
+        self.late = self.busy = False
+        self.unread = 0
+        self.room_at = memory.address_of(ch._block)[0] + 4 * (ch._header(0, 0) + WORD["ROOM"])
+
+    def call(self):
+        interrupt = memory.hook
+
+        def watch(kind, address, width):
+            interrupt(kind, address, width)
+            if address == self.room_at and not self.busy:
+                self.late = self.fresh is not None
+
+        memory.hook = watch
+        if self.verb == "send":
+            self.took = self.ch.send(word(2), 3)
+        else:
+            self.took = self.ch.send_word(int.from_bytes(word(2), "little"), 3)
+
+    def handler(self):
+        self.busy = True
+        end = self.ends[0]
+        for _ in range(self.times):
+            self.unread += end.close()
+            end = self.ch.add_receiver()
+            assert end.id == 0 and end.received == 0 == len(end)
+        self.fresh = end
+        self.busy = False
+
+
+def look_at(end, verb, expected):
+    """Use a receiver's verb, which must see these messages and no other; return how many it took.
+
+    recv, recv_words and skip until there are no more.
+    """
+    if verb == "recv":
+        assert drain(end) == expected
+    elif verb == "recv_word":
+        got = []
+        while m := end.recv_word():
+            got.append((m[0] & 0xFFFFFFFF).to_bytes(4, "little"))
+        assert got == expected
+    elif verb == "recv_words":
+        words = array("I", [0] * 4)
+        count = end.recv_words(words)
+        assert [each.to_bytes(4, "little") for each in words[:count]] == expected
+    elif verb == "skip":
+        assert sum(iter(end.skip, False)) == len(expected)
+    elif verb == "skip_to_latest":
+        assert end.skip_to_latest() == max(0, len(expected) - 1)
+        assert drain(end) == expected[-1:]
+    elif verb == "ready":
+        assert bool(end._next_lane()) is bool(expected)
+        assert drain(end) == expected
+    elif verb == "clear":
+        assert end.clear() == len(expected)
+    else:
+        assert end.close() == len(expected)
+        return 0
+    return len(expected)
+
+
+def reopening(package, verb, level, epoch, times, look, then_one, seen):
+    """Return a scenario of multicast: the verb, then one more message, then the look."""
+
+    def scenario():
+        case = Reopening(package, "multicast", level, epoch, verb, times)
+        ch = case.ch
+
+        def check():
+            fresh = case.fresh
+            assert drain(case.ends[1]) == [word(2)], "the other receiver's own"
+            expected = [word(2)] if case.late else []
+            stale = len(fresh) - len(expected)
+            assert 0 <= stale <= (not case.late)
+            seen.update(["stale"] * stale, ["late"] * case.late)
+            # What a full receiver missed counts for the next one, if it closes just then.
+            assert fresh.dropped <= (level == CAPACITY and not case.late)
+            assert case.took == 2 or level == CAPACITY and case.took == 1
+            assert case.unread in (level, level + (not case.late and not stale))
+            if then_one:
+                assert ch.send(word(3), 1) == 2
+                expected.append(word(3))
+                assert fresh.lag == len(expected) + stale
+            count = look_at(fresh, look, expected)
+            assert fresh.received == count and fresh.lag == 0
+
+        return case.call, case.handler, check
+
+    return scenario
+
+
+LOOKS = ("recv", "recv_word", "recv_words", "skip", "clear", "skip_to_latest", "ready", "close")
+
+
+@pytest.mark.parametrize("then_one", (False, True))
+@pytest.mark.parametrize("look", LOOKS)
+def test_an_old_message_never_reaches_a_new_receiver_by_any_verb(look, then_one):
+    seen = set()
+    points = sweep(reopening(ringlane, "send", 0, 0, 1, look, then_one, seen))
+    assert points > 20 and seen == {"late", "stale"}, seen
+
+
+@pytest.mark.parametrize("epoch", (0, 1, 127, 254, 255))
+@pytest.mark.parametrize("verb", ("send", "send_word"))
+def test_an_old_message_never_reaches_a_new_receiver_of_any_epoch(verb, epoch):
+    for level, times in ((0, 1), (1, 1), (CAPACITY, 1), (0, 2), (1, 3)):
+        seen = set()
+        points = sweep(reopening(ringlane, verb, level, epoch, times, "recv", True, seen))
+        assert points > 20 and seen == {"late", "stale"}, (level, seen)
+
+
+def anycast_reopening(package, rule, verb, seen):
+    def scenario():
+        case = Reopening(package, rule, 0, 0, verb)
+        case.ends[1].clear()
+
+        def check():
+            got = [drain(case.fresh), drain(case.ends[1])]
+            found = sum(got, [])
+            assert case.took == 1 and found in ([], [word(2)]), (case.took, got)
+            assert not got[0] or case.late, "an old message reached a new receiver"
+            if not found:  # its receiver closed with it, or just before it came
+                assert case.unread <= 1
+                seen.add("unread" if case.unread else "on its way")
+            else:
+                assert case.unread == 0
+                seen.add("the new" if got[0] else "the other")
+            for number in (3, 4):
+                assert case.ch.send(word(number), 0) == 1
+            found = drain(case.fresh) + drain(case.ends[1])
+            assert sorted(found) == sorted([word(3), word(4)])
+            assert case.ch.dropped == 0
+
+        return case.call, case.handler, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("verb", ("send", "send_word"))
+@pytest.mark.parametrize("rule", POLICIES)
+def test_anycast_never_gives_a_new_receiver_an_old_message(rule, verb):
+    seen = set()
+    points = sweep(anycast_reopening(ringlane, rule, verb, seen))
+    assert points > 20
+    if rule == "RANDOM":
+        assert seen & {"the other", "the new"}
+    else:  # all aim at the first, which is empty as the other is
+        assert seen == {"the new", "on its way", "unread"}, seen
+
+
+def opening(package, rule, seen):
+    """Return a scenario: a third receiver opens at each access of a send."""
+
+    def scenario():
+        ch = make(package, rule, receivers=3)
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        if rule != "multicast":
+            while ch.send(word(1), 2):  # full, so that the third is the only one
+                pass
+        took = []
+
+        def handler():
+            ends.append(ch.add_receiver())
+
+        def check():
+            got = [drain(end).count(word(2)) for end in ends]
+            assert took == [sum(got)], (took, got)
+            if rule == "multicast":
+                assert got[:2] == [1, 1] and ch.dropped == 0
+            else:
+                assert got[:2] == [0, 0] and ch.dropped == 2 - took[0]
+            seen.add(got[2])
+            assert ch.send(word(3), 2) == (3 if rule == "multicast" else 1)
+
+        return lambda: took.append(ch.send(word(2), 3)), handler, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_receiver_may_open_at_any_access_of_a_send(rule):
+    seen = set()
+    assert sweep(opening(ringlane, rule, seen)) > 20
+    assert seen == {0, 1}
+
+
+def sent_meanwhile(package, rule, verb, seen):
+    """Return a scenario: a send at each access of a receiver's close and the next's opening."""
+
+    def scenario():
+        ch = make(package, rule)
+        second = ch.add_sender()
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        ch.send_word_at(1, 0, 0)
+        if rule != "multicast":
+            ch.send_word_at(1, 0, 0)
+        for end in ends:
+            end.clear()
+        outcome = []
+        fresh = []
+        unread = []
+
+        def call():
+            unread.append(ends[0].close())
+            fresh.append(ch.add_receiver())
+
+        def handler():
+            # By a sender that is not the first, and twice: in anycast, to both if both are open.
+            for number in (2, 3):
+                data = word(number)
+                if verb == "send":
+                    outcome.append(second.send(data, 1))
+                else:
+                    outcome.append(second.send_word(int.from_bytes(data, "little"), 1))
+
+        def check():
+            assert fresh[0].id == 0
+            mine, others = drain(fresh[0]), drain(ends[1])
+            # Nothing is lost but what close() told of.
+            assert len(mine) + len(others) + unread[0] == sum(outcome), (mine, others, unread)
+            if rule == "multicast":
+                assert others == [word(2), word(3)]
+                assert mine in ([], others) and set(outcome) <= {1, 2}
+                assert unread[0] in (0, 2) and not (mine and unread[0])
+            else:
+                assert outcome == [1, 1]
+                assert len(set(mine + others)) == len(mine + others)
+            kind = "new" if mine else "unread" if unread[0] else "neither"
+            seen.add(kind)
+            assert fresh[0].received == len(mine) and ch.dropped == 0
+            assert ch.sent == sum(outcome) + 2 and ch.unread == unread[0]
+
+        return call, handler, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("verb", ("send", "send_word"))
+@pytest.mark.parametrize("rule", RULES)
+def test_a_handler_may_send_at_any_access_of_a_close_and_an_opening(rule, verb):
+    seen = set()
+    assert sweep(sent_meanwhile(ringlane, rule, verb, seen)) > 20
+    if rule == "RANDOM":
+        assert "neither" in seen
+    else:
+        assert seen == {"unread", "neither", "new"}, seen
+
+
+def dropped_meanwhile(package, verb, seen):
+    """Return a scenario: sends that find every lane full at each access of a close and opening."""
+
+    def scenario():
+        ch = make(package, "multicast")
+        second = ch.add_sender()
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        for number in range(CAPACITY):
+            assert second.send(word(number), 1) == 2
+        fresh = []
+
+        def call():
+            assert ends[0].close() == CAPACITY
+            fresh.append(ch.add_receiver())
+
+        def handler():
+            for number in range(CAPACITY, 2 * CAPACITY + 1):
+                if verb == "send":
+                    second.send(word(number), 1)
+                else:
+                    second.send_word(number, 1)
+
+        def check():
+            counts = [end.dropped for end in (*ends, *fresh)]
+            assert counts[1] == CAPACITY + 1 and sum(counts) == ch.dropped, (counts, ch)
+            assert counts[0] in (0, CAPACITY + 1) and counts[2] == (len(fresh[0]) == CAPACITY)
+            assert not (counts[0] and counts[2])
+            seen.add((counts[0], counts[2]))
+
+        return call, handler, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("verb", ("send", "send_word"))
+def test_what_is_dropped_at_any_access_of_a_close_is_some_receivers(verb):
+    seen = set()
+    assert sweep(dropped_meanwhile(ringlane, verb, seen)) > 20
+    assert seen == {(CAPACITY + 1, 0), (0, 0), (0, 1)}, seen
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_channel_may_close_at_any_access_of_a_send(rule):
+    seen = set()
+
+    def scenario():
+        ch = make(ringlane, rule)
+        ends = [ch.add_receiver(), ch.add_receiver()]
+        took = []
+
+        def check():
+            got = sum((drain(end) for end in ends), [])
+            assert took == [len(got)] and set(got) <= {word(2)}
+            assert took[0] in (0, 2 if rule == "multicast" else 1)
+            assert ch.rejected == (not got) and ch.dropped == 0
+            assert ch.send(word(3), 2) == 0 and all(end.recv_word() is None for end in ends)
+            seen.update(took)
+
+        return lambda: took.append(ch.send(word(2), 3)), ch.close, check
+
+    assert sweep(scenario) > 20
+    assert len(seen) == 2
+
+
+# The chip's register
+
+
+def test_affinity_follows_the_cpu_id_register_of_an_rp2(monkeypatch):
+    register = memory.device(0xD0000000, 4)
+    clock = ringlane.milliseconds()
+    kind = ringlane.AnycastChannel  # imported as on a host
+    monkeypatch.setattr(sys, "platform", "rp2")
+    ch = kind(8, ringlane.AFFINITY_FIRST, 4, 3, 2, clock=clock)
+    monkeypatch.undo()
+    fixed = ch.add_sender(core=0)
+    ends = [ch.add_receiver(core=core) for core in (0, 1, 1)]
+    for core, places in ((0, [0, 0, 0]), (1, [1, 2, 1]), (0, [0, 0, 0])):
+        register[0] = core
+        for place in places:
+            assert ch.send(word(1), 0) == 1
+            assert [len(end) for end in ends] == [i == place for i in range(3)]
+            ends[place].clear()
+        assert fixed.send(word(1), 0) == 1 and ends[0].clear() == 1
+
+
+# Mutants
+
+
+def closing(package):
+    """Return a scenario: a receiver closes at each access of a send, another opens after it."""
+
+    def scenario():
+        case = Reopening(package, "multicast")
+
+        def check():
+            fresh = case.ch.add_receiver()
+            assert fresh.id == 0 and len(fresh) == 0 and not fresh._next_lane()
+            assert case.ch.send(word(3), 0) == 2 and drain(fresh) == [word(3)]
+
+        return case.call, case.ends[0].close, check
+
+    return scenario
+
+
+def test_a_receiver_may_close_at_any_access_of_a_send():
+    assert sweep(closing(ringlane)) > 20
+
+
+def while_sent(package):
+    """Return a scenario: a receiver opens and closes at each access of a multicast."""
+    return sent_meanwhile(package, "multicast", "send", set())
+
+
+# What mutants.find() is asked for: the scenario that shows it.
+_OPEN = "FanoutReceiver.__init__"
+SHOWN_BY = {
+    ("fanout", "send"): lambda package: meeting(package, "multicast", "send", "recv", 0, 0),
+    ("fanout", "send_word"): (
+        lambda package: meeting(package, "multicast", "send_word", "recv", 0, 0)
+    ),
+    ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
+        lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
+    ),
+    ("fanout", _OPEN, '"_empty(self)" left out'): closing,
+    ("fanout", _OPEN, '"for header in self._headers:" before "_empty(self)'): while_sent,
+    ("fanout", "FanoutReceiver.close", "_ROOM, self._told)", "left out"): while_sent,
+}
+
+
+@pytest.mark.parametrize("query", SHOWN_BY)
+def test_a_mutant_is_caught(broken, query):
+    with pytest.raises(InterruptError, match="interrupted before access"):
+        sweep(SHOWN_BY[query](broken(*query)))
+
+
+@pytest.mark.parametrize("query", SHOWN_BY)
+def test_without_the_mutant_nothing_is_found(query):
+    assert sweep(SHOWN_BY[query](ringlane)) > 0

