@@ -11,7 +11,6 @@ differs: run() returns at asyncio's first wait, or after _SETUP_MS of the chip's
 begins there; the code takes as long as on the chip; no faults are looked for.
 """
 
-import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from rp2040py.gpio_pin import GPIOPinState
 
 from .. import boards
 from ..boards.emulated import EmulatedPico, compiled
+from ..boards.wires import PRESSED, TOGGLED, PinStimulus
 from .faults import BoardError
 from .firmware import ringlane_folder
 
@@ -244,14 +244,13 @@ def _is_code(path):
     return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
-class _Pin:
+class _Pin(PinStimulus):
     """A pin of the chip, as PinHandle."""
 
     def __init__(self, board, gpio):
         self._board = board
         self._gpio = gpio
         self.history: list[tuple[int, int]] = []
-        self._pressed = 0
 
         def listen(state, before):
             if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
@@ -266,38 +265,17 @@ class _Pin:
             return int(state == GPIOPinState.HIGH)
         return int(self._gpio.input_value)
 
-    def _pull(self):
-        return 0 if self._gpio.value == GPIOPinState.INPUT_PULL_DOWN else 1
+    def _plan(self, changes):
+        for after_us, level in changes:
+            self._board._after(after_us, lambda level=level: self._put(level))
 
     def _put(self, level):
-        def put():
-            self._gpio.set_input_value(bool(self._pull() if level is None else level))
-
-        return put
-
-    def drive(self, level, after_us=0):
-        """As PinHandle.drive; None is the pull's level."""
-        self._board._after(after_us, self._put(level))
-
-    def press(self, ms=50, after_ms=0, bounces=0, bounce_us=300):
-        """As PinHandle.press."""
-        pressed = 1 - self._pull()
-        start = after_ms * 1000
-        for edge, level in ((start, pressed), (start + ms * 1000, 1 - pressed)):
-            for number in range(bounces):
-                self.drive(level, edge + 2 * number * bounce_us)
-                self.drive(1 - level, edge + (2 * number + 1) * bounce_us)
-            self.drive(level, edge + 2 * bounces * bounce_us)
-
-    def edges(self, count, every_us, after_us=None, jitter_us=0, seed=1):
-        """As PinHandle.edges."""
-        shake = random.Random(seed)
-        first = every_us if after_us is None else after_us
-        level = self.value()
-        for number in range(count):
-            level = 1 - level
-            late = shake.randint(-jitter_us, jitter_us) if jitter_us else 0
-            self.drive(level, max(0, first + number * every_us + late))
+        pull = 0 if self._gpio.value == GPIOPinState.INPUT_PULL_DOWN else 1
+        if level == TOGGLED:
+            level = 1 - self.value()
+        elif level == PRESSED:
+            level = 1 - pull
+        self._gpio.set_input_value(bool(pull if level is None else level))
 
 
 __all__ = ["EmulatedBoard"]

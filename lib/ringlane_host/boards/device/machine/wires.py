@@ -1,11 +1,11 @@
 """The board's wires: what the host attaches, and what it sees, by the socket RINGLANE_WIRES.
 
-    to the board     {"pin": 2, "edges": [[after_us, level], ...]}
+    to the board     {"pin": 2, "changes": [[after_us, level], ...]}
                      {"adc": 26, "samples": base64 of u16, "hz": 360, "repeat": false}
                      {"uart": 0, "data": base64, "gap_us": 0, "after_us": 0}
                      {"mark": n}
     from the board   {"pin": 25, "us": 1000, "level": 1}, {"pwm": 15, "us", "freq", "duty"},
-                     {"uart": 0, "data": base64}, {"mark": n, "us": 1000}
+                     {"uart": 0, "data": base64}, {"mark": n, "us": 1000}, {"waits": 1}
 
 A line of JSON each; times from the board are microseconds since the import of machine.
 """
@@ -26,7 +26,7 @@ from .interrupts import add_clock, disable_irq, enable_irq, now
 _NEVER = 1 << 29
 _PIN, _PWM, _UART = 0, 1, 2
 _RECORD = "<QBIH"  # when, and what of it
-_HELD = 1 << 16  # bytes of records until the thread sends them
+_HELD = 1 << 15  # bytes of records until the thread sends them
 
 _door = None
 
@@ -48,7 +48,7 @@ class _Door:
         """Keep a record; without allocating."""
         struct.pack_into(_RECORD, self._record, 1, now(), number, first, second)
         self._record[0] = kind
-        self._records.write(self._record)  # none is kept when there is no room: 4,600 are late
+        self._records.write(self._record)  # lost when there is no room for more
 
     def say(self, message):
         """Send a message from the program or the thread."""
@@ -87,9 +87,9 @@ class _Door:
     def _take(self, message, here):
         from . import analog, pins, uart
 
-        if "edges" in message:
+        if "pin" in message:
             wire = pins.wire(message["pin"])
-            for after_us, level in message["edges"]:
+            for after_us, level in message["changes"]:
                 self._count += 1
                 heapq.heappush(self._edges, (here + after_us, self._count, wire, level))
         elif "adc" in message:

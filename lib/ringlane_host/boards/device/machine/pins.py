@@ -48,7 +48,11 @@ class Wire(Source):
         enable_irq(state)
 
     def drive(self, level):
-        """Drive it from outside; None lets it go."""
+        """Drive it from outside: 0, 1, None to let go, "toggled", or as a button is "pressed"."""
+        if level == "toggled":
+            level = 1 - self.level
+        elif level == "pressed":
+            level = 1 if self.pull == Pin.PULL_DOWN else 0
         self.driven = level
         self.settle()
 
