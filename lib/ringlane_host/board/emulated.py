@@ -219,20 +219,23 @@ class EmulatedBoard:
         return self._pins[number]
 
     def adc(self, pin):
-        """As SimulatedBoard.adc: set() only."""
+        """As SimulatedBoard.adc: set() of a level, and after run() play(), once."""
         if pin not in self._facts.peripherals.adc:
             raise BoardError(f"no ADC at {pin!r}")
         channel = pin - self._facts.peripherals.adc[0]
 
         def put(value):
             if callable(value):
-                self._refuse("an emulated Pico's ADC takes levels, not functions")
+                self._refuse("an emulated Pico's ADC takes levels and recordings, not functions")
             self._adc[channel] = value >> 4
             if self._pico is not None:
                 self._mcu.adc.channel_values[channel] = value >> 4
 
-        def play(*args, **keywords):
-            self._refuse("an emulated Pico's ADC takes levels, by set(), and no recordings")
+        def play(samples, hz, repeat=False):
+            if repeat:
+                self._refuse("an emulated Pico's ADC plays a recording once")
+            for number, value in enumerate(samples):
+                self._after(number * 1_000_000 // hz, lambda value=value: put(value))
 
         return SimpleNamespace(set=put, play=play)
 
