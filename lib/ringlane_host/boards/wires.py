@@ -146,7 +146,8 @@ class Wires:
         self._pwm: dict[int, list[tuple[int, int, int]]] = {}
         self._origin = 0
         self._marked = threading.Event()
-        self.waiting = threading.Event()  # set when the firmware says so: wires.say({"waits": 1})
+        self.waiting = threading.Event()  # set when the board says so: wires.say({"waits": 1})
+        self._beginning = None
         self._closed = False
         self._thread = threading.Thread(target=self._listen, name="wires", daemon=True)
         self._thread.start()
@@ -194,6 +195,10 @@ class Wires:
         self.send({"mark": 1})
         return self._marked.wait(timeout)
 
+    def when_it_begins(self, function):
+        """Let `function()` attach things when the board says so: wires.say({"begins": 1})."""
+        self._beginning = function
+
     def _listen(self):
         with self._ours.makefile("r") as lines:
             for line in lines:
@@ -211,6 +216,8 @@ class Wires:
         elif "mark" in message:
             self._origin = message["us"]
             self._marked.set()
+        elif "begins" in message and self._beginning is not None:
+            threading.Thread(target=self._beginning, daemon=True).start()
         elif "waits" in message:
             self.waiting.set()
 

@@ -5,7 +5,8 @@
                      {"uart": 0, "data": base64, "gap_us": 0, "after_us": 0}
                      {"mark": n}
     from the board   {"pin": 25, "us": 1000, "level": 1}, {"pwm": 15, "us", "freq", "duty"},
-                     {"uart": 0, "data": base64}, {"mark": n, "us": 1000}, {"waits": 1}
+                     {"uart": 0, "data": base64}, {"mark": n, "us": 1000},
+                     {"begins": 1}, {"waits": 1}
 
 A line of JSON each; times from the board are microseconds since the import of machine.
 """
