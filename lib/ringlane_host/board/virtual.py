@@ -48,7 +48,7 @@ del begin
 """
 _BANNER = re.compile(r"MicroPython [^\n]*\nType \"help\(\)\" for more information\.\n>>> $")
 _TRACEBACK = "Traceback (most recent call last):"
-_REBOOT = "MPY: soft reboot"
+_RESET = re.compile("^(MPY: soft reboot|micropython ended with status)", re.MULTILINE)
 
 
 class RealTimeBoard:
@@ -137,7 +137,7 @@ class RealTimeBoard:
         if _TRACEBACK in log and self.ended:
             self._told = len(self._log)
             raise BoardError(log[log.index(_TRACEBACK) :])
-        if _REBOOT in log:
+        if _RESET.search(log):
             raise BoardError(f"the board was reset: {self._log!r}")
 
     def allow(self, *kinds):
