@@ -43,20 +43,20 @@ def turn(board, first, second, steps):
     """Turn the encoder, 500 steps a second; return when it has turned."""
     board.pin(first).edges(steps // 2, every_us=4000, after_us=4000)
     board.pin(second).edges(steps // 2, every_us=4000, after_us=6000)
-    board.advance(ms=2 * steps + 300)
+    board.advance(ms=2 * steps + 210)
 
 
 def encoder(board, path):
     board.run(path)
-    turn(board, 14, 15, 120)
-    turn(board, 15, 14, 60)
+    turn(board, 14, 15, 60)
+    turn(board, 15, 14, 30)
     turn(board, 14, 15, 2)  # after a rest: where it stands is printed
     positions = []
     for line in lines_of(board, "position"):
         position, _, lost = map(int, re.findall(r"-?\d+", line))
         positions.append(position)
         assert not lost
-    assert min(positions) < -90 and -62 <= positions[-1] <= -60, board.log
+    assert -60 <= min(positions) <= -29 and positions[-1] in (-31, -32), board.log
     assert board.log.count("\n") == len(positions) <= 8
 
 
@@ -148,8 +148,8 @@ def test_every_example_is_tested():
 @ANYWHERE
 @pytest.mark.parametrize("check", CHECKS)
 def test_an_example_does_what_it_says(board, check, ringlane_target):
-    if ringlane_target.startswith("rp2040") and check in (workers, rpc):
-        pytest.skip("the emulated RP2040 has one core")
+    if ringlane_target.startswith("rp2040") and check in (workers, rpc, uart):
+        pytest.skip("the emulated RP2040 has one core, and its UARTs no IRQ_RXIDLE")
     check(board, f"firmware/examples/{check.__name__}.py")
 
 

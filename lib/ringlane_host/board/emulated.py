@@ -55,6 +55,7 @@ class EmulatedBoard:
         self._output = bytearray()
         self._origin = 0.0  # nanoseconds of the chip's clock when run() returned
         self._pins = {}
+        self._uarts = {}
         self._adc = [0] * 5
         self._alarms = []  # kept while they are scheduled
         self.name = "rpi_pico, emulated"
@@ -239,6 +240,16 @@ class EmulatedBoard:
 
         return SimpleNamespace(set=put, play=play)
 
+    def uart(self, number):
+        """As SimulatedBoard.uart, after run(); without `lost`. IRQ_RXIDLE never comes."""
+        if not 0 <= number < self._facts.peripherals.uarts:
+            raise BoardError(f"no UART {number}")
+        if self._pico is None:
+            self._refuse("an emulated Pico has UARTs after run()")
+        if number not in self._uarts:
+            self._uarts[number] = _Uart(self, self._mcu.uart[number])
+        return self._uarts[number]
+
     def __repr__(self):
         return f"<{self.name}, at {self.ms:.3f} ms>"
 
@@ -279,6 +290,34 @@ class _Pin(PinStimulus):
         elif level == PRESSED:
             level = 1 - pull
         self._gpio.set_input_value(bool(pull if level is None else level))
+
+
+class _Uart:
+    """A UART of the chip, as UartHandle."""
+
+    def __init__(self, board, uart):
+        self._board = board
+        self._uart = uart
+        self._sent = bytearray()
+        board._pico.call(lambda: setattr(uart, "on_byte", self._sent.append))
+
+    def receive(self, data, gap_us=0, after_us=0):
+        """As UartHandle.receive, with 10 bits a byte."""
+        every = 10_000_000 / self._uart.baud_rate + gap_us
+        for number, byte in enumerate(data, 1):
+            at = round(after_us + number * every)
+            self._board._after(at, lambda byte=byte: self._uart.feed_byte(byte))
+
+    @property
+    def sent(self):
+        """As UartHandle.sent."""
+        return bytes(self._sent)
+
+    def take(self):
+        """As UartHandle.take."""
+        part = bytes(self._sent)
+        self._sent.clear()
+        return part
 
 
 __all__ = ["EmulatedBoard"]
