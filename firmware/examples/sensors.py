@@ -42,12 +42,11 @@ async def logger():
     """Open later, log so many readings one after another, and close."""
     await asyncio.sleep_ms(250)
     end = bus.add_receiver("logger")
-    readings = []
-    while len(readings) < LOGGED:
-        m = await end.arecv_word()
-        readings.append(m[0])
+    low, high, count = 65535, 0, 0
+    while count < LOGGED and (m := await end.arecv_word()):
+        low, high, count = min(low, m[0]), max(high, m[0]), count + 1
     unread = end.close()
-    print("logger:  %d to %d in %d readings" % (min(readings), max(readings), LOGGED), end="")
+    print("logger:  %d to %d in %d readings" % (low, high, count), end="")
     print(", %d lost, %d unread" % (end.dropped, unread))
 
 

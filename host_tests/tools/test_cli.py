@@ -266,7 +266,7 @@ def test_a_script_attaches_what_the_program_needs(ringlane, interpreter, tmp_pat
             ("virtual", tmp_path / "none.py"),
             "none.py has no function none(board), as the program is called",
         ),
-        (("virtual", "nothing.py"), "No such file or directory: 'nothing.py'"),
+        (("virtual", "nothing.py"), "no file nothing.py"),
         (("/dev/null", tmp_path / "none.py"), "--attach is for the PORT virtual, not /dev/null"),
     ):
         port, script = words

@@ -132,7 +132,7 @@ def _run(options):
     imports.
     """
     files = [options.file, *options.beside]
-    for path in files:
+    for path in [*files, *filter(None, [options.attach])]:
         if not path.exists():
             raise FileNotFoundError(f"no file {path}")
     code = f"import {options.file.stem}"
