@@ -63,6 +63,13 @@ class ADC:
         """As machine.ADC.read_u16."""
         return self._signal.read()
 
+    def read(self):
+        """As an ESP32's: 12 bits."""
+        return self._signal.read() >> 4
+
+    def atten(self, atten):
+        """As an ESP32's. What is attached is read as it is."""
+
     def read_uv(self):
         """As machine.ADC.read_uv."""
         return self._signal.read() * 3300000 // 65535
@@ -86,7 +93,7 @@ class PWM:
             self._duty = min(max(duty_u16, 0), 65535)
         if duty_ns is not None:
             self._duty = min(65535, duty_ns * self._freq * 65535 // 1000000000)
-        wires.set_pwm(self._wire.number, self._freq, self._duty)
+        wires.set_pwm(self._wire.number, int(self._freq), self._duty)
 
     def deinit(self):
         """As machine.PWM.deinit."""

@@ -46,10 +46,12 @@ def enable_irq(state):
     """Call what was raised meanwhile, and undo disable_irq(), which returned `state`."""
     global _owner
     if not state:
-        if _sources:
-            _call()
-        _owner = 0
-        _lock.release()
+        try:
+            if _sources:
+                _call()
+        finally:  # also where Ctrl-C comes
+            _owner = 0
+            _lock.release()
 
 
 def now():
@@ -132,7 +134,8 @@ class Source:
             handler(self._argument)
         except Exception as raised:
             error = raised
-        micropython.heap_unlock()
+        finally:
+            micropython.heap_unlock()
         if error is not None:
             self._handler = None
             print("Uncaught exception in a hard handler, which is not called again:")

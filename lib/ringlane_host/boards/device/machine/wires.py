@@ -25,7 +25,7 @@ from . import interrupts
 from .interrupts import add_clock, disable_irq, enable_irq, now
 
 _NEVER = 1 << 29
-_PIN, _PWM, _UART = 0, 1, 2
+_PIN, _PWM = 0, 1
 _RECORD = "<QBIH"  # when, and what of it
 _HELD = 1 << 15  # bytes of records until the thread sends them
 
