@@ -117,7 +117,7 @@ def uf2():
 
 @pytest.fixture(scope="module")
 def pico(uf2):
-    """A booted RP2040 with ringlane, the modules of device/ and the examples on it.
+    """A booted RP2040 with ringlane and the modules of device/ on it.
 
     Each file of tests has its own: nothing that another one has left is in memory, and no chip
     that nobody needs runs beside the tests.
@@ -131,8 +131,7 @@ def emulated_pico(uf2, package=PACKAGE):
     emulated = pytest.importorskip(
         "ringlane_host.boards.emulated", reason="no rp2040py: pip install rp2040py"
     )
-    modules = [*DEVICE.glob("*.py"), *(ROOT / "firmware" / "examples").glob("*.py")]
-    return emulated.EmulatedPico(uf2, emulated.compiled(package, *modules))
+    return emulated.EmulatedPico(uf2, emulated.compiled(package, *DEVICE.glob("*.py")))
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ same on every board; what calls it is all that differs:
     board                  on_tick is called by       it interrupts the tasks
     Raspberry Pi Pico, 2   a Timer's hard interrupt   between any two instructions
     ESP32 family           a Timer's soft handler     between any two bytecodes
-    virtual board          a thread without a GIL     never: it runs beside them
+    virtual board          a thread, for a hard one   never: it runs beside them
 
 An ESP32 queues at most 8 soft handlers. A task that keeps Python busy for longer than 8 sample
 periods costs ticks there: the signal then takes longer, but no sample is lost.
 """
 
 import sys
-import time
 
+from machine import Timer
 from ringlane import REALTIME
 
 # A sample's word: its number's low 14 bits, then 16 bits of signal. Together they stay below 2**30
@@ -41,23 +41,10 @@ class Sampler:
 
     def start(self):
         """Begin to sample. `taken` follows; stop() ends it."""
-        if sys.platform == "rp2":
-            from machine import Timer
-
-            self._timer = Timer(
-                freq=self._rate, mode=Timer.PERIODIC, callback=self._on_tick, hard=True
-            )
-        elif sys.platform == "esp32":
-            from machine import Timer
-
-            self._timer = Timer(0)
-            self._timer.init(freq=self._rate, mode=Timer.PERIODIC, callback=self._on_tick)
-        elif sys.platform in ("linux", "darwin"):
-            import _thread
-
-            _thread.start_new_thread(self._tick_on_time, ())
-        else:
-            raise ValueError("no sampling timer known on %s" % sys.platform)
+        esp32 = sys.platform == "esp32"  # soft handlers only, numbered Timers
+        self._timer = Timer(0 if esp32 else -1)
+        hard = {} if esp32 else {"hard": True}
+        self._timer.init(freq=self._rate, mode=Timer.PERIODIC, callback=self._on_tick, **hard)
 
     def stop(self):
         """End sampling; harmless when it has ended."""
@@ -75,14 +62,3 @@ class Sampler:
             self.taken = number + 1
             if self.taken == self._count:
                 self._channel.close()
-
-    def _tick_on_time(self):
-        # Each tick is timed from the first: being late once delays no other.
-        start = time.ticks_us()
-        while self.taken < self._count:
-            due = time.ticks_add(start, self.taken * 1000000 // self._rate)
-            wait = time.ticks_diff(due, time.ticks_us())
-            if wait > 0:
-                time.sleep_us(wait)  # a garbage collection may wake it early
-            else:
-                self.on_tick(None)

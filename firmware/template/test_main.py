@@ -1,4 +1,7 @@
-"""main.py on a simulated board: `pip install ringlane pytest`, then `pytest`."""
+"""main.py on a simulated board: `pip install ringlane pytest`, then `pytest`.
+
+.github/workflows/test.yml does so at each push, and on real MicroPython too.
+"""
 
 import pytest
 

@@ -1009,21 +1009,6 @@ assert not hasattr(asyncio, "sleep_ms") and "micropython" not in sys.modules
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-@pytest.mark.parametrize(
-    "name", ["blocks", "console", "encoder", "rpc", "sensors", "uart", "workers"]
-)
-def test_an_example_runs_as_it_is_and_finds_nothing_wrong(name):
-    board = SimulatedBoard("rpi_pico", ROOT / "firmware" / "examples")
-    try:
-        board.allow(Overflowed)  # some of them let it happen, and count what was lost
-        board.start(lambda: board.load(name).main())
-        board.run_until(lambda: board.ended, ms=20_000)
-        board.stop()
-    finally:
-        board.close()
-    assert board.log
-
-
 def test_the_heart_demo_counts_its_beats_in_a_virtual_minute():
     board = SimulatedBoard("rpi_pico", ROOT / "firmware" / "heart")
     try:

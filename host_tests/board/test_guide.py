@@ -70,6 +70,13 @@ def test_the_template_passes_as_it_is_copied(tmp_path):
     assert passed(folder) == 3
 
 
+def test_the_templates_workflow_passes(interpreter, tmp_path):
+    folder = shutil.copytree(ROOT / "firmware" / "template", tmp_path / "mine")
+    workflow = (folder / ".github" / "workflows" / "test.yml").read_text()
+    options = re.search(r"^ +- run: pytest (.*)$", workflow, re.M)[1].split()
+    assert passed(folder, *options) == 5  # a test looks at a channel: not from outside
+
+
 ON_BOTH = {
     "main.py": """\
 import asyncio
@@ -161,7 +168,7 @@ FAILURES = {
     "a target that is none": (
         "pass",
         ("--ringlane-target=/dev/ttyACM0",),
-        ("it is sim, or rp2040:FILE.uf2; not yet a port",),
+        ("it is sim, unix or rp2040:FILE.uf2; not yet a port",),
     ),
 }
 

@@ -3,7 +3,9 @@
 import re
 
 import pytest
-from readme import CHIP, FIRST, FRAGMENTS, README, SWEEP, whole
+from conftest import PACKAGE
+from readme import CHIP, FIRST, FRAGMENTS, README, SWEEP, on_esp32, whole
+from ringlane_host.boards.targets import connect
 
 # By a fragment's first words: what shows that it did what the text says.
 THEN = {
@@ -71,6 +73,14 @@ def test_the_first_program_on_the_emulated_rp2040(pico):
     assert [re.sub(r"\d+ us", "us", each) for each in printed] == [
         re.sub(r"\d+ us", "us", line)
     ] * 10
+
+
+def test_the_first_program_on_real_micropython(interpreter, tmp_path):
+    for program in FIRST, on_esp32(FIRST):
+        (tmp_path / "first.py").write_text(program)
+        with connect("virtual") as board:
+            status, printed = board.run("import first", PACKAGE, tmp_path / "first.py", out=None)
+        assert not status and re.fullmatch(r"(0 waited \d+ us, 0 dropped\n){10}", printed), printed
 
 
 def test_the_sweep(capsys):

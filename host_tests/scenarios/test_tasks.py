@@ -1,9 +1,11 @@
 """Tasks that wait, call and serve: device/*_tasks.py as they are on each kind of machine."""
 
+import asyncio
 import importlib
 import re
 
 import pytest
+from ringlane import RequestReplyChannel
 from scenarios import anew, names, once, sets
 
 SETS = sets("tasks")
@@ -46,3 +48,18 @@ def test_on_micropython(micropython, module, name):
 @pytest.mark.parametrize("module, name", EACH)
 def test_on_an_emulated_rp2040(on_rp2040, module, name):
     check(on_rp2040(module).get(name, "did not run"))
+
+
+def test_a_call_and_its_reply_each_wake_the_other_core():
+    rpc = RequestReplyChannel(2, slot_size=4)
+    wakes = []
+    rpc.notify = lambda: wakes.append(rpc.pending)
+
+    async def ask():
+        served = asyncio.create_task(rpc.serve(lambda request: b"yes"))
+        await rpc.call(b"1", bytearray(4), 2000)
+        rpc.close()
+        await served
+
+    asyncio.run(ask())
+    assert wakes == [1, 1]

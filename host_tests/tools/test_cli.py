@@ -253,6 +253,27 @@ def test_a_program_runs_on_a_board_that_has_no_ringlane(ringlane, interpreter, t
     assert "ZeroDivisionError" in out
 
 
+def test_a_script_attaches_what_the_program_needs(ringlane, interpreter, tmp_path):
+    examples = ROOT / "firmware" / "examples"
+    status, out, _ = ringlane(
+        *("run", "virtual", examples / "console.py", "--attach", examples / "attached.py")
+    )
+    assert status == 0 and len(re.findall(r"button: press \d, \d+ us ago\n", out)) == 5, out
+    assert "command: arm zone 2\n" in out and re.search(r"off: .* 0 dropped\n$", out), out
+    (tmp_path / "none.py").write_text("")
+    for words, error in (
+        (
+            ("virtual", tmp_path / "none.py"),
+            "none.py has no function none(board), as the program is called",
+        ),
+        (("virtual", "nothing.py"), "no file nothing.py"),
+        (("/dev/null", tmp_path / "none.py"), "--attach is for the PORT virtual, not /dev/null"),
+    ):
+        port, script = words
+        status, out, text = ringlane("run", port, tmp_path / "none.py", "--attach", script)
+        assert status == 1 and not out and error in text
+
+
 def targets_name():
     with targets.connect("virtual") as board:
         return board.name

@@ -18,7 +18,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 _DEFAULT = "rpi_pico"
-_SIMULATED = "sim"
+_SIMULATED, _UNIX = "sim", "unix"
 _BOARD = pytest.StashKey[Any]()
 _FAILED = pytest.StashKey[bool]()
 _SWEEP = "ringlane_sweep"
@@ -31,8 +31,9 @@ def pytest_addoption(parser):
         "--ringlane-target",
         action="append",
         metavar="TARGET",
-        help="where tests with the fixture board run: sim, a simulated board (the default), or "
-        "rp2040:FILE.uf2, an emulated Pico with that MicroPython; several in one run",
+        help="where tests with the fixture board run: sim, a simulated board (the default); unix, "
+        "real MicroPython on a virtual board; or rp2040:FILE.uf2, an emulated Pico with that "
+        "MicroPython; several in one run",
     )
     parser.getgroup("ringlane").addoption(
         "--ringlane-replay",
@@ -59,9 +60,9 @@ def pytest_configure(config):
     )
     for target in config.getoption("--ringlane-target") or ():
         kind, _, file = target.partition(":")
-        if target != _SIMULATED and (kind != "rp2040" or not file):
+        if target not in (_SIMULATED, _UNIX) and (kind != "rp2040" or not file):
             raise pytest.UsageError(
-                f"--ringlane-target={target}: it is sim, or rp2040:FILE.uf2; not yet a port"
+                f"--ringlane-target={target}: it is sim, unix or rp2040:FILE.uf2; not yet a port"
             )
         if file and not Path(file).is_file():
             raise pytest.UsageError(f"--ringlane-target={target}: no file {file}")
@@ -190,6 +191,16 @@ def board(request, ringlane_target):
         from .board import SimulatedBoard
 
         made = SimulatedBoard(name, *folders)
+    elif ringlane_target == _UNIX:
+        from .boards import virtual
+
+        try:
+            virtual.micropython()
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+        from .board.virtual import RealTimeBoard
+
+        made = RealTimeBoard(pytest.skip, *folders)
     elif name != "rpi_pico":
         pytest.skip(f"{ringlane_target} is an rpi_pico, no {name}")
     else:

@@ -27,12 +27,13 @@ from .faults import *  # noqa: F403
 from .faults import BoardError, BoardReset, Fault, NobodyWakes, NotSimulated
 from .firmware import Firmware
 from .flash import Flash
-from .kernel import Kernel, Stopped
+from .kernel import NEVER, Kernel, Stopped
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _ICSR = 0xE000ED04  # of a Cortex-M; its low 9 bits are the interrupt that is handled
 _TIMELINE = 4000  # entries kept
+_LOOK_US = 10_000  # an ESP32's threads wake each other so late: its FREERTOS_HZ is 100
 _TOLD = 60  # entries that timeline() returns unless told
 _open = None  # the board that is there: one in a process at a time
 
@@ -90,15 +91,16 @@ class SimulatedBoard:
     def _make_modules(self):
         kernel, facts = self._kernel, self._facts
         made = modules.plain_modules()
+        look_us = NEVER if facts.port == "rp2" else _LOOK_US
         made["time"] = time = modules.make_time(kernel)
         made["asyncio"], made["asyncio.core"], self._tasks = loop.make(
-            kernel, time, self._say, looks_by_itself=facts.port != "rp2"
+            kernel, time, self._say, look_us
         )
         made["uasyncio"] = made["asyncio"]
         made["micropython"] = modules.make_micropython(kernel, self.channels)
         made["sys"] = modules.make_sys(kernel, facts, made, self._say)
         made["collections"] = modules.make_collections()
-        made["select"] = modules.make_select(kernel)
+        made["select"] = modules.make_select(kernel, look_us)
         made["_thread"] = modules.make_thread(kernel, facts)
         made["uctypes"] = modules.make_uctypes()
         made["random"] = modules.make_random()

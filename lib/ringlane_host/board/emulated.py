@@ -11,7 +11,6 @@ differs: run() returns at asyncio's first wait, or after _SETUP_MS of the chip's
 begins there; the code takes as long as on the chip; no faults are looked for.
 """
 
-import random
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from rp2040py.gpio_pin import GPIOPinState
 
 from .. import boards
 from ..boards.emulated import EmulatedPico, compiled
+from ..boards.wires import PRESSED, TOGGLED, PinStimulus
 from .faults import BoardError
 from .firmware import ringlane_folder
 
@@ -55,6 +55,7 @@ class EmulatedBoard:
         self._output = bytearray()
         self._origin = 0.0  # nanoseconds of the chip's clock when run() returned
         self._pins = {}
+        self._uarts = {}
         self._adc = [0] * 5
         self._alarms = []  # kept while they are scheduled
         self.name = "rpi_pico, emulated"
@@ -219,22 +220,35 @@ class EmulatedBoard:
         return self._pins[number]
 
     def adc(self, pin):
-        """As SimulatedBoard.adc: set() only."""
+        """As SimulatedBoard.adc: set() of a level, and after run() play(), once."""
         if pin not in self._facts.peripherals.adc:
             raise BoardError(f"no ADC at {pin!r}")
         channel = pin - self._facts.peripherals.adc[0]
 
         def put(value):
             if callable(value):
-                self._refuse("an emulated Pico's ADC takes levels, not functions")
+                self._refuse("an emulated Pico's ADC takes levels and recordings, not functions")
             self._adc[channel] = value >> 4
             if self._pico is not None:
                 self._mcu.adc.channel_values[channel] = value >> 4
 
-        def play(*args, **keywords):
-            self._refuse("an emulated Pico's ADC takes levels, by set(), and no recordings")
+        def play(samples, hz, repeat=False):
+            if repeat:
+                self._refuse("an emulated Pico's ADC plays a recording once")
+            for number, value in enumerate(samples):
+                self._after(number * 1_000_000 // hz, lambda value=value: put(value))
 
         return SimpleNamespace(set=put, play=play)
+
+    def uart(self, number):
+        """As SimulatedBoard.uart, after run(); without `lost`. IRQ_RXIDLE never comes."""
+        if not 0 <= number < self._facts.peripherals.uarts:
+            raise BoardError(f"no UART {number}")
+        if self._pico is None:
+            self._refuse("an emulated Pico has UARTs after run()")
+        if number not in self._uarts:
+            self._uarts[number] = _Uart(self, self._mcu.uart[number])
+        return self._uarts[number]
 
     def __repr__(self):
         return f"<{self.name}, at {self.ms:.3f} ms>"
@@ -244,14 +258,13 @@ def _is_code(path):
     return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
-class _Pin:
+class _Pin(PinStimulus):
     """A pin of the chip, as PinHandle."""
 
     def __init__(self, board, gpio):
         self._board = board
         self._gpio = gpio
         self.history: list[tuple[int, int]] = []
-        self._pressed = 0
 
         def listen(state, before):
             if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
@@ -266,38 +279,45 @@ class _Pin:
             return int(state == GPIOPinState.HIGH)
         return int(self._gpio.input_value)
 
-    def _pull(self):
-        return 0 if self._gpio.value == GPIOPinState.INPUT_PULL_DOWN else 1
+    def _plan(self, changes):
+        for after_us, level in changes:
+            self._board._after(after_us, lambda level=level: self._put(level))
 
     def _put(self, level):
-        def put():
-            self._gpio.set_input_value(bool(self._pull() if level is None else level))
+        pull = 0 if self._gpio.value == GPIOPinState.INPUT_PULL_DOWN else 1
+        if level == TOGGLED:
+            level = 1 - self.value()
+        elif level == PRESSED:
+            level = 1 - pull
+        self._gpio.set_input_value(bool(pull if level is None else level))
 
-        return put
 
-    def drive(self, level, after_us=0):
-        """As PinHandle.drive; None is the pull's level."""
-        self._board._after(after_us, self._put(level))
+class _Uart:
+    """A UART of the chip, as UartHandle."""
 
-    def press(self, ms=50, after_ms=0, bounces=0, bounce_us=300):
-        """As PinHandle.press."""
-        pressed = 1 - self._pull()
-        start = after_ms * 1000
-        for edge, level in ((start, pressed), (start + ms * 1000, 1 - pressed)):
-            for number in range(bounces):
-                self.drive(level, edge + 2 * number * bounce_us)
-                self.drive(1 - level, edge + (2 * number + 1) * bounce_us)
-            self.drive(level, edge + 2 * bounces * bounce_us)
+    def __init__(self, board, uart):
+        self._board = board
+        self._uart = uart
+        self._sent = bytearray()
+        board._pico.call(lambda: setattr(uart, "on_byte", self._sent.append))
 
-    def edges(self, count, every_us, after_us=None, jitter_us=0, seed=1):
-        """As PinHandle.edges."""
-        shake = random.Random(seed)
-        first = every_us if after_us is None else after_us
-        level = self.value()
-        for number in range(count):
-            level = 1 - level
-            late = shake.randint(-jitter_us, jitter_us) if jitter_us else 0
-            self.drive(level, max(0, first + number * every_us + late))
+    def receive(self, data, gap_us=0, after_us=0):
+        """As UartHandle.receive, with 10 bits a byte."""
+        every = 10_000_000 / self._uart.baud_rate + gap_us
+        for number, byte in enumerate(data, 1):
+            at = round(after_us + number * every)
+            self._board._after(at, lambda byte=byte: self._uart.feed_byte(byte))
+
+    @property
+    def sent(self):
+        """As UartHandle.sent."""
+        return bytes(self._sent)
+
+    def take(self):
+        """As UartHandle.take."""
+        part = bytes(self._sent)
+        self._sent.clear()
+        return part
 
 
 __all__ = ["EmulatedBoard"]

@@ -5,15 +5,12 @@ the test lets time pass next, or by `board.stop()`, since a board itself would g
 means it to happen says `board.allow(SoftHandlerDropped)` first.
 """
 
+from ..boards.wires import BoardError
 from ..simulate import SimulationError
 
 
 class NotSimulated(NotImplementedError):
     """The firmware used something that this board does not simulate; the text names it."""
-
-
-class BoardError(Exception):
-    """The test asked for what the board does not have; the text names it and what there is."""
 
 
 class AllTasksWait(Exception):

@@ -20,7 +20,6 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 _POLL = 3  # MP_STREAM_POLL
 _IN, _OUT = 1, 4
 _TICKS = 1 << 30
-_LOOK_US = 10_000  # of an ESP32, by its FREERTOS_HZ of 100
 
 
 class CancelledError(BaseException):
@@ -63,11 +62,11 @@ class _Parked:
         return bool(self.tasks)
 
 
-def make(kernel, time, say, looks_by_itself):
+def make(kernel, time, say, look_us):
     """Return (asyncio, asyncio.core, tasks) of a board; `time` is its module, `say` prints.
 
-    `looks_by_itself`: whether its loop looks at the streams from time to time, as where threads
-    share a core, or is woken by its core's interrupts and by events alone, as on rp2.
+    `look_us`: how often its loop looks at the streams by itself, as where threads share a core;
+    NEVER where its core's interrupts and events alone wake it, as on rp2.
     """
 
     class Task:
@@ -267,9 +266,10 @@ def make(kernel, time, say, looks_by_itself):
 
     def wait(until, since):
         # Until something happens that this core sees: on rp2 not what the other core stores.
-        if looks_by_itself and sum(not each.ended for each in kernel.cores) > 1:
-            until = min(until, kernel.now + _LOOK_US)
-        kernel.core.asleep = unseen
+        if sum(not each.ended for each in kernel.cores) > 1:
+            until = min(until, kernel.now + look_us)
+        if look_us == NEVER:
+            kernel.core.asleep = unseen
         try:
             kernel.wait(until, polling=True, since=since)
         finally:

@@ -286,8 +286,8 @@ def make_collections():
     )
 
 
-def make_select(kernel):
-    """Return `select`."""
+def make_select(kernel, look_us):
+    """Return `select`; `look_us`: how often a poll looks at its streams by itself."""
 
     class Poll:
         def __init__(self):
@@ -316,7 +316,7 @@ def make_select(kernel):
                         ready.append((stream, found))
                 if ready or kernel.now >= end:
                     return ready
-                kernel.wait(end, polling=True, since=since)
+                kernel.wait(min(end, kernel.now + look_us), polling=True, since=since)
 
         poll = ipoll
 

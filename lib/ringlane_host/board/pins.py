@@ -6,7 +6,8 @@ outside, else that of its pull. A pin that nothing drives reads 0.
 
 from typing import Any
 
-from .faults import BoardError, NotSimulated
+from ..boards.wires import PRESSED, TOGGLED, PinStimulus
+from .faults import NotSimulated
 from .sources import Source
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -194,7 +195,7 @@ def _number(id, facts):
     return id
 
 
-class PinHandle:
+class PinHandle(PinStimulus):
     """A pin as the test sees it: what is wired to it, and what it did.
 
     Times are virtual. What is asked for happens when the test lets time pass.
@@ -213,49 +214,20 @@ class PinHandle:
         """Every change so far, as a list of (microseconds, level)."""
         return list(self._state.history)
 
-    def drive(self, level, after_us=0):
-        """Drive the pin from outside, at 0 or 1; None lets it go. Now, or later."""
-        if level not in (0, 1, None):
-            raise BoardError(f"a pin is driven to 0, 1 or None, not {level!r}")
-        if after_us:
-            self._at(after_us, level)
-        else:
-            self._state.drive(level)
+    def _plan(self, changes):
+        for after_us, level in changes:
+            if after_us:
+                self._kernel.at(self._kernel.now + after_us, lambda level=level: self._put(level))
+            else:
+                self._put(level)
 
-    def press(self, ms=50, after_ms=0, bounces=0, bounce_us=300):
-        """Press a button: away from what the pull makes of the pin, and back after `ms`.
-
-        With a pull-up, or none, pressed is 0; with a pull-down, 1. `bounces`: how often the
-        contact opens and closes again, `bounce_us` apart, at both ends.
-        """
-        pressed = 1 if self._state.pull == "down" else 0
-        start = after_ms * 1000
-        for edge, level in ((start, pressed), (start + ms * 1000, None)):
-            for number in range(bounces):
-                self._at(edge + 2 * number * bounce_us, level)
-                self._at(
-                    edge + (2 * number + 1) * bounce_us, None if level is not None else pressed
-                )
-            self._at(edge + 2 * bounces * bounce_us, level)
-
-    def edges(self, count, every_us, after_us=None, jitter_us=0, seed=1):
-        """Change the level `count` times, each `every_us`, the first after as long or `after_us`.
-
-        `jitter_us`: by up to so much each edge is early or late, by a fixed random sequence.
-        """
-        import random
-
-        shake = random.Random(seed)
-        first = every_us if after_us is None else after_us
-        level = self._state.level
-        for number in range(count):
-            level = 1 - level
-            late = shake.randint(-jitter_us, jitter_us) if jitter_us else 0
-            self._at(max(0, first + number * every_us + late), level)
-
-    def _at(self, after_us, level):
+    def _put(self, level):
         state = self._state
-        self._kernel.at(self._kernel.now + after_us, lambda: state.drive(level))
+        if level == TOGGLED:
+            level = 1 - state.level
+        elif level == PRESSED:
+            level = 1 if state.pull == "down" else 0
+        state.drive(level)
 
 
 __all__ = ["PinHandle", "PinState", "make"]

@@ -186,14 +186,15 @@ class Target:
 
 
 @contextmanager
-def connect(target="virtual", uf2=None):
+def connect(target="virtual", uf2=None, wires=None):
     """Give a Target, and at the end stop what was started for it. A context manager.
 
     `target`: "virtual"; "rp2040", the emulated chip, with the firmware file `uf2`; or the serial
-    port of a board. Raise BoardError, in one sentence, if there is no such board.
+    port of a board. `wires`: the Wires at a virtual board's pins. Raise BoardError, in one
+    sentence, if there is no such board.
     """
     if target == "virtual":
-        with VirtualBoard() as board:
+        with VirtualBoard(wires=wires) as board:
             yield Target(board.port, "virtual board")
     elif target == "rp2040":
         with _emulated(uf2) as port:

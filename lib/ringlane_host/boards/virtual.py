@@ -9,8 +9,9 @@ pseudo-terminal and the interpreter, carries the bytes, and starts the next inte
 
 As on a board, `/` is the root of the flash, boot.py and main.py run at power-on and at a soft
 reset from the friendly prompt, boot.py alone at one from the raw REPL, and Ctrl-C interrupts a
-program. Not as on a board: print() ends its lines with a bare newline in the raw REPL, the heap
-is 2 MiB unless told otherwise, and there are no pins or timers.
+program. Not as on a board: print() ends its lines with a bare newline in the raw REPL, and the
+heap is 2 MiB unless told otherwise. `machine` is that of device/machine: pins, timers, ADCs, UARTs
+and PWM, whose hard handlers a thread calls.
 
 Needs Linux: the relay asks /proc whether the interpreter listens to Ctrl-C.
 """
@@ -33,6 +34,7 @@ try:
 except ImportError:  # Windows: the commands for real boards work there
     tty = None
 
+_DEVICE = Path(__file__).resolve().parent / "device"
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY_BANNER = b'Type "help()" for more information.\r\n'
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
@@ -54,20 +56,15 @@ _ENTERING = "entering"  # from Ctrl-A to the raw REPL's banner: held back
 _RUNNING = "running"  # passed on
 
 _START_UP = """
-def start_up(flash, files, end, stand_in):
+def start_up(device, flash, files, end):
     import os, sys, vfs
+    if device:
+        sys.path.insert(0, device)
+        import machine
+        sys.path.pop(0)
     vfs.umount('/')
     vfs.mount(vfs.VfsPosix(flash), '/')
     os.chdir('/')
-    if stand_in:
-        import machine
-        class Machine:
-            def reset():
-                os.system('kill -9 $PPID')
-        for name in dir(machine):
-            if name[:2] != '__':
-                setattr(Machine, name, getattr(machine, name))
-        sys.modules['machine'] = Machine
     try:
         sys.stdout.write('\\x1d')
         for name in files:
@@ -118,13 +115,14 @@ class _Relay:
     Everything here belongs to the relay's thread, but for `ready`, `error` and the wake pipe.
     """
 
-    def __init__(self, command, flash, master, wake):
+    def __init__(self, command, flash, master, wake, wires):
         self.ready = threading.Event()  # the first interpreter is up, or `error` says why not
         self.error = None
         self._command = command
         self._flash = flash
         self._master = master
         self._wake = wake
+        self._wires = wires
         self._to_host = bytearray()
         self._to_board = bytearray()
         self._host_seen = 0.0  # when the host last took a byte, or had none to take
@@ -152,15 +150,20 @@ class _Relay:
         """Start an interpreter that runs the board's files and then shows its prompt."""
         files = ["boot.py"] if self._raw else ["boot.py", "main.py"]
         end = _MARK.decode() if self._raw else ""
-        # A module called machine in the flash is the user's; else add reset() to the built-in one.
+        # A module called machine in the flash is the user's; else it is that of device/, which is
+        # imported as long as the host's file system is there.
         names = ["machine.py", "machine.mpy", "machine"]
-        stand_in = not any((self._flash / lib / n).exists() for lib in ("", "lib") for n in names)
-        code = _START_UP + f"start({str(self._flash)!r}, {files!r}, {end!r}, {stand_in!r})"
+        own = any((self._flash / lib / n).exists() for lib in ("", "lib") for n in names)
+        device = "" if own else str(_DEVICE)
+        code = _START_UP + f"start({device!r}, {str(self._flash)!r}, {files!r}, {end!r})"
         # Without HOME there is no history file to read and write.
         env = {name: value for name, value in os.environ.items() if name != "HOME"}
         # The -i switch would show a prompt even after sys.exit() in main.py; the variable is read
         # when the code has run, so the code can take it back.
         env.update(MICROPYPATH=":.frozen:/lib", MICROPYINSPECT="1")
+        wires = [] if self._wires is None else [self._wires]
+        if wires:
+            env["RINGLANE_WIRES"] = str(self._wires)
         # A socket and not a terminal: nothing translates the bytes, and the end of this process
         # is an end of file there, which ends the interpreter too.
         self._board, theirs = socket.socketpair()
@@ -173,6 +176,7 @@ class _Relay:
                 stderr=theirs,
                 cwd=self._flash,
                 env=env,
+                pass_fds=wires,
                 start_new_session=True,
             )
         self._phase = _STARTING
@@ -357,10 +361,11 @@ class VirtualBoard:
     """A board for mpremote: power it on by making one, off with close(). A context manager.
 
     `flash` is the folder that is the board's file system; without one it is a temporary folder
-    that close() removes. `heap` is the size of the heap, such as "256k" or "2m".
+    that close() removes. `heap` is the size of the heap, such as "256k" or "2m". `wires`: what is
+    attached to its pins, a Wires; without one, nothing.
     """
 
-    def __init__(self, flash=None, heap=None):
+    def __init__(self, flash=None, heap=None, wires=None):
         if tty is None:
             raise BoardError("the virtual board needs Linux")
         command = [micropython()]
@@ -377,7 +382,7 @@ class VirtualBoard:
         self.port = os.ttyname(self._slave)
         wake, self._waker = os.pipe()
         self._wake = wake
-        self._relay = _Relay(command, self.flash, master, wake)
+        self._relay = _Relay(command, self.flash, master, wake, wires and wires.fd)
         self._thread = threading.Thread(target=self._relay.run, name=self.port, daemon=True)
         self._thread.start()
         up = self._relay.ready.wait(_START_S)

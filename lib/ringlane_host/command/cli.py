@@ -5,6 +5,7 @@ command; or with --uf2 FILE `rp2040`, an emulated Pico.
 """
 
 import argparse
+import runpy
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from .. import boards, package
 from ..boards.targets import TARGETS, connect
 from ..boards.virtual import BoardError, VirtualBoard
+from ..boards.wires import Wires
 from . import doctor, flash, install
 
 _KB = 1024
@@ -69,6 +71,13 @@ def _parser():
     made = command(_run, port=True)
     made.add_argument("file", metavar="FILE", type=Path, help="the program")
     made.add_argument("beside", metavar="FILE", type=Path, nargs="*", help="what it imports")
+    made.add_argument(
+        "--attach",
+        metavar="SCRIPT",
+        type=Path,
+        help="for the PORT virtual: a Python file, whose function of the program's name is called "
+        "with the board, to press buttons and play signals",
+    )
     made = command(_board)
     made.add_argument("--uf2", help="emulate a Pico with this firmware; default: a virtual board")
     made.add_argument("--flash", help="the virtual board's file system, a folder")
@@ -123,14 +132,29 @@ def _run(options):
     imports.
     """
     files = [options.file, *options.beside]
-    for path in files:
+    for path in [*files, *filter(None, [options.attach])]:
         if not path.exists():
             raise FileNotFoundError(f"no file {path}")
-    with connect(options.port, options.uf2) as board:
+    code = f"import {options.file.stem}"
+    wires = None
+    if options.attach:
+        if options.port != "virtual":
+            raise BoardError(f"--attach is for the PORT virtual, not {options.port}")
+        wires = Wires()
+        _attach(options.attach, options.file.stem, wires)
+        code = f"from machine import wires\nwires.say({{'begins': 1}})\n{code}"
+    with connect(options.port, options.uf2, wires) as board:
         print(board.name, flush=True)
-        code = f"import {options.file.stem}"
         status, _ = board.run(code, package.FOLDER, *files, out=sys.stdout.write)
     return 1 if status else 0
+
+
+def _attach(script, name, wires):
+    """Call the script's function `name`, with the wires, when the program begins."""
+    function = runpy.run_path(str(script)).get(name)
+    if not callable(function):
+        raise BoardError(f"{script} has no function {name}(board), as the program is called")
+    wires.when_it_begins(lambda: function(wires))
 
 
 def _board(options):
