@@ -89,7 +89,10 @@ def _sweep_of(item, mark):
     from .board.sweeping import Sweep
 
     try:
-        return Sweep(*mark.args, only=item.config.getoption("--ringlane-replay"), **mark.kwargs)
+        if mark.args:
+            raise BoardError("its arguments are keywords, as interrupt=")
+        only = item.config.getoption("--ringlane-replay")
+        return Sweep(**{**mark.kwargs, "only": only})
     except (BoardError, TypeError) as error:
         raise pytest.UsageError(f"{item.nodeid}: {_SWEEP}: {error}") from None
 

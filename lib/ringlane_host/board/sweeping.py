@@ -13,6 +13,7 @@ been reset, runs the test, and says whether that failed.
 import re
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 from ..explore.bytecodes import Tracer
 from ..explore.sessions import ExplorationError
@@ -113,7 +114,8 @@ class Sweep:
 
     def __iter__(self):
         if self.plan is not None:
-            landing = Landing(self, *self.plan, telling=True)
+            number, inner = self.plan
+            landing = Landing(self, number, inner, telling=True)
             yield from self._try(landing)
             if not landing.landed:
                 raise ExplorationError(f"there is no place {self.key(*self.plan)}")
@@ -207,10 +209,11 @@ class Landing:
         self._path = 0  # of all places so far, to see that the test repeats itself
         # Of all else and of the handlers, or of the cores: words loaded, words stored.
         self._words: tuple[tuple[set[int], set[int]], ...] = (set(), set()), (set(), set())
-        self._told: list[list] = []
+        self._told: list[list[Any]] = []
         self._storing = None
         self._tracers: list[Tracer] = []
-        self._board = None
+        self._board: Any = None
+        self._kernel: Any = None
 
     def settle(self):
         """Take for the test's error what went wrong with the sweep itself."""
@@ -428,9 +431,9 @@ def sweep_board(board, reset, test, sweep):
             landing.error = error
     if sweep.failed is not None:
         name = getattr(test, "__name__", repr(test))
-        error = sweep.failed.error
+        cause = sweep.failed.error
         story = sweep.failed.story(lambda key: f"board.sweep({name}, ..., only={key!r})")
-        raise ExplorationError(f"{name}: {error!r}\n{story}") from error
+        raise ExplorationError(f"{name}: {cause!r}\n{story}") from cause
     return sweep.report()
 
 
