@@ -22,8 +22,8 @@ A verb takes some 1,800 cycles more (emulated RP2040), each end 0.8 KB of RAM, a
 what it imports 10 KB. Without debug() nothing changes. Where memory lies above 0x3FFFFFFF, the
 ident of a thread takes 16 bytes at each verb.
 
-Not told apart: soft handlers from the tasks that they interrupt, and on a RISC-V core hard handlers
-from tasks. Not watched: close(), the counters, and what waits without taking a message.
+Not told apart: soft handlers from the tasks that they interrupt, and on a RISC-V core hard
+handlers from tasks. Not watched: close(), the counters, and what waits without taking a message.
 """
 
 import sys
