@@ -490,6 +490,7 @@ def test_a_marked_test_fails_also_by(name, folder):
 def test_a_mark_that_is_wrong_is_named(folder):
     for mark, parameter, said in (
         ("ringlane_sweep()", "board", "test_it: ringlane_sweep: a sweep takes interrupt="),
+        ("ringlane_sweep(print, every=3)", "board", "its arguments are keywords, as interrupt="),
         ("ringlane_sweep(interrupt=print, often=3)", "board", "ringlane_sweep: .*'often'"),
         (
             "ringlane_sweep(interrupt=print)",

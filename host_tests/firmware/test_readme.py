@@ -35,6 +35,9 @@ asyncio.run(consume(ch, bytearray(4)))
 asyncio.run(watch(ch, bytearray(4)))
 assert seen[1:] == [b"one"]
 """,
+    "import ringlane": """\
+assert ch.send_word(1, LOW) and ch.recv_word() and not watch.met
+""",
     "ch = PriorityChannel": "assert ch.counters(HIGH).queued == len(ch) == 2",
     "ch = Channel": """\
 assert ch.send(b"", LOW) and jobs.send(b"", LOW) and timed.send(b"", LOW)

@@ -90,8 +90,10 @@ def _sweep_of(item, mark):
     from .board.sweeping import Sweep
 
     try:
+        if mark.args:
+            raise BoardError("its arguments are keywords, as interrupt=")
         only = item.config.getoption("--ringlane-replay")
-        return Sweep(*mark.args, **{"only": only, **mark.kwargs})
+        return Sweep(**{**mark.kwargs, "only": only})
     except (BoardError, TypeError) as error:
         raise pytest.UsageError(f"{item.nodeid}: {_SWEEP}: {error}") from None
 

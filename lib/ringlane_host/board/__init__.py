@@ -244,13 +244,11 @@ class SimulatedBoard:
         """
         if not callable(handler):
             raise BoardError(f"interrupt() takes a function, not {handler!r}")
-        source = sources.Source(self._kernel, "interrupt handler", order=(0, 0))
-        source.title += f" {getattr(handler, '__qualname__', type(handler).__name__)}"
+        source = sources.Call(self._kernel, handler, args)
         if hard:
-            source.call = lambda: handler(*args)
             self._kernel.interrupt(source)
         else:
-            self._kernel.soft_interrupt(source, lambda _: handler(*args), None)
+            self._kernel.soft_interrupt(source, lambda _: source.call(), None)
 
     def timer(self, which):
         """Return a Timer that the firmware has made: by its handler's name, or by number, from 0.

@@ -213,6 +213,7 @@ class Landing:
         self._storing = None
         self._tracers: list[Tracer] = []
         self._board: Any = None
+        self._kernel: Any = None
 
     def settle(self):
         """Take for the test's error what went wrong with the sweep itself."""
@@ -430,9 +431,9 @@ def sweep_board(board, reset, test, sweep):
             landing.error = error
     if sweep.failed is not None:
         name = getattr(test, "__name__", repr(test))
-        failure = sweep.failed.error
+        cause = sweep.failed.error
         story = sweep.failed.story(lambda key: f"board.sweep({name}, ..., only={key!r})")
-        raise ExplorationError(f"{name}: {failure!r}\n{story}") from failure
+        raise ExplorationError(f"{name}: {cause!r}\n{story}") from cause
     return sweep.report()
 
 
