@@ -5,6 +5,9 @@ TARGET ?= virtual
 # Another MicroPython (unix port) than the one that setup installs, as one with a GIL.
 MICROPYTHON ?=
 export RINGLANE_MICROPYTHON = $(MICROPYTHON)
+# A folder of firmwares, RPI_PICO.uf2 and those for QEMU (host_tests/processors/qemu.py), for test.
+FIRMWARE ?=
+UF2 ?= $(wildcard $(addsuffix /RPI_PICO.uf2,$(FIRMWARE)))
 SPEED ?=
 # What firmware is checked against: a port's modules, of micropython-stubs.
 STUBS_OF := rp2 esp32
@@ -17,6 +20,7 @@ help: ## Show this
 	@echo
 	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
 	@echo "board's port as TARGET=/dev/ttyACM0. test and soak take UF2=firmware.uf2: the emulated RP2040."
+	@echo "test takes FIRMWARE=folder, too: that file and MicroPython's for QEMU, each under its name."
 	@echo "All take MICROPYTHON=path, another unix port of it, as one that is built with a GIL."
 
 setup: $(READY) ## Create .venv with the pinned packages
@@ -26,7 +30,7 @@ demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS=]
 	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS))
 
 test: $(READY) ## Every test, in under five minutes on two cores
-	RINGLANE_UF2="$(UF2)" $(BIN)/pytest -n auto --dist loadfile
+	RINGLANE_UF2="$(UF2)" RINGLANE_FIRMWARE="$(FIRMWARE)" $(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
