@@ -33,6 +33,7 @@ package(
         "report.py",
         "request_reply.py",
         "sender.py",
+        "tap.py",
         "trigger.py",
         "verbs.py",
         "verbs_direct.py",

@@ -40,6 +40,8 @@ MODULES = {
     "LockGuard": "guard",
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
+    "Recorder": "tap",
+    "channels": "registry",
     "report": "report",
     "engine": "probe",
 }

@@ -4,7 +4,7 @@ from micropython import const
 
 from .cold import counters
 from .names import CLASS_NAMES
-from .registry import named
+from .registry import channels
 from .words import plus
 
 #: words(cog.inFile) :#
@@ -23,10 +23,8 @@ def report():
     A name used again stands for the newer channel. Context: a task; it allocates.
     """
     rows = [("channel", "lane", "capacity") + _COLUMNS]
-    for name in sorted(named):
-        channel = named.get(name)
-        if channel is not None and not channel.closed:
-            rows.extend(_rows(name, channel))
+    for channel in channels():
+        rows.extend(_rows(channel.name, channel))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         left = "%-*s  %-*s" % (widths[0], row[0], widths[1], row[1])
