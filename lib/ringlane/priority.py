@@ -36,8 +36,8 @@ class PriorityChannel(Queue):
     that will send, 1..255. `name`: the channel's in report() and in errors. `clock`: a Clock, by
     default the board's microseconds. `send_guard`, `recv_guard`: let contexts share a sender or
     the receiver, see guard.py. `zero_copy`: claim and peek, see zero_copy.py. `stats`: measure
-    latencies, see latency.py. `tap`: a Recorder of all messages, see tap.py. Allocates everything; raises TypeError, ValueError or, with the
-    bytes asked and free, MemoryError.
+    latencies, see latency.py. `tap`: a Recorder of all messages, see tap.py. Allocates everything;
+    raises TypeError, ValueError or, with the bytes asked and free, MemoryError.
     """
 
     _by_class = True

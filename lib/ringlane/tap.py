@@ -69,6 +69,7 @@ _RING_PART_HIGH = const(9)  # and its high ones
 _RING_SENDER = const(10)  # the sender's number << 24
 _RING_CLASSES = const(11)  # 7: a lane for each class; 0: one lane
 _RING_KNOWN = const(12)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_BYTES = const(52)
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
@@ -503,7 +504,7 @@ class Ring:
         self.sender = sender
         self.head = head = min(head, channel.slot_size + 3 & ~3)
         self.stride = stride = _EVENT_BYTES + head
-        first = _RING_KNOWN * 4 + known * 4
+        first = _RING_BYTES + (known - 1) * 4  # RING_KNOWN is the first of them
         self._words = bytearray(first + events * stride)
         self.at = address(self._words)
         store(self.at, _RING_NEXT, first)
