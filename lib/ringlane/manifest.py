@@ -21,6 +21,7 @@ package(
         "guard.py",
         "lanes.py",
         "latency.py",
+        "link.py",
         "measure.py",
         "multicast.py",
         "names.py",

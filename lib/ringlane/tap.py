@@ -217,9 +217,8 @@ def _sends(at, put, put_word, cold):
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
-                ptr32(int(event) + left + _EVENT_BYTES)[0] = ptr32(int(slot) + left + _SLOT_BYTES)[
-                    0
-                ]
+                word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+                ptr32(int(event) + left + _EVENT_BYTES)[0] = word
 
             following = ring[_RING_NEXT] + ring[_RING_STRIDE]
             if not following - ring[_RING_END]:
@@ -275,9 +274,8 @@ def _sends(at, put, put_word, cold):
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
-                ptr32(int(event) + left + _EVENT_BYTES)[0] = ptr32(int(slot) + left + _SLOT_BYTES)[
-                    0
-                ]
+                word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+                ptr32(int(event) + left + _EVENT_BYTES)[0] = word
 
             following = ring[_RING_NEXT] + ring[_RING_STRIDE]
             if not following - ring[_RING_END]:

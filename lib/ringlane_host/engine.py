@@ -394,7 +394,8 @@ STEPS["queued event"] = (
         left = ring[_RING_STRIDE] - _EVENT_BYTES
         while left:
             left -= 4
-            ptr32(int(event) + left + _EVENT_BYTES)[0] = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+            word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+            ptr32(int(event) + left + _EVENT_BYTES)[0] = word
         """
     + STEPS["end event"]
 )
