@@ -64,7 +64,7 @@ _GONE = const(0x87)
 _WANTS_EVENTS = const(1)  # in the flags of _ATTACH
 _TAPPED = const(1)  # in the flags of _CHANNEL
 _MEASURED = const(2)
-_DEFAULT_ASK_TIME = const(4)
+_DEFAULT_CLOCK = const(4)
 
 _HEADER = const(6)  # version u8, type u8, session u16, number u16
 _PAYLOAD_MAX = const(254)  # header, body and CRC: COBS has one code byte before it
@@ -81,6 +81,9 @@ _IDLE_MS = const(100)
 _FRAMES_A_TURN = const(8)
 _PATIENCE_MS = const(3000)  # without a word from it the host is gone
 _ESCAPE = const(0x1B)
+# A bit for each byte to escape: 0x03 and 0x04 end programs and their output, 0x0A and 0x0D are
+# changed by terminals, 0x11 and 0x13 halt them, 0x18 is mpremote's for a mounted folder, 0x1B.
+_MEANINGS = const(1 << 3 | 1 << 4 | 1 << 10 | 1 << 13 | 1 << 17 | 1 << 19 | 1 << 24 | 1 << 27)
 
 
 @micropython.viper
@@ -104,11 +107,30 @@ def stuff(frame, size: int) -> int:
 
 
 @micropython.viper
-def unstuff(frame, size: int) -> int:
-    """Decode in place what stood between two 0x00; return the payload's length, -1 if it is none.
+def escape(frame, size: int, wire) -> int:
+    """Copy a frame to `wire`, of twice its length, as it may pass a console; return its length.
 
-    From the host 0x03, which would be Ctrl-C, comes as 0x1B 0x43, and 0x1B as 0x1B 0x5B.
+    What a console gives a meaning, as Ctrl-C or a line's end, becomes 0x1B and the byte ^ 0x40.
     """
+    at = ptr8(frame)
+    out = ptr8(wire)
+    i = 0
+    to = 0
+    while i < size:
+        byte = at[i]
+        i += 1
+        if byte < 32 and _MEANINGS >> byte & 1:
+            out[to] = _ESCAPE
+            to += 1
+            byte ^= 0x40
+        out[to] = byte
+        to += 1
+    return to
+
+
+@micropython.viper
+def unstuff(frame, size: int) -> int:
+    """Decode in place what stood between two zeros; return the payload's length, or -1."""
     at = ptr8(frame)
     i = 0
     to = 0
@@ -164,6 +186,10 @@ def _last(lane: int, stride: int, to, offset: int) -> int:
     return size
 
 
+def _now():
+    return time.ticks_us() & 0x3FFFFFFF  # as the default clock
+
+
 class _Console:
     # sys.stdin and sys.stdout as one stream that does not block.
     def __init__(self):
@@ -205,12 +231,12 @@ class Link:
         try:
             self.boot = unpack_from("<I", os.urandom(4))[0]
         except AttributeError:
-            self.boot = time.ticks_us()
+            self.boot = _now()
         self._chunk = bytearray(64)
         self._in = bytearray(2 * _PAYLOAD_MAX)  # every byte may be escaped
         self._filled = -1  # bytes of a frame; -1: not in one
         self._out = bytearray(_PAYLOAD_MAX + 3)
-        self._view = memoryview(self._out)
+        self._wire = memoryview(bytearray(2 * len(self._out)))
         self._sent = self._size = 0  # of the frame in _out
         self._figures = array("I", bytes(20))
         self.attached = False
@@ -294,10 +320,10 @@ class Link:
             elif kind == _ASK_TIME and body >= 4:
                 if self._flush():
                     token = unpack_from("<I", frame, _HEADER)[0]
-                    pack_into("<II", self._out, _BODY, token, time.ticks_us())
+                    pack_into("<II", self._out, _BODY, token, _now())
                     self._send(_TELL_TIME, 8)
             elif kind == _ASK_TABLE:
-                self._new_table()
+                self._tell_table()
             elif kind == _BYE:
                 self.attached = False
             else:
@@ -311,7 +337,7 @@ class Link:
         if self._flush():
             kind = sys.implementation
             said = "%s;%s;%s" % (
-                __version__,
+                ringlane.__version__,
                 ".".join([str(part) for part in kind.version[:3]]),
                 getattr(kind, "_machine", sys.platform),
             )
@@ -334,7 +360,7 @@ class Link:
     def _flush(self):
         # Whether the frame before is away.
         while self._sent < self._size:
-            count = self._stream.write(self._view[self._sent : self._size])
+            count = self._stream.write(self._wire[self._sent : self._size])
             if not count:
                 return False
             self._sent += count
@@ -344,15 +370,18 @@ class Link:
         # A frame whose body stands in _out.
         pack_into("<BBHH", self._out, 2, VERSION, kind, self._session, self._number)
         end = _BODY + size
-        pack_into("<I", self._out, end, crc32(self._view[2:end]) & 0xFFFFFFFF)
+        pack_into("<I", self._out, end, crc32(memoryview(self._out)[2:end]))
         self._number = self._number + 1 & 0xFFFF
-        self._size = stuff(self._out, end + 2)
+        self._size = escape(self._out, stuff(self._out, end + 2), self._wire)
         self._sent = 0
         self._flush()
 
     def _new_table(self):
         self._table = channels()[:_CHANNELS_MAX]
         self._edition = self._edition + 1 & 0xFF
+        self._tell_table()
+
+    def _tell_table(self):
         self._to_tell = [(self._tell_channel, each) for each in range(len(self._table))]
         self._to_tell += [(self._tell_ring, each) for each in self._rings()]
 
@@ -381,7 +410,7 @@ class Link:
             "<IIII",
             self._out,
             _BODY,
-            time.ticks_us(),
+            _now(),
             gc.mem_free(),
             self.skipped,
             self.damaged & 0x3FFFFFFF,
@@ -455,7 +484,7 @@ class Link:
             index,
             skip,
             shown,
-            time.ticks_us(),
+            _now(),
             channel.clock.ticks() & channel.clock.period - 1,
             self._figures[0],
             self._figures[1],
@@ -482,7 +511,7 @@ class Link:
         index, ring = what
         count = 0
         if self._wants_events:
-            room = self._view[: _BODY + _PAYLOAD_MAX - _HEADER - 4]
+            room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
             count = ring.take(room, _BODY + _EVENTS_HEADER)
         pack_into(
             "<BBBBIII",

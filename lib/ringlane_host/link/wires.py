@@ -1,0 +1,166 @@
+"""Wires: how a session reaches a board. A port where a program runs, or a program started here."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .. import package
+from ..targets import TARGETS, Target, connect
+from . import LinkError, need
+from .session import Wire
+
+_STARTS = ("virtual", "rp2040")  # targets that are started for the command
+
+
+class PortWire:
+    """A serial port, a virtual board's pseudo-terminal, or socket://HOST:PORT."""
+
+    def __init__(self, port: str) -> None:
+        need("serial", "cobs")
+        import serial
+
+        self.name = port
+        options = {} if "://" in port else {"exclusive": True}
+        try:
+            self._serial = serial.serial_for_url(port, 115200, timeout=0, **options)
+        except serial.SerialException as error:
+            said = str(error)
+            if "exclusive" in said.lower() or "busy" in said.lower():
+                said = "another program has it open; close that first"
+            elif not Path(port).exists() and "://" not in port:
+                said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
+            raise LinkError(f"cannot open {port}: {said}") from None
+        self._lost = serial.SerialException
+
+    def read(self, timeout: float) -> bytes:
+        """As Wire.read. Raise LinkError if the board was unplugged."""
+        try:
+            self._serial.timeout = timeout
+            first = self._serial.read(1)
+            self._serial.timeout = 0
+            return bytes(first + self._serial.read(4096)) if first else b""
+        except (self._lost, OSError) as error:
+            raise LinkError(f"{self.name} is gone: {error}") from None
+
+    def write(self, data: bytes) -> None:
+        """As Wire.write."""
+        try:
+            self._serial.write(data)
+        except (self._lost, OSError) as error:
+            raise LinkError(f"{self.name} is gone: {error}") from None
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._serial.close()
+
+
+class ProgramWire:
+    """The console of a program that this starts on `board`, as `ringlane run` does.
+
+    `code` is what the board executes; `folder` is mounted there. When the program has ended,
+    read() raises LinkError, and `error` has its traceback, "" if it ended well.
+    """
+
+    def __init__(self, board: Target, code: str, folder: str) -> None:
+        from mpremote.transport import TransportError
+        from mpremote.transport_serial import SerialTransport
+
+        self.name = board.name
+        self.error: str | None = None  # while it runs
+        self._lost = (TransportError, OSError)
+        self._rest = b""
+        try:
+            self._transport = SerialTransport(board.port)
+            self._transport.enter_raw_repl()
+            self._transport.mount_local(folder)
+            self._transport.exec_raw_no_follow(code)
+        except self._lost as error:
+            raise LinkError(f"the program does not start at {board.port}: {error}") from None
+
+    def read(self, timeout: float) -> bytes:
+        """As Wire.read."""
+        if self.error is not None:
+            raise LinkError(self.error or f"the program on {self.name} has ended")
+        deadline = time.monotonic() + timeout
+        found = self._rest
+        self._rest = b""
+        serial = self._transport.serial
+        try:
+            while True:
+                count = serial.inWaiting()
+                if count:
+                    found += serial.read(count)
+                elif found or time.monotonic() >= deadline:
+                    break
+                else:
+                    time.sleep(0.001)
+                if b"\x04" in found or len(found) > 4096:
+                    break
+            if b"\x04" in found:  # no frame has one
+                found, _, rest = found.partition(b"\x04")
+                while b"\x04" not in rest:
+                    rest += serial.read(1)
+                self.error = rest.partition(b"\x04")[0].decode("utf-8", "replace").strip()
+        except self._lost as error:
+            raise LinkError(f"{self.name} is gone: {error}") from None
+        return found
+
+    def write(self, data: bytes) -> None:
+        """As Wire.write."""
+        self._transport.serial.write(data)
+
+    def close(self) -> None:
+        """Stop the program, if it still runs, and give the port back."""
+        try:
+            if self.error is None:
+                self._transport.serial.write(b"\r\x03\x03")
+                time.sleep(0.1)
+            self._transport.serial.write(b"\r\x02")
+            self._transport.close()
+        except self._lost:
+            pass
+
+
+@contextmanager
+def start_program(board: Target, code: str, *sources: Path) -> Iterator[ProgramWire]:
+    """Give the wire of `code`, run on `board` with `sources` mounted, as Target.run. A context."""
+    need("cobs")
+    with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+        board.stage(folder, *sources)
+        code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
+        wire = ProgramWire(board, code, folder)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+@contextmanager
+def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ()) -> Iterator[Wire]:
+    """Give the wire of a target. A context manager.
+
+    With `files` the first is run there, the others are what it imports; without, a program that
+    runs there already is looked at: of a port only. Raise LinkError or FileNotFoundError.
+    """
+    need("cobs")
+    if files:
+        for path in files:
+            if not path.exists():
+                raise FileNotFoundError(f"no file {path}")
+        with connect(target, uf2) as board:
+            code = f"import {files[0].stem}"
+            with start_program(board, code, package.FOLDER, *files) as started:
+                yield started
+    elif target in _STARTS:
+        raise LinkError(f"{target} is a new board on which nothing runs: name the program's FILE")
+    else:
+        wire = PortWire(target)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+__all__ = ["PortWire", "ProgramWire", "open_wire", "start_program"]
