@@ -1,3 +1,4 @@
+from . import link as link
 from .anycast import AnycastChannel as AnycastChannel
 from .channel import Channel as Channel
 from .clock import Clock as Clock

@@ -23,6 +23,7 @@ class Event(NamedTuple):
 class Ring:
     channel: Queue
     sender: int | None
+    kept: int
     head: int
     stride: int
     at: int

@@ -78,12 +78,10 @@ _NONE = const(0xFFFF)
 
 _TURN_MS = const(10)
 _IDLE_MS = const(100)
+_TURNS = const(5)
 _FRAMES_A_TURN = const(8)
 _PATIENCE_MS = const(3000)  # without a word from it the host is gone
 _ESCAPE = const(0x1B)
-# A bit for each byte to escape: 0x03 and 0x04 end programs and their output, 0x0A and 0x0D are
-# changed by terminals, 0x11 and 0x13 halt them, 0x18 is mpremote's for a mounted folder, 0x1B.
-_MEANINGS = const(1 << 3 | 1 << 4 | 1 << 10 | 1 << 13 | 1 << 17 | 1 << 19 | 1 << 24 | 1 << 27)
 
 
 @micropython.viper
@@ -110,7 +108,7 @@ def stuff(frame, size: int) -> int:
 def escape(frame, size: int, wire) -> int:
     """Copy a frame to `wire`, of twice its length, as it may pass a console; return its length.
 
-    What a console gives a meaning, as Ctrl-C or a line's end, becomes 0x1B and the byte ^ 0x40.
+    A control character, as Ctrl-C or the end of a line, becomes 0x1B and the byte ^ 0x40.
     """
     at = ptr8(frame)
     out = ptr8(wire)
@@ -119,7 +117,7 @@ def escape(frame, size: int, wire) -> int:
     while i < size:
         byte = at[i]
         i += 1
-        if byte < 32 and _MEANINGS >> byte & 1:
+        if byte < 32 and byte:
             out[to] = _ESCAPE
             to += 1
             byte ^= 0x40
@@ -249,7 +247,7 @@ class Link:
         self._table = []
         self._edition = 0  # of the table, modulo 256
         self._to_tell = []  # what is to be sent, as it can be: functions and their arguments
-        self._turn_of = 0
+        self._turn_of = self._turns = 0
 
     def turn(self):
         """Receive what has come and send what is due: a few frames, what the stream takes."""
@@ -263,13 +261,16 @@ class Link:
         if time.ticks_diff(now, self._shown) >= self._period:
             self._shown = now
             self._round()
+        # A frame of a single event costs as much as one of several: they wait for others a while.
+        self._turns = (self._turns + 1) % _TURNS
+        least = 8 if self._turns else 1
         for _ in range(_FRAMES_A_TURN):
             if not self._flush() or not 0 < (self._limit - self._number & 0xFFFF) < 0x8000:
                 return
             if self._to_tell:
                 tell, what = self._to_tell.pop(0)
                 tell(what)
-            elif not self._wants_events or not self._tell_events():
+            elif not self._wants_events or not self._tell_events(least):
                 return
 
     def close(self):
@@ -496,12 +497,13 @@ class Link:
         if skip + shown < len(rows):
             self._to_tell.insert(0, (self._tell_snapshot, (index, skip + shown)))
 
-    def _tell_events(self):
-        # Of the next ring that has some; return whether one has.
+    def _tell_events(self, least):
+        # Of the next ring that has so many, or half of what it keeps; return whether one has.
         rings = self._rings()
         for _ in range(len(rings)):
             self._turn_of = (self._turn_of + 1) % len(rings)
-            if rings[self._turn_of][1].waiting:
+            ring = rings[self._turn_of][1]
+            if ring.waiting >= min(least, ring.kept >> 1):
                 self._tell_ring(rings[self._turn_of])
                 return True
         return False

@@ -488,8 +488,8 @@ class Ring:
     An event is 16 bytes, little-endian words: the time; the message's number; size | class << 16 |
     outcome << 20 | sender << 24; the figure. Then the message's first `head` bytes.
 
-    Attributes: `channel`; `sender`, its number, None: the receiver's; `head`; `stride`, the bytes
-    of an event; `take` (viper, positional arguments only).
+    Attributes: `channel`; `sender`, its number, None: the receiver's; `kept`, how many events it
+    keeps; `head`; `stride`, the bytes of an event; `take` (viper, positional arguments only).
     """
 
     def __init__(self, channel, sender, events, head):
@@ -500,6 +500,7 @@ class Ring:
             part += channel._sender_at(sender)
         self.channel = channel
         self.sender = sender
+        self.kept = events
         self.head = head = min(head, channel.slot_size + 3 & ~3)
         self.stride = stride = _EVENT_BYTES + head
         first = _RING_BYTES + (known - 1) * 4  # RING_KNOWN is the first of them

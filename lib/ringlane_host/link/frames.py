@@ -18,7 +18,6 @@ ATTACH, CREDIT, ASK_TIME, ASK_TABLE, BYE = range(1, 6)
 HELLO, CHANNEL, SNAPSHOT, EVENTS, STATUS, TIME, GONE = range(0x81, 0x88)
 
 _ESCAPE = 0x1B
-_MEANINGS = frozenset(b"\x03\x04\x0a\x0d\x11\x13\x18\x1b")
 _WIRE_MAX = 2 * (PAYLOAD_MAX + 1)
 
 
@@ -49,7 +48,7 @@ def encode(kind: int, session: int, number: int, body: bytes, version: int = VER
     payload += zlib.crc32(payload).to_bytes(4, "little")
     wire = bytearray()
     for byte in cobs.encode(payload):
-        if byte in _MEANINGS:
+        if byte < 32:
             wire += bytes((_ESCAPE, byte ^ 0x40))
         else:
             wire.append(byte)

@@ -12,6 +12,7 @@ What is missing is known exactly, by the numbers that the board gives: frames by
 each, a ring's events by that of the first in each frame, beside how many the board overwrote.
 """
 
+import re
 import secrets
 import struct
 import time
@@ -49,6 +50,7 @@ _GRANT_EVERY = 8
 _AGAIN_S = 0.5  # between attempts to attach
 _SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
 _CLOCK_S = 1.0
+_REGRANT_S = 0.2
 _FIRST_CLOCKS = 5
 _DRIFT = 100e-6  # of two crystals, at most
 _HELD_MAX = 1000
@@ -247,12 +249,14 @@ class Session:
         self._started = clock()
         self._expected = 0
         self._granted = 0
+        self._granted_at = -1e9
         self._asks: dict[int, float] = {}
         self._edition = -1
         self._table: dict[int, Channel] = {}
         self._held: list[Frame] = []
         self._rings: dict[tuple[str, int], tuple[int, int]] = {}  # (next event, overwritten)
         self._text = b""
+        self._echo: set[bytes] = set()
 
     def __enter__(self) -> "Session":
         return self
@@ -274,15 +278,14 @@ class Session:
         deadline = self._clock() + timeout
         self._early: list[Item] = []
         while self.hello is None:
-            if self._clock() > deadline:
+            if self._clock() > deadline or self._at_prompt():
                 raise LinkError(f"no link at {self._wire.name}: {self._why_not()}")
             self._early += self._poll(0.05)
         return self.hello
 
     def _why_not(self) -> str:
-        tail = self._text.rstrip(b"\0").rstrip()
-        if tail.endswith(b">>>") or b">>> " in self._text[-200:]:
-            self._wire.write(b"\x03")  # what was typed there by attaching
+        if self._at_prompt():
+            self._wire.write(b"\x03")  # so that its line is empty again
             return "the board shows its prompt, so no program runs; give the program's FILE"
         if self.counts.damaged:
             return "what comes from there is neither text nor this link's"
@@ -290,6 +293,20 @@ class Session:
             "no program there answers; it must run `asyncio.create_task(ringlane.link.serve())`, "
             "with ringlane on the board"
         )
+
+    def _at_prompt(self) -> bool:
+        # A prompt echoes what it is sent, so nothing is sent there again.
+        return self._text.rstrip().endswith(b">>>") or any(
+            each in self._text for each in self._echo
+        )
+
+    @property
+    def ends(self) -> dict[tuple[str, int | None], int]:
+        """For each tapped end, as (channel, sender), how many events there were up to now."""
+        return {
+            (name, None if sender == RECEIVER else sender): following
+            for (name, sender), (following, _) in self._rings.items()
+        }
 
     def poll(self, timeout: float) -> list[Item]:
         """Return what has come, after `timeout` seconds at the latest; keep the link up."""
@@ -316,15 +333,20 @@ class Session:
     def _keep_up(self) -> None:
         now = self._clock()
         silence = now - self._heard
-        if (not self._attached or silence > _SILENCE_S) and now - self._tried > _AGAIN_S:
+        if self._attached and silence < _SILENCE_S:
+            pass
+        elif now - self._tried > _AGAIN_S and not self._at_prompt():
             self._tried = now
             self._session = secrets.randbelow(1 << 16)
             self._sent_number = 0
             self._expected = 0
             self._granted = _WINDOW
             self._asks.clear()
-            self._send(ATTACH, struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events)))
-        elif self._attached and now - self._asked > (
+            self._attached = False
+            body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
+            frame = self._send(ATTACH, body)
+            self._echo = set(re.findall(rb"[ -~]{3,}", re.sub(rb"\x1b.", b"\0", frame)))
+        if self._attached and now - self._asked > (
             _CLOCK_S if len(self._asks) >= _FIRST_CLOCKS else 0.1
         ):
             self._asked = now
@@ -334,15 +356,19 @@ class Session:
                 del self._asks[next(iter(self._asks))]
             self._send(ASK_TIME, struct.pack("<I", token))
             self._asks[token] = self._clock()
+        if self._attached and now - self._granted_at > _REGRANT_S:
             self._grant()  # one that was lost is made good by the next
 
     def _grant(self) -> None:
         self._granted = (self._expected + _WINDOW) & 0xFFFF
+        self._granted_at = self._clock()
         self._send(CREDIT, struct.pack("<H", self._granted))
 
-    def _send(self, kind: int, body: bytes = b"") -> None:
-        self._wire.write(encode(kind, self._session, self._sent_number, body))
+    def _send(self, kind: int, body: bytes = b"") -> bytes:
+        frame = encode(kind, self._session, self._sent_number, body)
+        self._wire.write(frame)
         self._sent_number = (self._sent_number + 1) & 0xFFFF
+        return frame
 
     def _take(self, frame: Frame, found: list[Item]) -> None:
         if frame.session != self._session:
@@ -449,7 +475,6 @@ class Session:
             label, capacity, queued, high, sent, received, dropped, rejected, size, last = (
                 _ROW.unpack_from(body, 32 + number * _ROW.size)
             )
-            kept = None if size == _UNKNOWN_16 and not sent else size
             rows.append(
                 Row(
                     label.rstrip(b"\0").decode("utf-8", "replace"),
@@ -461,7 +486,7 @@ class Session:
                     None if dropped == _UNKNOWN_32 else dropped,
                     None if rejected == _UNKNOWN_32 else rejected,
                     None if size == _UNKNOWN_16 else last[: min(size, 8)],
-                    None if size == _UNKNOWN_16 else kept,
+                    None if size == _UNKNOWN_16 else size,
                 )
             )
         return Snapshot(
