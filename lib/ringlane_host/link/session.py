@@ -12,7 +12,6 @@ What is missing is known exactly, by the numbers that the board gives: frames by
 each, a ring's events by that of the first in each frame, beside how many the board overwrote.
 """
 
-import re
 import secrets
 import struct
 import time
@@ -45,6 +44,8 @@ OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
 RECEIVER = 255  # in place of a sender's number
 US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
+# Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
+_KNOCK = b"#ringlane"
 _WINDOW = 32  # frames that the board may send ahead
 _GRANT_EVERY = 8
 _AGAIN_S = 0.5  # between attempts to attach
@@ -256,7 +257,6 @@ class Session:
         self._held: list[Frame] = []
         self._rings: dict[tuple[str, int], tuple[int, int]] = {}  # (next event, overwritten)
         self._text = b""
-        self._echo: set[bytes] = set()
 
     def __enter__(self) -> "Session":
         return self
@@ -295,10 +295,9 @@ class Session:
         )
 
     def _at_prompt(self) -> bool:
-        # A prompt echoes what it is sent, so nothing is sent there again.
-        return self._text.rstrip().endswith(b">>>") or any(
-            each in self._text for each in self._echo
-        )
+        # A prompt echoes what is typed, so nothing is typed there again.
+        line = self._text.rpartition(b"\n")[2]
+        return line.startswith(b">>>") or _KNOCK in line
 
     @property
     def ends(self) -> dict[tuple[str, int | None], int]:
@@ -333,9 +332,12 @@ class Session:
     def _keep_up(self) -> None:
         now = self._clock()
         silence = now - self._heard
+        if self._at_prompt():
+            self._attached = False
+            return
         if self._attached and silence < _SILENCE_S:
             pass
-        elif now - self._tried > _AGAIN_S and not self._at_prompt():
+        elif now - self._tried > _AGAIN_S:
             self._tried = now
             self._session = secrets.randbelow(1 << 16)
             self._sent_number = 0
@@ -344,8 +346,8 @@ class Session:
             self._asks.clear()
             self._attached = False
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
-            frame = self._send(ATTACH, body)
-            self._echo = set(re.findall(rb"[ -~]{3,}", re.sub(rb"\x1b.", b"\0", frame)))
+            self._wire.write(_KNOCK)
+            self._send(ATTACH, body)
         if self._attached and now - self._asked > (
             _CLOCK_S if len(self._asks) >= _FIRST_CLOCKS else 0.1
         ):
@@ -364,11 +366,9 @@ class Session:
         self._granted_at = self._clock()
         self._send(CREDIT, struct.pack("<H", self._granted))
 
-    def _send(self, kind: int, body: bytes = b"") -> bytes:
-        frame = encode(kind, self._session, self._sent_number, body)
-        self._wire.write(frame)
+    def _send(self, kind: int, body: bytes = b"") -> None:
+        self._wire.write(encode(kind, self._session, self._sent_number, body))
         self._sent_number = (self._sent_number + 1) & 0xFFFF
-        return frame
 
     def _take(self, frame: Frame, found: list[Item]) -> None:
         if frame.session != self._session:
@@ -392,6 +392,7 @@ class Session:
         self.counts.frames_lost += ahead
         self._expected = (frame.number + 1) & 0xFFFF
         self._heard = self._clock()
+        self._text = b""
         if (self._granted - self._expected) & 0xFFFF <= _WINDOW - _GRANT_EVERY:
             self._grant()
         try:
@@ -494,7 +495,7 @@ class Session:
             us,
             ticks,
             tuple(rows),
-            tuple(latency) if latency[0] else None,  # type: ignore[arg-type]
+            tuple(latency) if latency[0] else None,
         )
 
     def _event_batch(self, body: bytes) -> Events:

@@ -11,6 +11,7 @@ from ..targets import TARGETS, Target, connect
 from . import LinkError, need
 from .session import Wire
 
+_AWAY_S = 10.0  # for so long a port may be away
 _STARTS = ("virtual", "rp2040")  # targets that are started for the command
 
 
@@ -22,38 +23,65 @@ class PortWire:
         import serial
 
         self.name = port
-        options = {} if "://" in port else {"exclusive": True}
+        self._lost = (serial.SerialException, OSError)
+        self._since: float | None = None  # when the board was unplugged, or reset
+        self._serial: serial.SerialBase | None = None
         try:
-            self._serial = serial.serial_for_url(port, 115200, timeout=0, **options)
-        except serial.SerialException as error:
+            self._open()
+        except self._lost as error:
             said = str(error)
             if "exclusive" in said.lower() or "busy" in said.lower():
                 said = "another program has it open; close that first"
             elif not Path(port).exists() and "://" not in port:
                 said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
             raise LinkError(f"cannot open {port}: {said}") from None
-        self._lost = serial.SerialException
+
+    def _open(self) -> None:
+        import serial
+
+        options = {} if "://" in self.name else {"exclusive": True}
+        self._serial = serial.serial_for_url(self.name, 115200, timeout=0, **options)
 
     def read(self, timeout: float) -> bytes:
-        """As Wire.read. Raise LinkError if the board was unplugged."""
+        """As Wire.read. The port may vanish for a while: a board does that at its reset.
+
+        Raise LinkError if it stays away.
+        """
         try:
+            if self._serial is None:
+                self._open()
+                self._since = None
+            assert self._serial is not None
             self._serial.timeout = timeout
             first = self._serial.read(1)
             self._serial.timeout = 0
             return bytes(first + self._serial.read(4096)) if first else b""
-        except (self._lost, OSError) as error:
-            raise LinkError(f"{self.name} is gone: {error}") from None
+        except self._lost as error:
+            self._away(error)
+            time.sleep(timeout)
+            return b""
 
     def write(self, data: bytes) -> None:
-        """As Wire.write."""
+        """As Wire.write; nothing while the port is away."""
         try:
-            self._serial.write(data)
-        except (self._lost, OSError) as error:
+            if self._serial is not None:
+                self._serial.write(data)
+        except self._lost as error:
+            self._away(error)
+
+    def _away(self, error: Exception) -> None:
+        if self._serial is not None:
+            self.close()
+            self._serial = None
+        if self._since is None:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since > _AWAY_S:
             raise LinkError(f"{self.name} is gone: {error}") from None
 
     def close(self) -> None:
         """Give the port back."""
-        self._serial.close()
+        if self._serial is not None:
+            self._serial.close()
 
 
 class ProgramWire:
