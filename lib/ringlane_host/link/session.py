@@ -333,7 +333,9 @@ class Session:
         now = self._clock()
         silence = now - self._heard
         if self._at_prompt():
-            self._attached = False
+            if self._attached:
+                self._attached = False
+                self._wire.write(b"\x03")  # a prompt's line is empty then
             return
         if self._attached and silence < _SILENCE_S:
             pass
