@@ -24,6 +24,7 @@ class ProcessWire:
 
     def __init__(self, interpreter, program, noise=None):
         self.name = "a MicroPython process"
+        self.careful_s = 0.0
         self.noise = noise or (lambda data: data)
         self.process = subprocess.Popen(
             [interpreter, "-X", HEAP, "-c", program],

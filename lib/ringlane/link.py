@@ -47,11 +47,11 @@ _SLOT_BYTES = const(8)
 VERSION = 1  # of the frames
 
 # Types. From the host:
-_ATTACH = const(1)  # credit limit u16, snapshot period in ms u16, flags u8
-_CREDIT = const(2)  # credit limit u16: frames with numbers below it may be sent
-_ASK_TIME = const(3)  # token u32
-_ASK_TABLE = const(4)
-_BYE = const(5)
+# Credit limit u16: frames with numbers below it may be sent; snapshot period in ms u16; flags u8.
+_ATTACH = const(1)
+_ASK = const(2)  # credit limit u16, token u32, which _TELL_TIME gives back
+_ASK_TABLE = const(3)
+_BYE = const(4)
 # From the board:
 _HELLO = const(0x81)
 _CHANNEL = const(0x82)
@@ -316,11 +316,9 @@ class Link:
             self._attach(session, frame if version == VERSION else None)
         elif version == VERSION and self.attached and session == self._session:
             self._heard = time.ticks_ms()
-            if kind == _CREDIT and body >= 2:
-                self._limit = unpack_from("<H", frame, _HEADER)[0]
-            elif kind == _ASK_TIME and body >= 4:
+            if kind == _ASK and body >= 6:
+                self._limit, token = unpack_from("<HI", frame, _HEADER)
                 if self._flush():
-                    token = unpack_from("<I", frame, _HEADER)[0]
                     pack_into("<II", self._out, _BODY, token, _now())
                     self._send(_TELL_TIME, 8)
             elif kind == _ASK_TABLE:

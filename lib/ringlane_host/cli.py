@@ -62,6 +62,15 @@ def _parser():
             )
         return made
 
+    def program(made):
+        made.add_argument(
+            "files",
+            metavar="FILE",
+            type=Path,
+            nargs="*",
+            help="a program to run there, and what it imports; default: what runs there",
+        )
+
     made = command(_install, port=True, patterns=True)
     made.add_argument("--py", action="store_true", help="the sources, not .mpy")
     command(_uninstall, port=True)
@@ -88,6 +97,12 @@ def _parser():
     made.add_argument("port", metavar="PORT", nargs="?", help=TARGETS)
     made.add_argument("--uf2", help="firmware for the PORT rp2040")
     command(_freeze, patterns=True)
+    made = command(_top, port=True)
+    program(made)
+    made.add_argument("--once", action="store_true", help="print the table once, and end")
+    made.add_argument("--json", action="store_true", help="print all figures as JSON, and end")
+    made.add_argument("--svg", type=Path, metavar="FILE", help="draw the table, and end")
+    made.add_argument("--seconds", type=float, default=1.0, help="how long to look first")
     return parser
 
 
@@ -232,6 +247,24 @@ def _doctor(options):
     for line, fine in found:
         print("  " if fine else "! ", line, sep="")
     return 0 if all(fine for _, fine in found) else 1
+
+
+def _top(options):
+    """Show the channels of a running board, live: q quits, s sorts.
+
+    The program there serves a link: asyncio.create_task(ringlane.link.serve()).
+    """
+    from .link.top import top
+
+    return top(
+        options.port,
+        options.uf2,
+        tuple(options.files),
+        once=options.once,
+        as_json=options.json,
+        svg=options.svg,
+        seconds=options.seconds,
+    )
 
 
 def _freeze(options):

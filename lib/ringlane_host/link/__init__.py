@@ -9,6 +9,14 @@ class LinkError(BoardError):
     """There is no link to the board, or no more; the text says why."""
 
 
+class ProgramEnded(LinkError):
+    """The program that was started has ended; `error`: its traceback, "" if it ended well."""
+
+    def __init__(self, name: str, error: str) -> None:
+        super().__init__(error or f"the program on {name} has ended")
+        self.error = error
+
+
 def need(*packages: str) -> None:
     """Raise LinkError unless these packages are installed, with how to get them."""
     missing = [name for name in packages if importlib.util.find_spec(name) is None]

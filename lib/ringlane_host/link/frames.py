@@ -14,7 +14,7 @@ PAYLOAD_MAX = 254  # header, body and CRC
 BODY_MAX = PAYLOAD_MAX - 6 - 4
 
 # Types from the host, and from the board.
-ATTACH, CREDIT, ASK_TIME, ASK_TABLE, BYE = range(1, 6)
+ATTACH, ASK, ASK_TABLE, BYE = range(1, 5)
 HELLO, CHANNEL, SNAPSHOT, EVENTS, STATUS, TIME, GONE = range(0x81, 0x88)
 
 _ESCAPE = 0x1B

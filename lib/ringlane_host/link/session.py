@@ -21,12 +21,11 @@ from typing import Protocol
 
 from . import LinkError
 from .frames import (
+    ASK,
     ASK_TABLE,
-    ASK_TIME,
     ATTACH,
     BYE,
     CHANNEL,
-    CREDIT,
     EVENTS,
     GONE,
     HELLO,
@@ -48,11 +47,13 @@ US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 _KNOCK = b"#ringlane"
 _WINDOW = 32  # frames that the board may send ahead
 _GRANT_EVERY = 8
+_STRAY_MAX = 29
 _AGAIN_S = 0.5  # between attempts to attach
 _SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
-_CLOCK_S = 1.0
-_REGRANT_S = 0.2
-_FIRST_CLOCKS = 5
+_ASK_S = 1.0
+_ANSWER_S = 0.25  # else it was lost
+_FIRST_ASKS_S = 0.1
+_FIRST_ASKS = 5
 _DRIFT = 100e-6  # of two crystals, at most
 _HELD_MAX = 1000
 _ROW = struct.Struct("<10sHHHIIIIH8s")
@@ -60,9 +61,15 @@ _UNKNOWN_32, _UNKNOWN_16 = 0xFFFFFFFF, 0xFFFF
 
 
 class Wire(Protocol):
-    """What carries the bytes."""
+    """What carries the bytes.
+
+    careful_s: 0, or for how long a frame may be on its way before the next: over a console that
+    mpremote's mounted folder shares. There a board that waits for a file passes over up to 29
+    bytes that are not for it, so one frame, and no more.
+    """
 
     name: str
+    careful_s: float
 
     def read(self, timeout: float) -> bytes:
         """Return what has come, b"" if nothing does in `timeout` seconds."""
@@ -244,14 +251,13 @@ class Session:
         self._clock = clock
         self._splitter = Splitter()
         self._session = 0
-        self._sent_number = 0
         self._attached = False
-        self._tried = self._heard = self._asked = self._asked_table = -1e9
+        self._tried = self._heard = self._told = self._asked_table = -1e9
+        self._asked: tuple[int, float] | None = None  # what is not answered: token, when
+        self._asks = 0  # that were answered
         self._started = clock()
         self._expected = 0
         self._granted = 0
-        self._granted_at = -1e9
-        self._asks: dict[int, float] = {}
         self._edition = -1
         self._table: dict[int, Channel] = {}
         self._held: list[Frame] = []
@@ -337,40 +343,42 @@ class Session:
                 self._attached = False
                 self._wire.write(b"\x03")  # a prompt's line is empty then
             return
-        if self._attached and silence < _SILENCE_S:
-            pass
-        elif now - self._tried > _AGAIN_S:
+        careful = self._wire.careful_s
+        if self._attached and silence < max(_SILENCE_S, 2 * careful):
+            used = _WINDOW - ((self._granted - self._expected) & 0xFFFF)
+            often = _FIRST_ASKS_S if self._asks < _FIRST_ASKS else _ASK_S
+            if self._asked is not None:
+                due = now - self._asked[1] > max(_ANSWER_S, careful)
+            else:
+                due = now - self._told > often or used >= _GRANT_EVERY
+            if due:
+                self._ask()
+        elif now - self._tried > max(_AGAIN_S, careful):
             self._tried = now
-            self._session = secrets.randbelow(1 << 16)
-            self._sent_number = 0
+            self._attached = False
+            self._asked, self._asks = None, 0
             self._expected = 0
             self._granted = _WINDOW
-            self._asks.clear()
-            self._attached = False
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
-            self._wire.write(_KNOCK)
-            self._send(ATTACH, body)
-        if self._attached and now - self._asked > (
-            _CLOCK_S if len(self._asks) >= _FIRST_CLOCKS else 0.1
-        ):
-            self._asked = now
-            token = secrets.randbits(32)
-            self._asks[token] = now
-            while len(self._asks) > 2 * _FIRST_CLOCKS:
-                del self._asks[next(iter(self._asks))]
-            self._send(ASK_TIME, struct.pack("<I", token))
-            self._asks[token] = self._clock()
-        if self._attached and now - self._granted_at > _REGRANT_S:
-            self._grant()  # one that was lost is made good by the next
+            frame = b" " * 99
+            while careful and len(frame) > _STRAY_MAX or frame.isspace():
+                self._session = secrets.randbelow(1 << 16)
+                frame = encode(ATTACH, self._session, 0, body)
+            self._wire.write(frame if careful else _KNOCK + frame)
 
-    def _grant(self) -> None:
+    def _ask(self) -> None:
+        # For the time, with credit: one frame does both, as only one may be on its way.
         self._granted = (self._expected + _WINDOW) & 0xFFFF
-        self._granted_at = self._clock()
-        self._send(CREDIT, struct.pack("<H", self._granted))
+        frame = b" " * 99
+        while len(frame) > _STRAY_MAX:
+            token = secrets.randbits(32)
+            body = struct.pack("<HI", self._granted, token)
+            frame = encode(ASK, self._session, 0, body)
+        self._asked = token, self._clock()
+        self._wire.write(frame)
 
-    def _send(self, kind: int, body: bytes = b"") -> None:
-        self._wire.write(encode(kind, self._session, self._sent_number, body))
-        self._sent_number = (self._sent_number + 1) & 0xFFFF
+    def _send(self, kind: int) -> None:
+        self._wire.write(encode(kind, self._session, 0, b""))
 
     def _take(self, frame: Frame, found: list[Item]) -> None:
         if frame.session != self._session:
@@ -395,8 +403,6 @@ class Session:
         self._expected = (frame.number + 1) & 0xFFFF
         self._heard = self._clock()
         self._text = b""
-        if (self._granted - self._expected) & 0xFFFF <= _WINDOW - _GRANT_EVERY:
-            self._grant()
         try:
             self._understand(frame, found)
         except (struct.error, IndexError, ValueError) as error:
@@ -408,8 +414,11 @@ class Session:
             found.append(self._hello(body))
         elif frame.kind == TIME:
             token, us = struct.unpack("<II", body)
-            if token in self._asks:
-                self.board_clock.add(self._asks[token], self._clock(), us)
+            if self._asked is not None and token == self._asked[0]:
+                self._told = self._clock()
+                self.board_clock.add(self._asked[1], self._told, us)
+                self._asked = None
+                self._asks += 1
         elif frame.kind == STATUS:
             found.append(Status(*struct.unpack("<IIII", body)))
         elif frame.kind == CHANNEL:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import package
 from ..targets import TARGETS, Target, connect
-from . import LinkError, need
+from . import LinkError, ProgramEnded, need
 from .session import Wire
 
 _AWAY_S = 10.0  # for so long a port may be away
@@ -23,6 +23,7 @@ class PortWire:
         import serial
 
         self.name = port
+        self.careful_s = 0.0
         self._lost = (serial.SerialException, OSError)
         self._since: float | None = None  # when the board was unplugged, or reset
         self._serial: serial.SerialBase | None = None
@@ -87,8 +88,8 @@ class PortWire:
 class ProgramWire:
     """The console of a program that this starts on `board`, as `ringlane run` does.
 
-    `code` is what the board executes; `folder` is mounted there. When the program has ended,
-    read() raises LinkError, and `error` has its traceback, "" if it ended well.
+    `code` is what the board executes; `folder` is mounted there. read() raises ProgramEnded when
+    it has ended.
     """
 
     def __init__(self, board: Target, code: str, folder: str) -> None:
@@ -96,6 +97,7 @@ class ProgramWire:
         from mpremote.transport_serial import SerialTransport
 
         self.name = board.name
+        self.careful_s = 10.0 if "emulated" in board.name else 1.0
         self.error: str | None = None  # while it runs
         self._lost = (TransportError, OSError)
         self._rest = b""
@@ -110,7 +112,7 @@ class ProgramWire:
     def read(self, timeout: float) -> bytes:
         """As Wire.read."""
         if self.error is not None:
-            raise LinkError(self.error or f"the program on {self.name} has ended")
+            raise ProgramEnded(self.name, self.error)
         deadline = time.monotonic() + timeout
         found = self._rest
         self._rest = b""
