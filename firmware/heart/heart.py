@@ -18,9 +18,10 @@ import gc
 import struct
 from array import array
 
-import ringlane.waiting  # noqa: F401  at set-up: it takes as long as 100 samples
+import ringlane.link
+import ringlane.waiting  # at set-up: it takes as long as 100 samples
 from detector import Detector
-from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, PriorityChannel
+from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, PriorityChannel, Recorder
 from ringlane.checks import check_int
 from ringlane.latency import LatencyHistogram
 from sampling import NUMBER_MASK, Sampler
@@ -58,8 +59,11 @@ class Demo:
         self._recording = recording
         self._speed = speed
         rate = RATE * speed
-        self.samples = PriorityChannel((rate * SAMPLES_S, 0, 0, 0, 0), slot_size=4, name="samples")
-        self.uplink = PriorityChannel(UPLINK_CAPACITY, slot_size=BLOCK, name="uplink")
+        tap = Recorder(events=128, head=4)  # of the last messages, for who watches
+        self.samples = PriorityChannel(
+            (rate * SAMPLES_S, 0, 0, 0, 0), slot_size=4, name="samples", tap=tap
+        )
+        self.uplink = PriorityChannel(UPLINK_CAPACITY, slot_size=BLOCK, name="uplink", tap=tap)
         self.sampler = Sampler(recording, self.count, rate, self.samples)
         self.waits = [LatencyHistogram() for _ in range(5)]
         self._offered = [0] * 5
@@ -77,6 +81,7 @@ class Demo:
 
     async def run(self):
         """Run until the signal is over and the uplink has sent what was left."""
+        link = asyncio.create_task(ringlane.link.serve())  # for `ringlane top`
         transmit = asyncio.create_task(self.transmit())
         status = asyncio.create_task(self.status())
         self.sampler.start()
@@ -84,13 +89,10 @@ class Demo:
             await self.detect()
         finally:
             self.sampler.stop()
-        status.cancel()
-        try:
-            await status
-        except asyncio.CancelledError:
-            pass
+        await _end(status)
         self.uplink.close()
         await transmit
+        await _end(link)
 
     async def detect(self):
         """Receive the samples: check each, find the beats, collect the raw signal in blocks."""
@@ -199,6 +201,14 @@ class Demo:
         if intervals < 1:
             return 0
         return 60 * RATE * intervals // (self.beats[-1] - self.beats[-1 - intervals])
+
+
+async def _end(task):
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
 
 
 def _print_status(packed):

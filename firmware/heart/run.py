@@ -54,6 +54,7 @@ def main():
         PACKAGE,
         *(HERE / name for name in FILES),
         timeout=_SET_UP_S + seconds * _SLOWEST,
+        watch=True,
     )
 
 

@@ -19,6 +19,13 @@ class ProgramEnded(LinkError):
 
 def need(*packages: str) -> None:
     """Raise LinkError unless these packages are installed, with how to get them."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    missing = [name for name in packages if not _found(name)]
     if missing:
         raise LinkError(f"this needs {' and '.join(missing)}: pip install 'ringlane[link]'")
+
+
+def _found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # sys.modules holds None for it
+        return False

@@ -47,7 +47,7 @@ US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 _KNOCK = b"#ringlane"
 _WINDOW = 32  # frames that the board may send ahead
 _GRANT_EVERY = 8
-_STRAY_MAX = 29
+STRAY_MAX = 29  # bytes of a frame from the host, see Wire
 _AGAIN_S = 0.5  # between attempts to attach
 _SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
 _ASK_S = 1.0
@@ -361,7 +361,7 @@ class Session:
             self._granted = _WINDOW
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
             frame = b" " * 99
-            while careful and len(frame) > _STRAY_MAX or frame.isspace():
+            while len(frame) > STRAY_MAX:
                 self._session = secrets.randbelow(1 << 16)
                 frame = encode(ATTACH, self._session, 0, body)
             self._wire.write(frame if careful else _KNOCK + frame)
@@ -370,7 +370,7 @@ class Session:
         # For the time, with credit: one frame does both, as only one may be on its way.
         self._granted = (self._expected + _WINDOW) & 0xFFFF
         frame = b" " * 99
-        while len(frame) > _STRAY_MAX:
+        while len(frame) > STRAY_MAX:
             token = secrets.randbits(32)
             body = struct.pack("<HI", self._granted, token)
             frame = encode(ASK, self._session, 0, body)

@@ -17,7 +17,21 @@ from .wires import open_wire
 _BARS = " ▁▂▃▄▅▆▇█"
 _DEPTH = 10
 _SORTS = ("name", "rate", "dropped", "latency")
-_WIDTH = 132
+_WIDTH = 128
+_COLUMNS: tuple[tuple[str, Any, int], ...] = (
+    ("channel", "left", 7),
+    ("lane", "left", 8),
+    ("sent/s", "right", 6),
+    ("", "left", 12),
+    ("queued", "left", 16),
+    ("high", "right", 4),
+    ("dropped", "right", 7),
+    ("drop/s", "right", 6),
+    ("p50", "right", 6),
+    ("p99", "right", 6),
+    ("max", "right", 6),
+    ("last", "left", 10),
+)
 
 
 def top(
@@ -110,14 +124,8 @@ def _picture(session: Session, watch: Watch, name: str, sort: str):  # type: ign
     from rich.text import Text
 
     table = Table(expand=True, box=box.SIMPLE_HEAD, header_style="bold")
-    for title in ("channel", "lane"):
-        table.add_column(title, no_wrap=True)
-    for title in ("sent/s", "rate", "queued", "high", "dropped", "dropped/s"):
-        left = title in ("rate", "queued")
-        table.add_column(title, justify="left" if left else "right", no_wrap=True)
-    for title in ("p50 µs", "p99 µs", "max µs"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("last", no_wrap=True, max_width=26)
+    for title, justify, width in _COLUMNS:
+        table.add_column(title, justify=justify, no_wrap=True, min_width=width)
     before = None
     for lane in _sorted(watch, sort):
         table.add_row(*_cells(lane, before), style="red" if lane.dropped_rate > 0 else None)
@@ -167,14 +175,14 @@ def _cells(lane: Lane, before: str | None) -> list[str]:
     row = lane.row
     latency = ["", "", ""]
     if lane.latency:
-        latency = [f"{each:,.0f}" for each in lane.latency]
+        latency = [_time(each) for each in lane.latency]
     full = row.queued / row.capacity if row.capacity else 0
     bar = "█" * min(_DEPTH, -int(-full * _DEPTH // 1))
     return [
         "" if lane.channel.name == before else lane.channel.name,
         row.label,
         f"{lane.sent_rate:,.0f}" if lane.sent_rate >= 10 else f"{lane.sent_rate:.1f}",
-        _sparkline(list(lane.history)[-16:]),
+        _sparkline(list(lane.history)[-12:]),
         f"{bar:·<{_DEPTH}} {row.queued}/{row.capacity}",
         "" if row.high_water is None else str(row.high_water),
         "" if row.dropped is None else f"{row.dropped:,}",
@@ -182,6 +190,13 @@ def _cells(lane: Lane, before: str | None) -> list[str]:
         *latency,
         shown(row.last, row.last_size),
     ]
+
+
+def _time(us: float) -> str:
+    for limit, unit, text in ((1e4, 1, "µs"), (1e7, 1e3, "ms")):
+        if us < limit:
+            return f"{us / unit:.0f} {text}"
+    return f"{us / 1e6:.0f} s"
 
 
 def _sparkline(values: list[float]) -> str:

@@ -1,0 +1,110 @@
+"""Hub: a program's console for its own terminal, and its link for another one.
+
+A serial port has one user. This runs the program, prints what it prints, and opens a
+pseudo-terminal beside it, at which `ringlane top` and the others find the program's link.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ..targets import Target
+from . import LinkError, ProgramEnded
+from .frames import Frame, Splitter
+from .session import STRAY_MAX
+from .wires import ProgramWire, start_program
+
+_CHUNK = 4096
+
+
+class Hub:
+    """Between `wire` and whoever opens `port`. A context manager.
+
+    What is not for the terminal goes to the port; what its user sends goes to the board, a frame
+    at a time, as the wire asks for.
+    """
+
+    def __init__(self, wire: ProgramWire) -> None:
+        import tty
+
+        self._wire = wire
+        self._splitter = Splitter()
+        self._waiting = bytearray()  # from the port, for the board
+        self._wrote: float | None = None  # when the frame that is on its way was written
+        self._master, self._slave = os.openpty()
+        os.set_blocking(self._master, False)
+        tty.setraw(self._slave)
+        self.port = os.ttyname(self._slave)
+
+    def __enter__(self) -> "Hub":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._master)
+        os.close(self._slave)
+
+    def turn(self, timeout: float) -> bytes:
+        """Carry what has come in `timeout` seconds; return the text for the terminal."""
+        data = self._wire.read(timeout)
+        found = self._splitter.feed(data)
+        text = b"".join(each for each in found if isinstance(each, bytes))
+        if any(isinstance(each, Frame) for each in found):
+            self._wrote = None  # the board has read what was on its way
+        try:
+            if data:
+                os.write(self._master, data)
+        except BlockingIOError:
+            pass  # nobody reads there, or too slowly: its session counts what it misses
+        try:
+            self._waiting += os.read(self._master, _CHUNK)
+        except BlockingIOError:
+            pass
+        self._feed()
+        return text
+
+    def _feed(self) -> None:
+        # Whole frames only, of those that a wire with a mounted folder can bear.
+        now = time.monotonic()
+        while self._waiting:
+            if self._wrote is not None and now - self._wrote < self._wire.careful_s:
+                return
+            start = self._waiting.find(b"\0")
+            end = self._waiting.find(b"\0", start + 1) if start >= 0 else -1
+            if end < 0:
+                del self._waiting[: max(start, 0)]
+                return
+            frame = bytes(self._waiting[start : end + 1])
+            del self._waiting[: end + 1]
+            if 2 < len(frame) <= STRAY_MAX:
+                self._wire.write(frame)
+                self._wrote = now
+
+
+def run(
+    board: Target,
+    code: str,
+    *sources: Path,
+    out: Callable[[str], object] = sys.stdout.write,
+    announce: Callable[[str], object] = print,
+    timeout: float | None = None,
+) -> int:
+    """Run `code` on `board` as Target.run, and let others look at it meanwhile.
+
+    `announce` gets the port for them. Return 0, or 1 after the program's traceback. Raise
+    LinkError as Target.run raises BoardError.
+    """
+    end = None if timeout is None else time.monotonic() + timeout
+    with start_program(board, code, *sources) as wire, Hub(wire) as hub:
+        announce(hub.port)
+        while end is None or time.monotonic() < end:
+            try:
+                text = hub.turn(0.05)
+            except ProgramEnded as ended:
+                out(f"{ended.error}\n" if ended.error else "")
+                return 1 if ended.error else 0
+            if text:
+                out(text.decode("utf-8", "replace").replace("\r\n", "\n"))
+                sys.stdout.flush()
+        raise LinkError(f"no end in {timeout} s")
