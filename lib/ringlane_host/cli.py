@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from . import boards, doctor, flash, install, package
+from .link import need
 from .targets import TARGETS, connect
 from .virtual_board import BoardError, VirtualBoard
 
@@ -254,6 +255,7 @@ def _top(options):
 
     The program there serves a link: asyncio.create_task(ringlane.link.serve()).
     """
+    need("rich", "cobs", "serial")
     from .link.top import top
 
     return top(

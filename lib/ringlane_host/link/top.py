@@ -1,6 +1,7 @@
 """`ringlane top`: the channels of a running board, live."""
 
 import json
+import os
 import select
 import sys
 import time
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import LinkError, ProgramEnded, need
+from . import LinkError, ProgramEnded
 from .session import Session
 from .watch import Lane, Watch, look, shown
 from .wires import open_wire
@@ -49,7 +50,6 @@ def top(
     `once`: look for `seconds`, print, end. `as_json`: print JSON, `once`. `svg`: write a picture,
     `once`. Raise LinkError if there is no link.
     """
-    need("rich", "cobs")
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
         watch = Watch()
         try:
@@ -112,7 +112,8 @@ def _keys() -> Iterator:  # type: ignore[type-arg]
     before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
     try:
-        yield lambda: sys.stdin.read(1) if select.select([sys.stdin], [], [], 0)[0] else ""
+        fd = sys.stdin.fileno()
+        yield lambda: os.read(fd, 1).decode() if select.select([fd], [], [], 0)[0] else ""
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import package
 from ..targets import TARGETS, Target, connect
-from . import LinkError, ProgramEnded, need
+from . import LinkError, ProgramEnded
 from .session import Wire
 
 _AWAY_S = 10.0  # for so long a port may be away
@@ -19,7 +19,6 @@ class PortWire:
     """A serial port, a virtual board's pseudo-terminal, or socket://HOST:PORT."""
 
     def __init__(self, port: str) -> None:
-        need("serial", "cobs")
         import serial
 
         self.name = port
@@ -156,7 +155,6 @@ class ProgramWire:
 @contextmanager
 def start_program(board: Target, code: str, *sources: Path) -> Iterator[ProgramWire]:
     """Give the wire of `code`, run on `board` with `sources` mounted, as Target.run. A context."""
-    need("cobs")
     with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
         board.stage(folder, *sources)
         code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
@@ -174,7 +172,6 @@ def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ())
     With `files` the first is run there, the others are what it imports; without, a program that
     runs there already is looked at: of a port only. Raise LinkError or FileNotFoundError.
     """
-    need("cobs")
     if files:
         for path in files:
             if not path.exists():
