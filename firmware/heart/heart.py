@@ -59,11 +59,13 @@ class Demo:
         self._recording = recording
         self._speed = speed
         rate = RATE * speed
-        tap = Recorder(events=128, head=4)  # of the last messages, for who watches
+        # For who watches: the events of the last 1.4 s, at real time.
         self.samples = PriorityChannel(
-            (rate * SAMPLES_S, 0, 0, 0, 0), slot_size=4, name="samples", tap=tap
+            (rate * SAMPLES_S, 0, 0, 0, 0), 4, name="samples", tap=Recorder(events=512, head=4)
         )
-        self.uplink = PriorityChannel(UPLINK_CAPACITY, slot_size=BLOCK, name="uplink", tap=tap)
+        self.uplink = PriorityChannel(
+            UPLINK_CAPACITY, BLOCK, name="uplink", tap=Recorder(events=32, head=4)
+        )
         self.sampler = Sampler(recording, self.count, rate, self.samples)
         self.waits = [LatencyHistogram() for _ in range(5)]
         self._offered = [0] * 5
@@ -79,9 +81,14 @@ class Demo:
         """Return how many messages of the class the program has tried to send."""
         return self.sampler.taken if priority == REALTIME else self._offered[priority]
 
-    async def run(self):
-        """Run until the signal is over and the uplink has sent what was left."""
+    async def run(self, watched=False):
+        """Run until the signal is over and the uplink has sent what was left.
+
+        `watched`: begin when somebody watches.
+        """
         link = asyncio.create_task(ringlane.link.serve())  # for `ringlane top`
+        if watched:
+            await ringlane.link.attached()
         transmit = asyncio.create_task(self.transmit())
         status = asyncio.create_task(self.status())
         self.sampler.start()
@@ -230,9 +237,10 @@ def load(path, size):
     return data
 
 
-def main(seconds=MINUTE_S, speed=1):
+def main(seconds=MINUTE_S, speed=1, watched=False):
     """Run over the first `seconds` of the recording, 3..60, at `speed` times real time, 1..100.
 
+    `watched`: begin when somebody watches.
     Raises DemoFailed unless every sample came in order, the beats are those of the recording and
     BULK alone lost.
     """
@@ -245,7 +253,7 @@ def main(seconds=MINUTE_S, speed=1):
         % (seconds, RATE, speed, clock.name)
     )
     gc.collect()
-    asyncio.run(demo.run())
+    asyncio.run(demo.run(watched))
     print_table(demo)
     found = faults(demo)
     if found:

@@ -528,15 +528,26 @@ class Link:
         self._send(_EVENTS, _EVENTS_HEADER + count * ring.stride)
 
 
+_links = []  # that are served
+
+
+async def attached():
+    """Wait until a host is attached to a link of this program, so that it misses nothing."""
+    while not any(link.attached for link in _links):
+        await asyncio.sleep_ms(_TURN_MS)
+
+
 async def serve(stream=None):
     """Serve a host over `stream`, see Link; None: over the console. Never returns.
 
-    One task at a time. The program must not read the console itself meanwhile.
+    A task for each stream. The program must not read the console itself meanwhile.
     """
     link = Link(_Console() if stream is None else stream)
+    _links.append(link)
     try:
         while True:
             link.turn()
             await asyncio.sleep_ms(_TURN_MS if link.attached else _IDLE_MS)
     finally:
+        _links.remove(link)
         link.close()

@@ -65,21 +65,18 @@ class Hub:
         return text
 
     def _feed(self) -> None:
-        # Whole frames only, of those that a wire with a mounted folder can bear.
+        # The newest whole frame: what came before it was not answered in time. One at a time, as
+        # a wire with a mounted folder asks for.
+        end = self._waiting.rfind(b"\0")
+        start = self._waiting.rfind(b"\0", 0, max(end, 0))
         now = time.monotonic()
-        while self._waiting:
-            if self._wrote is not None and now - self._wrote < self._wire.careful_s:
-                return
-            start = self._waiting.find(b"\0")
-            end = self._waiting.find(b"\0", start + 1) if start >= 0 else -1
-            if end < 0:
-                del self._waiting[: max(start, 0)]
-                return
-            frame = bytes(self._waiting[start : end + 1])
-            del self._waiting[: end + 1]
-            if 2 < len(frame) <= STRAY_MAX:
-                self._wire.write(frame)
-                self._wrote = now
+        if start < 0 or self._wrote is not None and now - self._wrote < self._wire.careful_s:
+            return
+        frame = bytes(self._waiting[start : end + 1])
+        self._waiting.clear()
+        if 2 < len(frame) <= STRAY_MAX:
+            self._wire.write(frame)
+            self._wrote = now
 
 
 def run(

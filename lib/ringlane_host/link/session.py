@@ -56,6 +56,7 @@ _FIRST_ASKS_S = 0.1
 _FIRST_ASKS = 5
 _DRIFT = 100e-6  # of two crystals, at most
 _HELD_MAX = 1000
+_TRIES_MAX = 20
 _ROW = struct.Struct("<10sHHHIIIIH8s")
 _UNKNOWN_32, _UNKNOWN_16 = 0xFFFFFFFF, 0xFFFF
 
@@ -251,6 +252,7 @@ class Session:
         self._clock = clock
         self._splitter = Splitter()
         self._session = 0
+        self._tries: list[int] = []
         self._attached = False
         self._tried = self._heard = self._told = self._asked_table = -1e9
         self._asked: tuple[int, float] | None = None  # what is not answered: token, when
@@ -364,6 +366,7 @@ class Session:
             while len(frame) > STRAY_MAX:
                 self._session = secrets.randbelow(1 << 16)
                 frame = encode(ATTACH, self._session, 0, body)
+            self._tries = [*self._tries[-_TRIES_MAX:], self._session]
             self._wire.write(frame if careful else _KNOCK + frame)
 
     def _ask(self) -> None:
@@ -381,6 +384,8 @@ class Session:
         self._wire.write(encode(kind, self._session, 0, b""))
 
     def _take(self, frame: Frame, found: list[Item]) -> None:
+        if frame.kind == HELLO and frame.session in self._tries:
+            self._session = frame.session  # a late answer: the board has this number now
         if frame.session != self._session:
             return  # for a host before this one
         if frame.version != VERSION:

@@ -53,7 +53,7 @@ def top(
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
         watch = Watch()
         try:
-            session.attach(60 if files else 5)
+            session.attach(60 if files else 10)
             if once or as_json or svg:
                 look(session, watch, seconds)
             else:
