@@ -37,12 +37,13 @@ def run_record(
         except ProgramEnded as ended:
             if ended.error:
                 raise
-        counts = session.counts
-        missed = counts.events_overwritten + counts.events_lost
-        print(
-            f"{path}: {counts.events:,} events"
-            + (f"; {missed:,} more are missing, counted there" if missed else "")
-        )
+        finally:
+            counts = session.counts
+            missed = counts.events_overwritten + counts.events_lost
+            print(
+                f"{path}: {counts.events:,} events"
+                + (f"; {missed:,} more are missing, counted there" if missed else "")
+            )
         if not counts.events:
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 

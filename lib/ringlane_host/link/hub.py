@@ -4,9 +4,12 @@ A serial port has one user. This runs the program, prints what it prints, and op
 pseudo-terminal beside it, at which `ringlane top` and the others find the program's link.
 """
 
+import fcntl
 import os
 import sys
+import termios
 import time
+import tty
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from .session import STRAY_MAX
 from .wires import ProgramWire, start_program
 
 _CHUNK = 4096
+_LAST_S = 2.0  # for the port's user to read what came last
+_USED_S = 5.0  # since then somebody has been there
 
 
 class Hub:
@@ -27,9 +32,8 @@ class Hub:
     """
 
     def __init__(self, wire: ProgramWire) -> None:
-        import tty
-
         self._wire = wire
+        self._heard = 0.0  # when its user last sent something
         self._splitter = Splitter()
         self._waiting = bytearray()  # from the port, for the board
         self._wrote: float | None = None  # when the frame that is on its way was written
@@ -42,6 +46,12 @@ class Hub:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        # What the port's user has not read yet would be lost with it: the program's goodbye.
+        end = time.monotonic() + _LAST_S
+        while self._heard + _USED_S > end - _LAST_S and time.monotonic() < end:
+            if not int.from_bytes(fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4)), "little"):
+                break
+            time.sleep(0.02)
         os.close(self._master)
         os.close(self._slave)
 
@@ -59,6 +69,7 @@ class Hub:
             pass  # nobody reads there, or too slowly: its session counts what it misses
         try:
             self._waiting += os.read(self._master, _CHUNK)
+            self._heard = time.monotonic()
         except BlockingIOError:
             pass
         self._feed()

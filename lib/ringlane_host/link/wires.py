@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .. import package
 from ..targets import TARGETS, Target, connect
 from . import LinkError, ProgramEnded
 from .session import Wire
 
+_REQUEST, _END = b"\x18", b"\x04"
+_REQUEST_S = 5.0  # for the bytes of a board's request
 _AWAY_S = 10.0  # for so long a port may be away
 _STARTS = ("virtual", "rp2040")  # targets that are started for the command
 
@@ -84,6 +87,31 @@ class PortWire:
             self._serial.close()
 
 
+class _Ahead:
+    """A serial port that gives all that has come at once, and takes back what was too much.
+
+    mpremote looks at each byte for a board's request to its mounted folder; a link has too many.
+    """
+
+    def __init__(self, port: Any) -> None:
+        self.port = port
+        self.held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+    def inWaiting(self) -> int:
+        """As pyserial's."""
+        return len(self.held) + self.port.inWaiting()
+
+    def read(self, count: int = 1) -> bytes:
+        """As pyserial's."""
+        if len(self.held) < count:
+            self.held += self.port.read(count - len(self.held))
+        found, self.held = self.held[:count], self.held[count:]
+        return found
+
+
 class ProgramWire:
     """The console of a program that this starts on `board`, as `ringlane run` does.
 
@@ -93,17 +121,20 @@ class ProgramWire:
 
     def __init__(self, board: Target, code: str, folder: str) -> None:
         from mpremote.transport import TransportError
-        from mpremote.transport_serial import SerialTransport
+        from mpremote.transport_serial import PyboardCommand, SerialTransport
+
+        self._serve = PyboardCommand.cmd_table
 
         self.name = board.name
         self.careful_s = 10.0 if "emulated" in board.name else 1.0
         self.error: str | None = None  # while it runs
         self._lost = (TransportError, OSError)
-        self._rest = b""
         try:
             self._transport = SerialTransport(board.port)
+            self._port = self._transport.serial = _Ahead(self._transport.serial)
             self._transport.enter_raw_repl()
             self._transport.mount_local(folder)
+            self._port.port.timeout = _REQUEST_S
             self._transport.exec_raw_no_follow(code)
         except self._lost as error:
             raise LinkError(f"the program does not start at {board.port}: {error}") from None
@@ -113,40 +144,41 @@ class ProgramWire:
         if self.error is not None:
             raise ProgramEnded(self.name, self.error)
         deadline = time.monotonic() + timeout
-        found = self._rest
-        self._rest = b""
-        serial = self._transport.serial
+        found = b""
         try:
-            while True:
-                count = serial.inWaiting()
-                if count:
-                    found += serial.read(count)
-                elif found or time.monotonic() >= deadline:
-                    break
-                else:
+            while not found:
+                count = self._port.inWaiting()
+                if not count:
+                    if time.monotonic() >= deadline:
+                        break
                     time.sleep(0.001)
-                if b"\x04" in found or len(found) > 4096:
-                    break
-            if b"\x04" in found:  # no frame has one
-                found, _, rest = found.partition(b"\x04")
-                while b"\x04" not in rest:
-                    rest += serial.read(1)
-                self.error = rest.partition(b"\x04")[0].decode("utf-8", "replace").strip()
+                    continue
+                found, asks, rest = self._port.read(count).partition(_REQUEST)
+                if asks:  # for a file of the mounted folder; no frame has that byte
+                    self._port.held = rest + self._port.held
+                    kind = self._port.read(1)[0]
+                    self._port.write(_REQUEST)
+                    self._serve[kind](self._transport.cmd)
+            if _END in found:  # nor that one
+                found, _, rest = found.partition(_END)
+                while _END not in rest:
+                    rest += self._port.read(1)
+                self.error = rest.partition(_END)[0].decode("utf-8", "replace").strip()
         except self._lost as error:
             raise LinkError(f"{self.name} is gone: {error}") from None
         return found
 
     def write(self, data: bytes) -> None:
         """As Wire.write."""
-        self._transport.serial.write(data)
+        self._port.write(data)
 
     def close(self) -> None:
         """Stop the program, if it still runs, and give the port back."""
         try:
             if self.error is None:
-                self._transport.serial.write(b"\r\x03\x03")
+                self._port.write(b"\r\x03\x03")
                 time.sleep(0.1)
-            self._transport.serial.write(b"\r\x02")
+            self._port.write(b"\r\x02")
             self._transport.close()
         except self._lost:
             pass
