@@ -10,7 +10,7 @@ from conftest import PACKAGE, ROOT
 from mcap.reader import make_reader
 from mcap.writer import Writer
 from ringlane import BULK, HIGH, PriorityChannel
-from ringlane_host.board import SimulatedBoard
+from ringlane_host.board import Overflowed, SimulatedBoard
 from ringlane_host.link import LinkError
 from ringlane_host.link.recording import Recording, advise, replay
 from ringlane_host.virtual_board import VirtualBoard
@@ -175,17 +175,20 @@ def heart(tmp_path_factory):
     """A recording of the demo, from its first sample."""
     path = tmp_path_factory.mktemp("heart") / "demo.mcap"
     run = [sys.executable, HEART / "run.py", "--watched", f"--seconds={SECONDS}", "--speed=1"]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            for line in process.stdout:
-                if line.startswith("to watch it"):
-                    break
-            status, out, err = ringlane("record", line.split()[-1], path)
-            assert status == 0, err
-            process.communicate(timeout=60)
-        finally:
-            process.kill()
-    return path
+    for _ in range(4):  # a host that is busy elsewhere may miss some, and says so
+        with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                for line in process.stdout:
+                    if line.startswith("to watch it"):
+                        break
+                status, out, err = ringlane("record", line.split()[-1], path)
+                assert status == 0, err
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
+        if not Recording(path).missing:
+            return path
+    pytest.fail("the host was too busy to record")
 
 
 REPLAYED = f"""
@@ -200,13 +203,13 @@ asyncio.run(demo.run())
 
 def test_the_demo_replays_to_the_same_beats(heart, tmp_path):
     recording = Recording(heart)
-    assert not recording.missing.get("samples"), "the host was too busy to record"
     beats = [each.head for each in recording.of("uplink", "queued") if each.priority == HIGH]
     assert len(beats) > 5
     for name in ("heart.py", "sampling.py", "detector.py", "summary.py"):
         (tmp_path / name).write_text((HEART / name).read_text())
     (tmp_path / "main.py").write_text(REPLAYED)
     board = SimulatedBoard("rpi_pico", tmp_path)
+    board.allow(Overflowed)  # of BULK, as in the demo
     try:
         name = "ecg_mitdb208_360hz_60s.u16le"
         board.flash.files[name] = (HEART / name).read_bytes()
@@ -216,7 +219,7 @@ def test_the_demo_replays_to_the_same_beats(heart, tmp_path):
         again = [each.data for each in board.channels["uplink"].sent if each.priority == HIGH]
         assert again == beats
         assert len(board.channels["samples"].received) == SECONDS * 360
-        assert not board.faults
+        assert {type(each) for each in board.faults} <= {Overflowed}
     finally:
         board.stop()
 

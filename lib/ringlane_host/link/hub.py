@@ -20,6 +20,7 @@ from .session import STRAY_MAX
 from .wires import ProgramWire, start_program
 
 _CHUNK = 4096
+_OUT_MAX = 1 << 18
 _LAST_S = 2.0  # for the port's user to read what came last
 _USED_S = 5.0  # since then somebody has been there
 
@@ -33,7 +34,8 @@ class Hub:
 
     def __init__(self, wire: ProgramWire) -> None:
         self._wire = wire
-        self._heard = 0.0  # when its user last sent something
+        self._heard = -1e9  # when its user last sent something
+        self._out = bytearray()  # for that one
         self._splitter = Splitter()
         self._waiting = bytearray()  # from the port, for the board
         self._wrote: float | None = None  # when the frame that is on its way was written
@@ -48,12 +50,27 @@ class Hub:
     def __exit__(self, *exc: object) -> None:
         # What the port's user has not read yet would be lost with it: the program's goodbye.
         end = time.monotonic() + _LAST_S
-        while self._heard + _USED_S > end - _LAST_S and time.monotonic() < end:
-            if not int.from_bytes(fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4)), "little"):
+        while self._used() and time.monotonic() < end:
+            self._give()
+            unread = fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4))
+            if not self._out and not int.from_bytes(unread, "little"):
                 break
             time.sleep(0.02)
         os.close(self._master)
         os.close(self._slave)
+
+    def _used(self) -> bool:
+        return time.monotonic() - self._heard < _USED_S
+
+    def _give(self) -> None:
+        # To the port's user, if there is one.
+        if not self._used() or len(self._out) > _OUT_MAX:
+            self._out.clear()  # its session counts what it misses
+        try:
+            while self._out:
+                del self._out[: os.write(self._master, self._out)]
+        except BlockingIOError:
+            pass
 
     def turn(self, timeout: float) -> bytes:
         """Carry what has come in `timeout` seconds; return the text for the terminal."""
@@ -62,11 +79,8 @@ class Hub:
         text = b"".join(each for each in found if isinstance(each, bytes))
         if any(isinstance(each, Frame) for each in found):
             self._wrote = None  # the board has read what was on its way
-        try:
-            if data:
-                os.write(self._master, data)
-        except BlockingIOError:
-            pass  # nobody reads there, or too slowly: its session counts what it misses
+        self._out += data
+        self._give()
         try:
             self._waiting += os.read(self._master, _CHUNK)
             self._heard = time.monotonic()

@@ -45,8 +45,8 @@ US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
 # Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
 _KNOCK = b"#ringlane"
-_WINDOW = 32  # frames that the board may send ahead
-_GRANT_EVERY = 8
+_WINDOW = 64  # frames that the board may send ahead
+_GRANT_EVERY = 16
 STRAY_MAX = 29  # bytes of a frame from the host, see Wire
 _AGAIN_S = 0.5  # between attempts to attach
 _SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
