@@ -234,9 +234,11 @@ def _sends(at, put, put_word, cold):
         left = ring[_RING_STRIDE] - _EVENT_BYTES
         if left > size:
             left = size
+        to = ptr8(int(event) + _EVENT_BYTES)
+        source = ptr8(data)
         while left:
             left -= 1
-            ptr8(event)[_EVENT_BYTES + left] = ptr8(data)[left]
+            to[left] = source[left]
         #: step("end event") :#
         following = ring[_RING_NEXT] + ring[_RING_STRIDE]
         if not following - ring[_RING_END]:
@@ -343,9 +345,11 @@ def _receives(at, take, take_word):
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             if left > size:
                 left = size
+            to = ptr8(int(event) + _EVENT_BYTES)
+            source = ptr8(buf)
             while left:
                 left -= 1
-                ptr8(event)[_EVENT_BYTES + left] = ptr8(buf)[left]
+                to[left] = source[left]
             #: step("end event") :#
             following = ring[_RING_NEXT] + ring[_RING_STRIDE]
             if not following - ring[_RING_END]:
