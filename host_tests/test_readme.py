@@ -33,6 +33,11 @@ asyncio.run(consume(ch, bytearray(4)))
 asyncio.run(watch(ch, bytearray(4)))
 assert seen[1:] == [b"one"]
 """,
+    "import ringlane.link": "asyncio.run(main())",
+    "recorder =": """\
+samples.send_word(7, NORMAL)
+assert recorder.events()[0].head == b"\\x07\\0\\0\\0"
+""",
     "ch = PriorityChannel": "assert ch.counters(HIGH).queued == len(ch) == 2",
     "ch = Channel": """\
 assert ch.send(b"", LOW) and jobs.send(b"", LOW) and timed.send(b"", LOW)

@@ -1,4 +1,3 @@
-from . import link as link
 from .anycast import AnycastChannel as AnycastChannel
 from .channel import Channel as Channel
 from .clock import Clock as Clock

@@ -57,7 +57,7 @@ _HELLO = const(0x81)
 _CHANNEL = const(0x82)
 _SNAPSHOT = const(0x83)
 _EVENTS = const(0x84)
-_STATUS = const(0x85)
+_BOARD = const(0x85)
 _TELL_TIME = const(0x86)
 _GONE = const(0x87)
 
@@ -78,7 +78,7 @@ _NONE = const(0xFFFF)
 
 _TURN_MS = const(10)
 _IDLE_MS = const(100)
-_TURNS = const(5)
+_LOOK_EVERY = const(5)
 _FRAMES_A_TURN = const(8)
 _PATIENCE_MS = const(3000)  # without a word from it the host is gone
 _ESCAPE = const(0x1B)
@@ -262,7 +262,7 @@ class Link:
             self._shown = now
             self._round()
         # A frame of a single event costs as much as one of several: they wait for others a while.
-        self._turns = (self._turns + 1) % _TURNS
+        self._turns = (self._turns + 1) % _LOOK_EVERY
         least = 8 if self._turns else 1
         for _ in range(_FRAMES_A_TURN):
             if not self._flush() or not 0 < (self._limit - self._number & 0xFFFF) < 0x8000:
@@ -414,7 +414,7 @@ class Link:
             self.skipped,
             self.damaged & 0x3FFFFFFF,
         )
-        self._send(_STATUS, 16)
+        self._send(_BOARD, 16)
 
     def _tell_channel(self, index):
         channel = self._table[index]

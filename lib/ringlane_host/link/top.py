@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import sys
 import time
@@ -74,7 +75,9 @@ def _print(session: Session, watch: Watch, name: str, svg: Path | None) -> None:
     console = Console(record=bool(svg), width=_WIDTH if svg or not sys.stdout.isatty() else None)
     console.print(_picture(session, watch, name, "name"))
     if svg:
-        svg.write_text(console.export_svg(title=f"ringlane top {name}"))
+        # Without the fonts that rich would have the reader fetch.
+        picture = console.export_svg(title=f"ringlane top {name}")
+        svg.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL))
 
 
 def _live(session: Session, watch: Watch, name: str) -> None:
@@ -194,10 +197,9 @@ def _cells(lane: Lane, before: str | None) -> list[str]:
 
 
 def _time(us: float) -> str:
-    for limit, unit, text in ((1e4, 1, "µs"), (1e7, 1e3, "ms")):
-        if us < limit:
-            return f"{us / unit:.0f} {text}"
-    return f"{us / 1e6:.0f} s"
+    if us < 1e4:
+        return f"{us:.0f} µs"
+    return f"{us / 1e3:.0f} ms" if us < 1e6 else f"{us / 1e6:.1f} s"
 
 
 def _sparkline(values: list[float]) -> str:
