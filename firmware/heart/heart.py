@@ -59,9 +59,9 @@ class Demo:
         self._recording = recording
         self._speed = speed
         rate = RATE * speed
-        # For who watches: the events of the last 1.4 s, at real time.
+        # For who watches: the events of the last 0.7 s, at real time.
         self.samples = PriorityChannel(
-            (rate * SAMPLES_S, 0, 0, 0, 0), 4, name="samples", tap=Recorder(events=512, head=4)
+            (rate * SAMPLES_S, 0, 0, 0, 0), 4, name="samples", tap=Recorder(events=256, head=4)
         )
         self.uplink = PriorityChannel(
             UPLINK_CAPACITY, BLOCK, name="uplink", tap=Recorder(events=32, head=4)

@@ -32,8 +32,8 @@ from micropython import const
 
 import ringlane
 
+from .figures import lines
 from .registry import channels
-from .report import lines
 
 #: words(cog.inFile) :#
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it

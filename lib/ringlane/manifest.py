@@ -18,6 +18,7 @@ package(
         "cpu_clock.py",
         "ends.py",
         "fanout.py",
+        "figures.py",
         "guard.py",
         "lanes.py",
         "latency.py",
