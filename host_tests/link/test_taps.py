@@ -96,6 +96,15 @@ def test_each_end_notes_its_own_messages_whatever_interrupts_it(interrupted, sen
     visited(points=points)
 
 
+def test_a_channel_without_a_tap_has_the_plain_verbs(micropython):
+    printed = micropython(
+        "import sys\nfrom ringlane import LOW, PriorityChannel\n"
+        "ch = PriorityChannel(2, name='plain')\nch.send(b'x', LOW)\n"
+        "print(len(ch), 'ringlane.tap' in sys.modules, ch._tap)\n"
+    )
+    assert printed == "1 False None\n"
+
+
 ON_CHIP = """
 import machine, time
 from ringlane import HIGH, Channel, Recorder
@@ -110,7 +119,7 @@ def on_tick(timer):
 def main():
     numbers, got, received, dropped = [], [], [], 0
     timer = machine.Timer(freq=500, hard=True, callback=on_tick)
-    for turn in range(60):
+    for turn in range(30):
         if turn % 3:
             while True:
                 m = ch.recv_word()

@@ -19,7 +19,7 @@ from .wires import open_wire
 _BARS = " ▁▂▃▄▅▆▇█"
 _DEPTH = 10
 _SORTS = ("name", "rate", "dropped", "latency")
-_WIDTH = 128
+_WIDTH = 132
 _COLUMNS: tuple[tuple[str, Any, int], ...] = (
     ("channel", "left", 7),
     ("lane", "left", 8),
@@ -29,9 +29,9 @@ _COLUMNS: tuple[tuple[str, Any, int], ...] = (
     ("high", "right", 4),
     ("dropped", "right", 7),
     ("drop/s", "right", 6),
-    ("p50", "right", 6),
-    ("p99", "right", 6),
-    ("max", "right", 6),
+    ("p50", "right", 7),
+    ("p99", "right", 7),
+    ("max", "right", 7),
     ("last", "left", 10),
 )
 
