@@ -45,6 +45,8 @@ SWEEPS = (
     "test_request_reply_interrupts.py",
     "test_between.py",
     "test_soft_handlers.py",
+    "link/test_link.py",
+    "link/test_taps.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

@@ -16,7 +16,7 @@ from ringlane_host.link.session import Channel, Events, Hello, Session, Snapshot
 from ringlane_host.link.wires import PortWire, open_wire
 from ringlane_host.virtual_board import VirtualBoard
 
-COUNT = 100_000 if SOAK else 6_000
+COUNT = 100_000 if SOAK else 20_000
 
 
 class ProcessWire:

@@ -218,6 +218,7 @@ LEGS = {
         ]
     ),
     "programs": Pytest(["test_contexts.py", "test_examples.py", "test_demo.py"]),
+    "link": Pytest(["link/test_taps.py", "link/test_link.py"], "not rp2040"),
     "rp2040": Pytest(
         ["test_scenarios.py", "test_tasks.py", "test_contexts.py", "test_*interrupts.py"]
         + ["test_soft_handlers.py"],
