@@ -25,9 +25,10 @@ help: ## Show this
 
 setup: $(READY) ## Create .venv with the pinned packages
 
-demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS=]
+demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS= WATCHED=1]
 	$(BIN)/python firmware/heart/run.py --target $(TARGET) $(if $(UF2),--uf2 $(UF2)) \
-	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS))
+	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	    $(if $(WATCHED),--watched)
 
 test: $(READY) ## Every test, in under five minutes on two cores
 	RINGLANE_UF2="$(UF2)" RINGLANE_FIRMWARE="$(FIRMWARE)" $(BIN)/pytest -n auto --dist loadfile

@@ -43,6 +43,8 @@ SWEEPS = (
     "interrupts/test_claim_interrupts.py",
     "interrupts/test_fanout_interrupts.py",
     "interrupts/test_request_reply_interrupts.py",
+    "link/test_link.py",
+    "link/test_taps.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

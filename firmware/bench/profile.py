@@ -54,6 +54,33 @@ def run_nothing():
         pass
     return begin - machine.mem32[LEFT] & 0xFFFFFF
 
+def measure_taps():
+    # What a whole call of each verb takes: plain, and with a tap that keeps so many bytes.
+    from ringlane.tap import Recorder
+    for head in (None, 0, 4, 16):
+        tap = None if head is None else Recorder(16, head)
+        took = []
+        for verb, size in (("send", {size}), ("send_word", 4), ("recv", {size}), ("recv_word", 4)):
+            ch = PriorityChannel(8, slot_size={size}, tap=tap)
+            data = 5 if verb == "send_word" else bytearray(size)
+            best = None
+            for _ in range(3):
+                ch.clear()
+                for _ in range(1 if verb[0] == "s" else 8):
+                    ch.send(bytearray(size), NORMAL)
+                f = getattr(ch, verb)
+                if verb[0] == "r":
+                    f(data) if verb == "recv" else f()
+                timed = run_recv if verb == "recv" else run_recv_word
+                timed = run_send if verb[0] == "s" else timed
+                gc.collect()
+                state = machine.disable_irq()
+                each = timed(f, data, NORMAL) - run_nothing()
+                machine.enable_irq(state)
+                best = each if best is None or each < best else best
+            took.append(best)
+        print(*took)
+
 def measure(verb, makers):
     sends = verb[:4] == "send"
     size = 4 if "word" in verb else {size}
@@ -162,6 +189,13 @@ def main():
                 for (title, _), cycles in zip(made, took, strict=True):
                     print(f"    {title[:50]:50} {cycles - last:6.0f} {cycles:7.0f}")
                     last = cycles
+            pico.reset()
+            print(f"with a tap, {' '.join(VERBS)}: cycles")
+            lines = pico.exec(f"{program}\nmeasure_taps()").splitlines()
+            for title, line in zip(
+                ["plain", *(f"head={n}" for n in (0, 4, 16))], lines, strict=True
+            ):
+                print(f"    {title:10}" + "".join(f"{int(n) / CALLS:8.0f}" for n in line.split()))
     except (DeviceError, FileNotFoundError) as error:
         print(f"profile: {error}", file=sys.stderr)
         return 1

@@ -18,9 +18,10 @@ import gc
 import struct
 from array import array
 
-import ringlane.waiting  # noqa: F401  at set-up: it takes as long as 100 samples
+import ringlane.link
+import ringlane.waiting  # at set-up: it takes as long as 100 samples
 from detector import Detector
-from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, PriorityChannel
+from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME, PriorityChannel, Recorder
 from ringlane.checks import check_int
 from ringlane.latency import LatencyHistogram
 from sampling import NUMBER_MASK, Sampler
@@ -58,8 +59,13 @@ class Demo:
         self._recording = recording
         self._speed = speed
         rate = RATE * speed
-        self.samples = PriorityChannel((rate * SAMPLES_S, 0, 0, 0, 0), slot_size=4, name="samples")
-        self.uplink = PriorityChannel(UPLINK_CAPACITY, slot_size=BLOCK, name="uplink")
+        # For who watches: the events of the last 0.7 s, at real time.
+        self.samples = PriorityChannel(
+            (rate * SAMPLES_S, 0, 0, 0, 0), 4, name="samples", tap=Recorder(events=256, head=4)
+        )
+        self.uplink = PriorityChannel(
+            UPLINK_CAPACITY, BLOCK, name="uplink", tap=Recorder(events=32, head=4)
+        )
         self.sampler = Sampler(recording, self.count, rate, self.samples)
         self.waits = [LatencyHistogram() for _ in range(5)]
         self._offered = [0] * 5
@@ -75,8 +81,14 @@ class Demo:
         """Return how many messages of the class the program has tried to send."""
         return self.sampler.taken if priority == REALTIME else self._offered[priority]
 
-    async def run(self):
-        """Run until the signal is over and the uplink has sent what was left."""
+    async def run(self, watched=False):
+        """Run until the signal is over and the uplink has sent what was left.
+
+        `watched`: begin when somebody watches.
+        """
+        link = asyncio.create_task(ringlane.link.serve())  # for `ringlane top`
+        if watched:
+            await ringlane.link.attached()
         transmit = asyncio.create_task(self.transmit())
         status = asyncio.create_task(self.status())
         self.sampler.start()
@@ -84,13 +96,10 @@ class Demo:
             await self.detect()
         finally:
             self.sampler.stop()
-        status.cancel()
-        try:
-            await status
-        except asyncio.CancelledError:
-            pass
+        await _end(status)
         self.uplink.close()
         await transmit
+        await _end(link)
 
     async def detect(self):
         """Receive the samples: check each, find the beats, collect the raw signal in blocks."""
@@ -201,6 +210,14 @@ class Demo:
         return 60 * RATE * intervals // (self.beats[-1] - self.beats[-1 - intervals])
 
 
+async def _end(task):
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        pass
+
+
 def _print_status(packed):
     samples, beats, rate, high_water, dropped = struct.unpack_from(_STATUS, packed)
     print(
@@ -220,9 +237,10 @@ def load(path, size):
     return data
 
 
-def main(seconds=MINUTE_S, speed=1):
+def main(seconds=MINUTE_S, speed=1, watched=False):
     """Run over the first `seconds` of the recording, 3..60, at `speed` times real time, 1..100.
 
+    `watched`: begin when somebody watches.
     Raises DemoFailed unless every sample came in order, the beats are those of the recording and
     BULK alone lost.
     """
@@ -235,7 +253,7 @@ def main(seconds=MINUTE_S, speed=1):
         % (seconds, RATE, speed, clock.name)
     )
     gc.collect()
-    asyncio.run(demo.run())
+    asyncio.run(demo.run(watched))
     print_table(demo)
     found = faults(demo)
     if found:

@@ -43,6 +43,7 @@ def main():
         type=between(3, 60),
         help=f"how much of the signal; default: rp2040 {_EMULATED_SECONDS}, others 60",
     )
+    parser.add_argument("--watched", action="store_true", help="begin when somebody watches")
     options = parser.parse_args()
     speed = options.speed or (8 if options.target == "virtual" else 1)
     seconds = options.seconds or (_EMULATED_SECONDS if options.target == "rp2040" else 60)
@@ -50,10 +51,11 @@ def main():
         "demo",
         options.target,
         options.uf2,
-        f"import heart\nheart.main(seconds={seconds}, speed={speed})",
+        f"import heart\nheart.main({seconds}, {speed}, {options.watched})",
         PACKAGE,
         *(HERE / name for name in FILES),
         timeout=_SET_UP_S + seconds * _SLOWEST,
+        watch=True,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 FIRST, *FRAGMENTS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-SWEEP = next(each for each in FRAGMENTS if "ringlane_host" in each)  # for CPython alone
+(SWEEP,) = (each for each in FRAGMENTS if "import sweep" in each)
 FRAGMENTS.remove(SWEEP)
 CHIP = re.compile(r"\b(Pin|IrqGuard)\(")  # the unix port has none
 
@@ -15,7 +15,7 @@ AROUND = """\
 import asyncio
 from array import array
 from ringlane import HIGH, LEAST_LOADED, LOW, NORMAL, AnycastChannel, Channel, LockGuard
-from ringlane import MulticastChannel, PriorityChannel, RequestReplyChannel, SoftGuard
+from ringlane import MulticastChannel, PriorityChannel, Recorder, RequestReplyChannel, SoftGuard
 job = b"job"
 seen = [b""]
 def handle(buf, size):

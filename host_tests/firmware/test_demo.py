@@ -95,7 +95,8 @@ def test_the_console_says_what_runs_where_and_fits_80_columns(interpreter):
     assert status == 0, text
     lines = text.splitlines()
     assert lines[0].startswith("virtual board, MicroPython 1.")
-    assert lines[1] == "6 s of a heart signal, 360 samples/s, 4 x real time; latency by ticks_us"
+    assert re.fullmatch(r"to watch it, in another terminal: ringlane top /dev/pts/\d+", lines[1])
+    assert lines[2] == "6 s of a heart signal, 360 samples/s, 4 x real time; latency by ticks_us"
     progress = [line for line in lines if re.match(r" *\d+ s .* samples .* bpm ", line)]
     assert 3 <= len(progress) <= 6
     assert [line for line in lines if len(line) > 80] == []

@@ -35,8 +35,13 @@ asyncio.run(consume(ch, bytearray(4)))
 asyncio.run(watch(ch, bytearray(4)))
 assert seen[1:] == [b"one"]
 """,
-    "import ringlane": """\
+    "import ringlane\n": """\
 assert ch.send_word(1, LOW) and ch.recv_word() and not watch.met
+""",
+    "import ringlane.link": "asyncio.run(main())",
+    "recorder =": """\
+samples.send_word(7, NORMAL)
+assert recorder.events()[0].head == b"\\x07\\0\\0\\0"
 """,
     "ch = PriorityChannel": "assert ch.counters(HIGH).queued == len(ch) == 2",
     "ch = Channel": """\

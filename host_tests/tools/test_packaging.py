@@ -48,6 +48,7 @@ MESSAGE_PASSED = (
 PASS_ONE_THROUGH_EACH = """
 import asyncio
 from array import array
+import ringlane.link
 from ringlane import *
 buf = bytearray(32)
 

@@ -22,8 +22,10 @@ from .names import AnycastPolicy as AnycastPolicy
 from .names import PriorityClass as PriorityClass
 from .priority import PriorityChannel as PriorityChannel
 from .probe import engine as engine
+from .registry import channels as channels
 from .report import report as report
 from .request_reply import RequestReplyChannel as RequestReplyChannel
+from .tap import Recorder as Recorder
 from .waiting import select as select
 
 __version__: str
@@ -53,6 +55,8 @@ __all__ = (
     "LockGuard",
     "SoftGuard",
     "LatencyHistogram",
+    "Recorder",
+    "channels",
     "report",
     "debug",
     "engine",

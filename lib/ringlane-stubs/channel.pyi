@@ -1,6 +1,7 @@
 from .clock import Clock
 from .guard import _Guard
 from .queue import Queue
+from .tap import Recorder
 
 class Channel(Queue):
     capacity: int
@@ -16,6 +17,7 @@ class Channel(Queue):
         recv_guard: _Guard | None = None,
         zero_copy: bool = False,
         stats: bool = False,
+        tap: Recorder | None = None,
     ) -> None: ...
     @classmethod
     def memory(cls, capacity: int, slot_size: int = 32, senders: int = 1) -> int: ...

@@ -3,6 +3,7 @@ from typing import TypeAlias
 from .clock import Clock
 from .guard import _Guard
 from .queue import Queue
+from .tap import Recorder
 
 _Five: TypeAlias = tuple[int, int, int, int, int]
 
@@ -20,6 +21,7 @@ class PriorityChannel(Queue):
         recv_guard: _Guard | None = None,
         zero_copy: bool = False,
         stats: bool = False,
+        tap: Recorder | None = None,
     ) -> None: ...
     @classmethod
     def memory(

@@ -6,6 +6,7 @@ from .ends import Receiver, _Sending
 from .guard import _Guard
 from .lanes import Lanes
 from .sender import Sender
+from .tap import Recorder
 
 class Queue(_Sending, Receiver, Lanes):
     capacity: Any
@@ -25,6 +26,7 @@ class Queue(_Sending, Receiver, Lanes):
         recv_guard: _Guard | None = None,
         zero_copy: bool = False,
         stats: bool = False,
+        tap: Recorder | None = None,
     ) -> None: ...
     @classmethod
     def memory(cls, capacity: Any, slot_size: int = 32, senders: int = 1) -> int: ...

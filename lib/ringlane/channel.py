@@ -26,7 +26,7 @@ from .queue import Queue
 
 class Channel(Queue):
     """Channel(capacity, slot_size=32, senders=1, name=None, clock=None, send_guard=None,
-    recv_guard=None, zero_copy=False, stats=False)
+    recv_guard=None, zero_copy=False, stats=False, tap=None)
 
     `capacity`: messages per sender, 1..65535. The rest as for PriorityChannel.
     """

@@ -76,6 +76,8 @@ class SendingEnd:
         self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
         self.send, self.send_word = channel._make(at, self)
+        if channel._tap is not None:
+            later("ringlane.tap").tap_sender(self, channel._tap)
         if channel._send_guard is not None:
             later("ringlane.guard").share_sender(self, channel._send_guard)
         if channel._views is not None:

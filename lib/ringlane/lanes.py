@@ -168,6 +168,7 @@ class Lanes:
     _rows = 1
     _by_class = False  # whether a row is a class's
     _send_guard = None
+    _tap = None
     _views = None
     _ticks = staticmethod(time.ticks_us)  # of the default clock
     _objects = 173  # machine words that the objects take beside the block

@@ -40,8 +40,11 @@ MODULES = {
     "LockGuard": "guard",
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
+    "Recorder": "tap",
+    "channels": "registry",
     "report": "report",
     "debug": "debug",
+    "link": "link",
     "engine": "probe",
 }
 ALL = (
@@ -59,7 +62,7 @@ ALL = (
         "AnycastPolicy",
     )
     + tuple(PATTERNS)
-    + tuple(MODULES)
+    + tuple(name for name in MODULES if name != "link")  # which is large
 )
 
 
@@ -67,7 +70,8 @@ def find(name):
     """Return what has that name in ringlane; raise AttributeError if nothing has."""
     module = MODULES.get(name)
     if module is not None:
-        return getattr(__import__("ringlane." + module, None, None, ("",)), name)
+        module = __import__("ringlane." + module, None, None, ("",))
+        return module if name == "link" else getattr(module, name)
     if name not in ALL and name != "__all__":
         raise AttributeError("module 'ringlane' has no attribute '%s'" % name)
     return ALL if name == "__all__" else globals()[name]

@@ -29,15 +29,15 @@ from .queue import Queue
 
 class PriorityChannel(Queue):
     """PriorityChannel(capacity, slot_size=32, senders=1, name=None, clock=None, send_guard=None,
-    recv_guard=None, zero_copy=False, stats=False)
+    recv_guard=None, zero_copy=False, stats=False, tap=None)
 
     `capacity`: messages per class and sender, 1..65535, or five such numbers, one per class, where
     0 leaves a class out. `slot_size`: the largest message, 1..65535 bytes. `senders`: contexts
     that will send, 1..255. `name`: the channel's in report() and in errors. `clock`: a Clock, by
     default the board's microseconds. `send_guard`, `recv_guard`: let contexts share a sender or
     the receiver, see guard.py. `zero_copy`: claim and peek, see zero_copy.py. `stats`: measure
-    latencies, see latency.py. Allocates everything; raises TypeError, ValueError or, with the
-    bytes asked and free, MemoryError.
+    latencies, see latency.py. `tap`: a Recorder of all messages, see tap.py. Allocates everything;
+    raises TypeError, ValueError or, with the bytes asked and free, MemoryError.
     """
 
     _by_class = True

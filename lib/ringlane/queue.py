@@ -26,6 +26,7 @@ class Queue(SendingEnd, Receiver, Lanes):
         recv_guard=None,
         zero_copy=False,
         stats=False,
+        tap=None,
     ):
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, senders, name, clock)
         self.capacity = capacity
@@ -33,11 +34,16 @@ class Queue(SendingEnd, Receiver, Lanes):
         if send_guard is not None or recv_guard is not None:
             later("ringlane.guard").check_guards(send_guard, recv_guard, zero_copy)
             self._send_guard = send_guard
-        # The options, in the order in which they wrap the verbs: views, then the histogram of what
-        # recv and release take, then the guard around all of it.
+        if tap is not None:
+            later("ringlane.tap").check_tap(tap, recv_guard, zero_copy)
+            self._tap = tap
+        # The options, in the order in which they wrap the verbs: the tap, views, the histogram of
+        # what recv and release take, then the guard around all of it.
         if zero_copy:
             self._views = later("ringlane.zero_copy").make_views(self)
         self._attach_receiver(self._base, senders > 1)
+        if tap is not None:
+            later("ringlane.tap").tap_receiver(self, tap)
         self._senders = [self]  # a channel is its first sender itself
         self._attach_sender(self, 0)
         if zero_copy:

@@ -1,8 +1,17 @@
-"""The channels that have a name, for report(): imported when the first one is made."""
+"""channels(), those that have a name: imported when the first one is made."""
 
 import micropython
 
 named = {}  # name -> channel that is open
+
+
+def channels():
+    """Return the open channels that have a name, in the order of their names: a list.
+
+    A name used again stands for the newer channel. Context: a task; it allocates.
+    """
+    found = [named.get(name) for name in sorted(named)]
+    return [each for each in found if each is not None and not each.closed]
 
 
 def register(channel):

@@ -1,15 +1,7 @@
 """report(): every named channel as a table."""
 
-from micropython import const
-
-from .cold import counters
-from .names import CLASS_NAMES
-from .registry import named
-from .words import plus
-
-#: words(cog.inFile) :#
-_CAPACITY = const(4)  # slots; 0: the class is not used
-# stamped.
+from .figures import lines
+from .registry import channels
 
 _COLUMNS = ("queued", "sent", "received", "dropped", "rejected", "high water")
 
@@ -23,10 +15,8 @@ def report():
     A name used again stands for the newer channel. Context: a task; it allocates.
     """
     rows = [("channel", "lane", "capacity") + _COLUMNS]
-    for name in sorted(named):
-        channel = named.get(name)
-        if channel is not None and not channel.closed:
-            rows.extend(_rows(name, channel))
+    for channel in channels():
+        rows.extend(_rows(channel.name, channel))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         left = "%-*s  %-*s" % (widths[0], row[0], widths[1], row[1])
@@ -34,25 +24,6 @@ def report():
 
 
 def _rows(name, channel):
-    for label, capacity, figures in _lines(channel):
+    for label, _, capacity, figures in lines(channel):
         shown = ["-" if each is None else str(each) for each in figures]
         yield (name, label, str(capacity)) + tuple(shown)
-
-
-def _lines(channel):
-    # A label, the capacity and the counters of each line.
-    capacities = [channel._of_lane(0, row, _CAPACITY) for row in range(channel._rows)]
-    if channel._by_class:
-        return [
-            (CLASS_NAMES[row], capacities[row], counters(channel, row))
-            for row in range(5)
-            if capacities[row]
-        ]
-    lines = [("-", capacities[0], counters(channel))]
-    # What only the channel counts, and a receiver does not, is in the first line.
-    for end in getattr(channel, "receivers", ()):
-        queued = len(end)
-        dropped = getattr(end, "dropped", None)
-        figures = queued, plus(queued, end.received), end.received, dropped, None, None
-        lines.append((end.name or str(end.id), channel.capacity, figures))
-    return lines

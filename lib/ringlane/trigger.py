@@ -55,12 +55,12 @@ def make_trigger(end, priority, source=None):
     counted as those of send_word. It takes one argument, what the interrupt passes, and is the
     handler itself: Pin(2).irq(ch.trigger(HIGH), hard=True).
 
-    Raises ValueError for a multicast or anycast channel and under send_guard.
+    Raises ValueError for a multicast or anycast channel, under send_guard and beside a tap.
 
     Context: set-up; what it returns belongs to this sender's context | alloc: the handler
     """
     channel = end._channel
-    if hasattr(channel, "max_receivers") or channel._send_guard is not None:
+    if hasattr(channel, "max_receivers") or channel._send_guard or channel._tap:
         raise ValueError("%s has no trigger" % channel._title())
     lane = channel._lane(end._number, priority)
     register = 0

@@ -75,6 +75,28 @@ WORDS = {
         ("META", "size | class << 16 | epoch << 24"),
         ("TIME", "the clock when it was sent"),
     ),
+    # A recorder's ring, of one end of a channel (tap.py); its events stand behind RING_KNOWN.
+    "ring": (
+        ("RING_BEGUN", "events begun since the start. Owner: the end; the reader reads it"),
+        ("RING_DONE", "events whole since the start. Owner: the end; the reader reads it"),
+        ("RING_TAKEN", "events read, or overwritten unread. Owner: reader"),
+        ("RING_LOST", "events overwritten unread. Owner: reader"),
+        ("RING_NEXT", "bytes from here to the event to write next. Owner: the end"),
+        ("RING_FIRST", "bytes from here to the first event"),
+        ("RING_END", "bytes from here past the last event"),
+        ("RING_STRIDE", "bytes of an event"),
+        ("RING_PART_LOW", "address of the end's words, its low 32 bits"),
+        ("RING_PART_HIGH", "and its high ones"),
+        ("RING_SENDER", "the sender's number << 24"),
+        ("RING_CLASSES", "7: a lane for each class; 0: one lane"),
+        ("RING_KNOWN", "words, by lane: its DROPPED or TAIL at the last event. Owner: the end"),
+    ),
+    "event": (
+        ("EVENT_TIME", "the clock: of a queued message its stamp, else now"),
+        ("EVENT_NUMBER", "the message's number in its lane"),
+        ("EVENT_WHAT", "size | class << 16 | outcome << 20 | sender << 24"),
+        ("EVENT_FIGURE", "queued: messages queued; received: latency; taken: how many"),
+    ),
 }
 _SIZES = {"CARDS": 8}  # words that take more than one
 
@@ -334,7 +356,63 @@ STEPS = {
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         """,
+    # -- a tap's event
+    "ring": """
+        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+        part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+        """,
+    "begin event": """
+        # Order: before the event, so that a reader knows which one is being overwritten.
+        ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+        event = ptr32(int(ring) + ring[_RING_NEXT])
+        """,
+    "end event": """
+        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+        if not following - ring[_RING_END]:
+            following = ring[_RING_FIRST]
+        ring[_RING_NEXT] = following
+        # Order: event before done, so that a reader sees no half-written one.
+        ring[_RING_DONE] = ring[_RING_DONE] + 1
+        """,
 }
+# The message that a sender has just queued: its slot stays as it is until the sender's next one.
+STEPS["queued event"] = (
+    """
+        lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
+        write = lane[_WRITE]
+        if not write - lane[_FIRST]:
+            write = lane[_END]
+        slot = ptr32(int(lane) + write - part[_TX_STRIDE])
+        """
+    + STEPS["begin event"]
+    + """
+        event[_EVENT_TIME] = slot[_TIME]
+        event[_EVENT_NUMBER] = lane[_HEAD] - 1
+        event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
+        event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+        left = ring[_RING_STRIDE] - _EVENT_BYTES
+        while left:
+            left -= 4
+            word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+            ptr32(int(event) + left + _EVENT_BYTES)[0] = word
+        """
+    + STEPS["end event"]
+)
+# The lane of which something was just taken, and what is known of it.
+STEPS["taken lane"] = """
+        lane = ptr32(int(part) + part[_LANES])
+        known = ptr32(ring)
+        sender = 0
+        row = 0
+        while not lane[_TAIL] - known[_RING_KNOWN] and lane[_REST] != _LAST:
+            sender += 1
+            if not lane[_REST]:
+                sender = 0
+                row += 1
+            lane = ptr32(int(lane) + _LANE_BYTES)
+            known = ptr32(int(known) + 4)
+        """
 
 # A message and a receive buffer, from the object to where its bytes are.
 STEPS["message"] = (

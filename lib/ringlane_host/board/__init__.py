@@ -19,7 +19,19 @@ from collections import deque
 from pathlib import Path
 
 from .. import boards, simulate
-from . import faults, loop, machine, modules, pictures, pins, sources, sweeping, timers, uart
+from . import (
+    faults,
+    loop,
+    machine,
+    modules,
+    pictures,
+    pins,
+    replay,
+    sources,
+    sweeping,
+    timers,
+    uart,
+)
 from .analog import TEMPERATURE, Signal
 from .buses import Bus, Registers
 from .channels import ChannelRecord, Channels, Message
@@ -390,6 +402,16 @@ class SimulatedBoard:
             buses = ", ".join(f"{kind} {each}" for each in there)
             raise BoardError(f"{self.name} has {buses}, no {kind} {number}")
         return self._buses.setdefault((kind, number), Bus(f"{kind}({number})"))
+
+    def replay(self, path, channel=None, after_ms=0):
+        """Send what `ringlane record` has of a channel into the firmware's channel of that name.
+
+        Each message at its own time from `after_ms` on, as a hard handler of its own would: so the
+        firmware must not start what sends to it. `channel`: its name; None: the only one there.
+        Returns how many messages that are. Raises LinkError for a recording that is none, or lacks
+        some of them.
+        """
+        return replay.schedule(self, self._kernel, path, channel, after_ms)
 
     def pwm(self, pin):
         """Return what PWM made of a pin: a list of (microseconds, Hz, duty of 65535)."""

@@ -30,7 +30,13 @@ _FIXES = {
     "server": "a channel",
 }
 # Their verbs call those that are recorded.
-_WRAPPERS = ("ringlane.debug", "ringlane.guard", "ringlane.latency", "ringlane.measure")
+_WRAPPERS = (
+    "ringlane.debug",
+    "ringlane.guard",
+    "ringlane.latency",
+    "ringlane.measure",
+    "ringlane.tap",
+)
 
 
 class Message(NamedTuple):

@@ -227,6 +227,19 @@ def make_sys(kernel, facts, modules, say):
             say(text if isinstance(text, str) else bytes(text).decode(errors="replace"))
             return len(text)
 
+        def ioctl(self, request, flags):
+            return flags & 4  # it takes whatever is written
+
+        @property
+        def buffer(self):
+            return self
+
+    class In(io.StringIO):
+        buffer = io.BytesIO()
+
+        def ioctl(self, request, flags):
+            return 0  # nobody types
+
     def leave(status=0):
         raise SystemExit(status)
 
@@ -253,7 +266,7 @@ def make_sys(kernel, facts, modules, say):
         print_exception=print_exception,
         stdout=Out(),
         stderr=Out(),
-        stdin=io.StringIO(),
+        stdin=In(),
     )
 
 

@@ -16,6 +16,7 @@ from .. import boards, package
 from ..boards.targets import TARGETS, connect
 from ..boards.virtual import BoardError, VirtualBoard
 from ..boards.wires import Wires
+from ..link import need
 from . import doctor, flash, install
 
 _KB = 1024
@@ -65,6 +66,15 @@ def _parser():
             )
         return made
 
+    def program(made):
+        made.add_argument(
+            "files",
+            metavar="FILE",
+            type=Path,
+            nargs="*",
+            help="a program to run there, and what it imports; default: what runs there",
+        )
+
     made = command(_install, port=True, patterns=True)
     made.add_argument("--py", action="store_true", help="the sources, not .mpy")
     command(_uninstall, port=True)
@@ -98,6 +108,28 @@ def _parser():
     made.add_argument("port", metavar="PORT", nargs="?", help=TARGETS)
     made.add_argument("--uf2", help="firmware for the PORT rp2040")
     command(_freeze, patterns=True)
+    made = command(_top, port=True)
+    program(made)
+    made.add_argument("--once", action="store_true", help="print the table once, and end")
+    made.add_argument("--json", action="store_true", help="print all figures as JSON, and end")
+    made.add_argument("--svg", type=Path, metavar="FILE", help="draw the table, and end")
+    made.add_argument("--seconds", type=float, default=1.0, help="how long to look first")
+    made = command(_record, port=True)
+    made.add_argument("out", metavar="OUT.mcap", type=Path)
+    program(made)
+    made.add_argument("--seconds", type=float, help="default: until Ctrl-C or the program's end")
+    for function in (_echo, _hz):
+        made = command(function, port=True)
+        made.add_argument("channel", metavar="CHANNEL", help="its name")
+        program(made)
+        made.add_argument("--seconds", type=float, help="default: until Ctrl-C")
+    made = command(_advise)
+    made.add_argument("recording", metavar="OUT.mcap", type=Path)
+    made = command(_replay)
+    made.add_argument("recording", metavar="OUT.mcap", type=Path)
+    made.add_argument("firmware", metavar="FILE", type=Path, help="the firmware's main.py")
+    made.add_argument("--channel", help="its name; default: the only one of the recording")
+    made.add_argument("--board", default="rpi_pico", help="default: rpi_pico")
     return parser
 
 
@@ -257,6 +289,67 @@ def _doctor(options):
     for line, fine in found:
         print("  " if fine else "! ", line, sep="")
     return 0 if all(fine for _, fine in found) else 1
+
+
+def _top(options):
+    """Show the channels of a running board, live: q quits, s sorts.
+
+    The program there serves a link: asyncio.create_task(ringlane.link.serve()).
+    """
+    need("rich", "cobs", "serial")
+    from ..link.top import top
+
+    return top(
+        options.port,
+        options.uf2,
+        tuple(options.files),
+        once=options.once,
+        as_json=options.json,
+        svg=options.svg,
+        seconds=options.seconds,
+    )
+
+
+def _record(options):
+    """Record what goes through the tapped channels of a board; Foxglove opens the file."""
+    _commands().run_record(
+        options.port, options.uf2, tuple(options.files), options.out, options.seconds
+    )
+
+
+def _echo(options):
+    """Print the messages that are sent to a tapped channel, as they come."""
+    files = tuple(options.files)
+    _commands().run_echo(options.port, options.uf2, files, options.channel, options.seconds)
+
+
+def _hz(options):
+    """Print how often messages come to a tapped channel."""
+    files = tuple(options.files)
+    _commands().run_hz(options.port, options.uf2, files, options.channel, options.seconds)
+
+
+def _advise(options):
+    """Say what capacity each lane of a recording would have needed to lose nothing."""
+    _commands().run_advise(options.recording)
+
+
+def _replay(options):
+    """Run a firmware on a simulated board, with a recording sent to one of its channels.
+
+    The firmware must not start what else sends to that channel.
+    """
+    for path in (options.recording, options.firmware):
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}")
+    _commands().run_replay(options.recording, options.firmware, options.channel, options.board)
+
+
+def _commands():
+    need("cobs", "serial", "mcap")
+    from ..link import commands
+
+    return commands
 
 
 def _freeze(options):

@@ -1,0 +1,345 @@
+"""A link, from real MicroPython to a session: whole, damaged, cut off, hostile, missing."""
+
+import os
+import random
+import re
+import select
+import subprocess
+import time
+
+import pytest
+from conftest import DEVICE, HEAP, PACKAGE, SOAK
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ringlane_host.boards.virtual import VirtualBoard
+from ringlane_host.link import LinkError, frames
+from ringlane_host.link.session import Channel, Events, Hello, Session, Snapshot, Status, Text
+from ringlane_host.link.wires import PortWire, open_wire
+
+COUNT = 100_000 if SOAK else 20_000
+
+
+class ProcessWire:
+    """The console of a MicroPython process; `noise` spoils the bytes of both ways."""
+
+    def __init__(self, interpreter, program, noise=None):
+        self.name = "a MicroPython process"
+        self.careful_s = 0.0
+        self.noise = noise or (lambda data: data)
+        self.process = subprocess.Popen(
+            [interpreter, "-X", HEAP, "-c", program],
+            env=dict(os.environ, MICROPYPATH=f"{PACKAGE.parent}:{DEVICE}:.frozen"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def read(self, timeout):
+        out = self.process.stdout.fileno()
+        if not select.select([out], [], [], timeout)[0]:
+            return b""
+        return self.noise(os.read(out, 4096))
+
+    def write(self, data):
+        os.write(self.process.stdin.fileno(), self.noise(data))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.process.kill()
+        self.process.communicate()
+
+
+class Noise:
+    """Loses, flips and doubles bytes, one of `every` on average, until it is `quiet`."""
+
+    def __init__(self, every, seed):
+        self.random = random.Random(seed)
+        self.every = every
+        self.quiet = False
+        self.done = 0
+
+    def __call__(self, data):
+        if self.quiet:
+            return data
+        out = bytearray()
+        for byte in data:
+            fault = self.random.randrange(3 * self.every)
+            if fault < 3:
+                self.done += 1
+            if fault == 0:
+                continue
+            out.append(byte ^ 1 << self.random.randrange(8) if fault == 1 else byte)
+            if fault == 2:
+                out.append(byte)
+        return bytes(out)
+
+
+def word_of(number):
+    return (number * 40503 & 0x3FFFFFFF).to_bytes(4, "little")
+
+
+def follow(session, count, patience=120.0):
+    """Poll until all of `count` messages are told or missed, at either end; check each payload."""
+    got = {0: 0, None: 0}
+    text = b""
+    end = time.monotonic() + patience
+    while [session.ends.get(("flood", each)) for each in got] != [count, count]:
+        assert time.monotonic() < end, (session.ends, session.counts)
+        for each in session.poll(0.05):
+            if isinstance(each, Events):
+                for place, event in enumerate(each.events):
+                    assert event.number == each.first + place
+                    assert event.head == word_of(event.number), event
+                    assert event.outcome == ("received" if each.sender is None else "queued")
+                got[each.sender] += len(each.events)
+            elif isinstance(each, Text):
+                text += each.data
+    return got, text
+
+
+def test_every_message_is_told_and_the_program_prints_on(interpreter):
+    program = f"import link_flood; link_flood.main({COUNT})"
+    with ProcessWire(interpreter, program) as wire, Session(wire, events=True) as session:
+        hello = session.attach()
+        assert hello.ringlane == "0.2.0" and hello.micropython.startswith("1.")
+        got, text = follow(session, COUNT)
+        assert [int(n) for n in re.findall(rb"sent (\d+)", text)] == [
+            *range(1000, COUNT + 1, 1000)
+        ]
+        counts = session.counts
+        assert counts.damaged == counts.frames_lost == counts.events_lost == 0
+        assert sum(got.values()) + counts.events_overwritten == 2 * COUNT
+        assert got[0] > COUNT // 2
+
+
+def test_a_snapshot_holds_what_the_channels_count(interpreter):
+    program = "import link_flood; link_flood.main(40)"
+    with ProcessWire(interpreter, program) as wire, Session(wire, period_ms=100) as session:
+        session.attach()
+        tables, shots, states, end = {}, {}, [], time.monotonic() + 20
+        while not (shots.get("flood") and shots["flood"].rows[0].sent == 40):
+            assert time.monotonic() < end, shots
+            for each in session.poll(0.1):
+                if isinstance(each, Channel):
+                    tables[each.name] = each
+                elif isinstance(each, Snapshot):
+                    shots[each.channel.name] = each
+                elif isinstance(each, Status):
+                    states.append(each)
+        flood, quiet = tables["flood"], tables["quiet"]
+        assert (flood.pattern, flood.slot_size, flood.senders) == ("Channel", 4, 1)
+        assert (flood.tapped, flood.measured, flood.hz) == (True, True, 1_000_000)
+        assert (quiet.tapped, quiet.measured) == (False, False)
+        (row,) = shots["flood"].rows
+        assert (row.capacity, row.queued, row.sent, row.received) == (64, 0, 40, 40)
+        assert (row.dropped, row.rejected, row.high_water) == (0, 0, 20)
+        assert row.last == word_of(39)
+        count, average, p50, p99, most = shots["flood"].latency
+        assert count == 40 and p50 <= p99 <= most and average <= most
+        (row,) = shots["quiet"].rows
+        assert (row.queued, row.last, row.last_size) == (1, b"hello", 5)
+        assert states[-1].heap_free > 10_000 and states[-1].damaged == 0
+        seconds, wrong = session.board_clock.at(shots["flood"].us)
+        assert abs(time.monotonic() - seconds) < 2 and 0 < wrong < 0.1
+
+
+def test_with_bytes_lost_flipped_and_doubled_no_payload_is_wrong_and_each_gap_is_counted(
+    interpreter, visited
+):
+    noise = Noise(every=900, seed=7)
+    program = f"import link_flood; link_flood.main({COUNT})"
+    lost = frames_lost = told = overwritten = resumed = 0
+    reached = {}
+    with ProcessWire(interpreter, program, noise) as wire:
+        for number in range(4):  # hosts: the first three are killed without a word
+            session = Session(wire, events=True)
+            session.attach(60)
+            last = number == 3
+            end = time.monotonic() + (120 if last else 1.0)
+            firsts = {}
+            while time.monotonic() < end:
+                for each in session.poll(0.05):
+                    noise.quiet |= last and isinstance(each, Text) and b"all" in each.data
+                    if not isinstance(each, Events):
+                        continue
+                    key = each.channel.name, each.sender
+                    if key not in firsts:
+                        firsts[key] = each.first
+                        resumed += each.first - reached.get(key, 0)
+                    for place, event in enumerate(each.events):
+                        assert event.number == each.first + place
+                        assert event.head == word_of(event.number), event
+                    told += len(each.events)
+                if set(session.ends.values()) == {COUNT}:
+                    break
+            reached = session.ends
+            lost += session.counts.events_lost
+            overwritten += session.counts.events_overwritten
+            frames_lost += session.counts.frames_lost + session.counts.damaged
+    assert set(reached.values()) == {COUNT}
+    assert told + lost + overwritten + resumed == 2 * COUNT
+    assert told > COUNT // 4 and noise.done > 50 and frames_lost > 10 and lost > 0
+    visited(messages=2 * COUNT, faults=noise.done, told=told)
+
+
+@pytest.mark.parametrize("rounds", [200_000 if SOAK else 5_000])
+def test_a_hostile_host_costs_a_board_no_memory(micropython, rounds):
+    printed = micropython(
+        f"import link_fuzz\nwhole, damaged, grown, written, ch = link_fuzz.run({rounds})\n"
+        "print(whole, damaged, grown, written, ch)"
+    )
+    whole, damaged, grown, written = map(int, printed.split()[:4])
+    assert whole > rounds // 2 and damaged > rounds // 8 and written > 1000
+    assert grown < 4096, grown
+
+
+def test_a_hostile_host_writes_outside_nothing_on_the_simulated_memory(device):
+    import link_fuzz
+
+    whole, damaged, _, written, _ = link_fuzz.run(400)
+    assert whole > 100 and damaged > 20 and written > 1000
+
+
+BODY = st.binary(max_size=frames.BODY_MAX)
+
+
+@given(kind=st.integers(0, 255), session=st.integers(0, 65535), body=BODY)
+def test_a_frame_comes_back_and_passes_every_console(kind, session, body):
+    wire = frames.encode(kind, session, 7, body)
+    assert not set(wire[1:-1]) & set(range(0x1B))
+    assert frames.Splitter().feed(b"text" + wire + b"more") == [
+        b"text",
+        frames.Frame(kind, session, 7, body),
+        b"more",
+    ]
+
+
+@given(body=BODY)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_board_and_host_agree_on_a_frame(device, body):
+    import link_fuzz
+    from ringlane import link
+
+    assert link_fuzz.frame(2, 300, body) == frames.encode(2, 300, 0, body)
+    chunk = bytearray(frames.encode(2, 300, 0, body)[1:-1])
+    size = link.unstuff(chunk, len(chunk))
+    assert bytes(chunk[6 : size - 4]) == body
+
+
+@given(st.lists(st.one_of(st.binary(max_size=700), BODY.map(lambda b: frames.encode(1, 2, 3, b)))))
+def test_whatever_comes_is_text_a_frame_or_damage(chunks):
+    splitter = frames.Splitter()
+    sizes = 0
+    for chunk in chunks:
+        for each in splitter.feed(chunk):
+            sizes += each.size if isinstance(each, frames.Damaged) else 0
+            if isinstance(each, frames.Frame):
+                # Whatever the bytes are: what is taken for a frame has its CRC.
+                assert (
+                    frames.decode(
+                        frames.encode(
+                            each.kind, each.session, each.number, each.body, each.version
+                        )[1:-1]
+                    )
+                    == each
+                )
+    assert sizes <= sum(map(len, chunks))
+
+
+@given(st.binary(min_size=1, max_size=60), st.integers(0, 10_000), st.integers(1, 255))
+def test_a_frame_with_a_flipped_byte_is_never_taken(body, place, flip):
+    wire = bytearray(frames.encode(1, 2, 3, body))
+    wire[1 + place % (len(wire) - 2)] ^= flip
+    found = [
+        each
+        for each in frames.Splitter().feed(bytes(wire) + b"\0")
+        if isinstance(each, frames.Frame)
+    ]
+    assert found in ([], [frames.Frame(1, 2, 3, body)])  # an escape may be written in two ways
+
+
+RESETS = """
+import asyncio, ringlane.link
+from ringlane import Channel
+ch = Channel(4, name="{name}")
+asyncio.run(ringlane.link.serve())
+"""
+
+
+def test_it_survives_a_reset_of_the_board(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
+    main = tmp_path / "main.py"
+    main.write_text(RESETS.format(name="before"))
+    with VirtualBoard(tmp_path) as board:
+        wire = PortWire(board.port)
+        with Session(wire, period_ms=100) as session:
+            first = session.attach(20)
+            main.write_text(RESETS.format(name="after"))
+            wire.write(b"\x03")
+            wait_for(session, lambda each: isinstance(each, Text) and b">>>" in each.data)
+            for _ in range(5):
+                session.poll(0.1)  # it empties the line of what it had typed there
+            wire.write(b"\x04")
+            hello = wait_for(session, lambda each: isinstance(each, Hello))
+            assert hello.again and hello.boot != first.boot and session.counts.resets == 1
+            wait_for(
+                session, lambda each: isinstance(each, Snapshot) and each.channel.name == "after"
+            )
+        wire.close()
+
+
+def wait_for(session, wanted, patience=30.0):
+    end = time.monotonic() + patience
+    seen = []
+    while time.monotonic() < end:
+        seen += session.poll(0.1)
+        for each in seen:
+            if wanted(each):
+                return each
+    raise AssertionError(str(seen)[-1000:])
+
+
+# -- what may be wrong
+
+
+def test_without_a_program_the_prompt_is_named():
+    with VirtualBoard() as board:
+        wire = PortWire(board.port)
+        with pytest.raises(
+            LinkError, match=r"no link at /dev/pts/\d+: the board shows its prompt"
+        ):
+            Session(wire).attach(1.5)
+        wire.close()
+        # Nothing is left on its line.
+        assert board.mpremote("exec", "print(6 * 7)") == "42\n"
+
+
+def test_a_program_without_a_link_is_told_apart(interpreter):
+    program = "import time\nwhile True:\n    print('busy')\n    time.sleep_ms(50)"
+    with ProcessWire(interpreter, program) as wire:
+        with pytest.raises(LinkError, match="no program there answers; it must run"):
+            Session(wire).attach(1)
+
+
+def test_a_port_that_is_busy_or_missing_is_named():
+    with VirtualBoard() as board:
+        wire = PortWire(board.port)
+        with pytest.raises(LinkError, match="another program has it open"):
+            PortWire(board.port)
+        wire.close()
+    with pytest.raises(LinkError, match="no such port"):
+        PortWire("/dev/ttyACM77")
+    with pytest.raises(LinkError, match="virtual is a new board"), open_wire("virtual"):
+        pass
+
+
+def test_another_version_of_the_link_is_named(interpreter, tmp_path):
+    program = (
+        "import ringlane.link as link\nlink.VERSION = 9\nimport link_flood\nlink_flood.main(1)"
+    )
+    with ProcessWire(interpreter, program) as wire:
+        with pytest.raises(LinkError, match="whose link is version 9; this one is version 1"):
+            Session(wire).attach(5)

@@ -1,0 +1,287 @@
+"""`ringlane record`, echo, hz, advise and replay, from real MicroPython to the simulated board."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import PACKAGE, ROOT
+from mcap.reader import make_reader
+from mcap.writer import Writer
+from ringlane import BULK, HIGH, PriorityChannel
+from ringlane_host.board import Overflowed, SimulatedBoard
+from ringlane_host.boards.virtual import VirtualBoard
+from ringlane_host.link import LinkError
+from ringlane_host.link.recording import Recording, advise, replay
+
+HEART = ROOT / "firmware" / "heart"
+SECONDS = 10
+
+# A burst of 12 words every 100 ms into a lane of 5, and a class that nobody takes.
+PROGRAM = """
+import asyncio
+import ringlane.link
+from ringlane import *
+
+ch = PriorityChannel((0, 5, 0, 0, 2), slot_size=8, name="adc", tap=Recorder(256, head=8))
+plain = Channel(4, name="plain")
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    n = 0
+    for turn in range({turns}):
+        for _ in range(12):
+            ch.send_word(n, HIGH)
+            n += 1
+        ch.send(b"idle", BULK) if turn % 2 else ch.send(b"too long to fit", BULK)
+        buf = bytearray(8)
+        while (m := ch.recv(buf)) and m[1] == HIGH:
+            pass
+        print("turn", turn)
+        await asyncio.sleep_ms(100)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+
+
+def ringlane(*args, timeout=200):
+    done = subprocess.run(
+        [sys.executable, "-m", "ringlane_host.command.cli", *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A recording of PROGRAM."""
+    folder = tmp_path_factory.mktemp("record")
+    (folder / "bursts.py").write_text(PROGRAM.format(turns=10))
+    status, out, err = ringlane("record", "virtual", folder / "out.mcap", folder / "bursts.py")
+    assert status == 0, err
+    assert re.search(r"out\.mcap: \d+ events\n", out), out
+    return folder / "out.mcap"
+
+
+def test_a_recording_holds_every_message_and_what_became_of_it(recorded):
+    recording = Recording(recorded)
+    assert not recording.missing
+    queued, dropped = recording.of("adc", "queued"), recording.of("adc", "dropped")
+    high = [each for each in queued if each.priority == HIGH]
+    # Of each 12 the first 5 find room.
+    assert [each.word for each in high] == [12 * turn + n for turn in range(10) for n in range(5)]
+    assert [each.number for each in high] == list(range(50))
+    assert len([each for each in dropped if each.priority == HIGH]) == 70
+    assert {each.head for each in recording.of("adc", "rejected")} == {b"too long"}
+    received = recording.of("adc", "received")
+    assert [each.word for each in received if each.priority == HIGH] == [e.word for e in high]
+    assert all(each.figure >= 0 for each in received)
+    turns = sorted({each.us // 50_000 for each in high})
+    assert 0.9e6 < max(each.us for each in high) < 5e6 and len(turns) > 8
+    assert recording.text.replace("\r", "") == "".join(f"turn {turn}\n" for turn in range(10))
+    assert recording.channels["adc"]["pattern"] == "PriorityChannel"
+
+
+def test_other_programs_read_it(recorded):
+    with recorded.open("rb") as file:
+        reader = make_reader(file, validate_crcs=True)
+        topics = set()
+        times = []
+        for schema, channel, message in reader.iter_messages():
+            topics.add(channel.topic)
+            assert (schema.encoding, channel.message_encoding) == ("jsonschema", "json")
+            properties = json.loads(schema.data)["properties"]
+            kinds = {"integer": int, "string": str, "array": list}
+            for name, value in json.loads(message.data).items():
+                if name != "class":
+                    assert isinstance(value, kinds[properties[name]["type"]]), (name, value)
+            times.append(message.log_time)
+    assert topics == {
+        *(f"adc/{each}" for each in ("queued", "dropped", "rejected", "received", "lanes")),
+        "plain/lanes",
+        "text",
+    }
+    assert max(times) - min(times) < 60e9
+
+
+def test_advise_tells_the_capacity_that_loses_nothing(recorded):
+    by_lane = {each.lane: each for each in advise(Recording(recorded))}
+    high, bulk = by_lane["HIGH"], by_lane["BULK"]
+    assert (high.arrived, high.dropped, high.capacity) == (120, 70, 5)
+    assert high.needed is None or high.needed >= 12
+    assert bulk.arrived == 5
+    status, out, err = ringlane("advise", recorded)
+    assert status == 0, err
+    assert re.search(r"adc +HIGH +120 +70 ", out), out
+    assert "longest wait: " in out
+
+
+TAKE_NINE = "for _ in range(9):\n            ch.recv(buf)\n        while False:"
+
+
+def test_advise_is_right_where_the_receiver_keeps_up(tmp_path):
+    # With that capacity the same arrivals and receives lose nothing, with one less they do.
+    program = tmp_path / "queue.py"
+    program.write_text(
+        PROGRAM.format(turns=6)
+        .replace("(0, 5, 0, 0, 2)", "(0, 5, 0, 0, 40)")
+        .replace("range(12)", "range(7)")
+        .replace("for turn in", "ch.send(b'x', BULK)\n    for turn in")
+        .replace(
+            "while (m := ch.recv(buf)) and m[1] == HIGH:",
+            "for _ in range(9):\n            ch.recv(buf)\n        while False:",
+        )
+    )
+    status, _, err = ringlane("record", "virtual", tmp_path / "q.mcap", program)
+    assert status == 0, err
+    recording = Recording(tmp_path / "q.mcap")
+    advice = {each.lane: each for each in advise(recording)}["BULK"]
+    assert advice.dropped == 0
+    for capacity, lost in ((advice.needed, 0), (advice.needed - 1, 1)):
+        if not capacity:
+            continue
+        depth = drops = 0
+        for each in recording.of("adc"):
+            if each.lane == "BULK" and each.outcome == "queued":
+                drops += depth == capacity
+                depth = min(depth + 1, capacity)
+            elif each.lane == "BULK" and each.outcome == "received":
+                depth = max(0, depth - 1)
+        assert bool(drops) == bool(lost)
+
+
+def test_a_recording_is_replayed_into_a_channel(recorded):
+    ch = PriorityChannel((0, 100, 0, 0, 20), slot_size=8, name="adc")
+    waits = []
+    with pytest.raises(LinkError, match="has 8 of 15 bytes of a message of 'adc'"):
+        replay(Recording(recorded), ch)
+    recording = Recording(recorded)
+    recording.events = [each for each in recording.events if each.outcome != "rejected"]
+    assert replay(recording, ch, wait=waits.append) == 100 + 5
+    assert waits == sorted(waits)
+    assert ch.recv_word()[:2] == [0, HIGH] and ch.dropped == 20
+    assert ch.counters(BULK).sent == 5
+
+
+@pytest.fixture(scope="module")
+def heart(tmp_path_factory):
+    """A recording of the demo, from its first sample."""
+    path = tmp_path_factory.mktemp("heart") / "demo.mcap"
+    run = [sys.executable, HEART / "run.py", "--watched", f"--seconds={SECONDS}", "--speed=1"]
+    for _ in range(4):  # a host that is busy elsewhere may miss some, and says so
+        with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                for line in process.stdout:
+                    if line.startswith("to watch it"):
+                        break
+                status, out, err = ringlane("record", line.split()[-1], path)
+                assert status == 0, err
+                process.communicate(timeout=60)
+            finally:
+                process.kill()
+        if not Recording(path).missing:
+            return path
+    pytest.fail("the host was too busy to record")
+
+
+REPLAYED = f"""
+import asyncio
+import heart
+
+demo = heart.Demo(heart.load(heart.RECORDING, {SECONDS} * 720), {SECONDS}, 1)
+demo.sampler.start = lambda: None  # the replay samples in its place
+asyncio.run(demo.run())
+"""
+
+
+def test_the_demo_replays_to_the_same_beats(heart, tmp_path):
+    recording = Recording(heart)
+    beats = [each.head for each in recording.of("uplink", "queued") if each.priority == HIGH]
+    assert len(beats) > 5
+    for name in ("heart.py", "sampling.py", "detector.py", "summary.py"):
+        (tmp_path / name).write_text((HEART / name).read_text())
+    (tmp_path / "main.py").write_text(REPLAYED)
+    board = SimulatedBoard("rpi_pico", tmp_path)
+    board.allow(Overflowed)  # of BULK, as in the demo
+    try:
+        name = "ecg_mitdb208_360hz_60s.u16le"
+        board.flash.files[name] = (HEART / name).read_bytes()
+        board.run("main.py")
+        assert board.replay(heart, "samples") == SECONDS * 360
+        board.advance(ms=SECONDS * 1000 + 1500)
+        again = [each.data for each in board.channels["uplink"].sent if each.priority == HIGH]
+        assert again == beats
+        assert len(board.channels["samples"].received) == SECONDS * 360
+        assert {type(each) for each in board.faults} <= {Overflowed}
+    finally:
+        board.stop()
+
+
+def test_replay_says_what_is_wrong(recorded, tmp_path):
+    main = tmp_path / "main.py"
+    main.write_text("import time\nfrom ringlane import Channel\nch = Channel(4)\ntime.sleep(9)\n")
+    status, _, err = ringlane("replay", recorded, main)
+    assert status == 1 and "has 8 of 15 bytes" in err, err
+    status, _, err = ringlane("replay", recorded, main, "--channel", "none")
+    assert status == 1 and "has no events of a channel 'none'; there are adc" in err
+    status, _, err = ringlane("replay", recorded, tmp_path / "other.py")
+    assert status == 1 and "no file" in err
+
+
+def test_echo_and_hz_and_what_they_lack(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
+    (tmp_path / "main.py").write_text(PROGRAM.format(turns=100_000))
+    with VirtualBoard(tmp_path) as board:
+        status, out, err = ringlane("echo", board.port, "adc", "--seconds", 2)
+        assert status == 0, err
+        assert re.search(r"^ +\d+\.\d{6}  HIGH +4 B  \d+$", out, re.MULTILINE), out
+        assert re.search(r"HIGH +4 B  \d+  dropped$", out, re.MULTILINE), out
+        status, out, err = ringlane("hz", board.port, "adc", "--seconds", 3)
+        assert status == 0, err
+        rate = float(re.search(r"^([\d,.]+) messages a second", out)[1].replace(",", ""))
+        assert 20 < rate < 140, out
+        status, _, err = ringlane("hz", board.port, "plain", "--seconds", 3)
+        assert status == 1 and "channel 'plain' has no tap" in err
+        status, _, err = ringlane("echo", board.port, "nobody", "--seconds", 8)
+        assert status == 1 and "no channel 'nobody' on that board; there are adc, plain" in err
+
+
+def test_a_recording_that_is_none_is_named(recorded, tmp_path):
+    whole = recorded.read_bytes()
+    cases = {
+        "empty": (b"", "is no recording, or cut off"),
+        "text": (b"time,value\n1,2\n" * 20, "is no recording, or cut off"),
+        "cut": (whole[: len(whole) // 2], "is no recording, or cut off"),
+        "begun": (whole[:200], "is no recording, or cut off"),
+    }
+    for name, (data, said) in cases.items():
+        path = tmp_path / f"{name}.mcap"
+        path.write_bytes(data)
+        with pytest.raises(LinkError, match=said):
+            Recording(path)
+        status, _, err = ringlane("advise", path)
+        assert status == 1 and err.count("\n") == 1 and said in err, err
+    spoilt = bytearray(whole)
+    spoilt[len(whole) // 3] ^= 0x40
+    (tmp_path / "spoilt.mcap").write_bytes(spoilt)
+    with pytest.raises(LinkError):
+        Recording(tmp_path / "spoilt.mcap")
+    foreign = tmp_path / "foreign.mcap"
+    with foreign.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="ros2")
+        writer.finish()
+    with pytest.raises(LinkError, match="of another program, not of ringlane"):
+        Recording(foreign)
+    with pytest.raises(LinkError, match="no recording .*none.mcap"):
+        Recording(tmp_path / "none.mcap")
+    status, _, err = ringlane("record", "virtual", tmp_path / "x.csv", tmp_path / "none.py")
+    assert status == 1 and "ends in .mcap, not 'x.csv'" in err

@@ -1,0 +1,169 @@
+"""`ringlane record`, `replay`, `echo`, `hz` and `advise`."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import LinkError, ProgramEnded
+from .recording import Recording, advise, lane_of, record
+from .session import Channel, Event, Events, Session, Status
+from .watch import shown
+from .wires import open_wire
+
+_ATTACH_S = 10.0
+_START_S = 60.0  # for a program that has to be loaded first
+_TABLE_S = 3.0
+
+
+@contextmanager
+def attached(target: str, uf2: str | None, files: tuple[Path, ...]) -> Iterator[Session]:
+    """Give a session with the board, with events. A context manager."""
+    with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
+        session.attach(_START_S if files else _ATTACH_S)
+        yield session
+
+
+def run_record(
+    target: str, uf2: str | None, files: tuple[Path, ...], path: Path, seconds: float | None
+) -> None:
+    """Record to `path`, and say what is in it."""
+    if path.suffix != ".mcap":
+        raise LinkError(f"a recording's name ends in .mcap, not {path.name!r}")
+    with attached(target, uf2, files) as session:
+        try:
+            record(session, path, seconds)
+        except ProgramEnded as ended:
+            if ended.error:
+                raise
+        finally:
+            counts = session.counts
+            missed = counts.events_overwritten + counts.events_lost
+            print(
+                f"{path}: {counts.events:,} events"
+                + (f"; {missed:,} more are missing, counted there" if missed else "")
+            )
+        if not counts.events:
+            raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
+
+
+def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple[Channel, Events]]:
+    """Give the events of the channel `name`. Raise LinkError if it has none, or is not there."""
+    begin = time.monotonic()
+    known: dict[str, Channel] = {}
+    statuses = 0
+    while seconds is None or time.monotonic() - begin < seconds:
+        for each in session.poll(0.1):
+            if isinstance(each, Channel):
+                known[each.name] = each
+            elif isinstance(each, Status):
+                statuses += 1
+            elif isinstance(each, Events) and each.channel.name == name:
+                yield each.channel, each
+        if name not in known and statuses > 1 and time.monotonic() - begin > _TABLE_S:
+            there = ", ".join(sorted(known)) or "none with a name"
+            raise LinkError(f"no channel {name!r} on that board; there are {there}")
+        if name in known and not known[name].tapped:
+            raise LinkError(f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()")
+
+
+def run_echo(
+    target: str, uf2: str | None, files: tuple[Path, ...], name: str, seconds: float | None
+) -> None:
+    """Print each message that is sent to the channel, and what became of it."""
+    with attached(target, uf2, files) as session:
+        for channel, batch in follow(session, name, seconds):
+            missing = batch.lost + batch.overwritten
+            if missing:
+                print(f"({missing:,} not seen)", flush=True)
+            for each in batch.events:
+                if each.outcome in ("queued", "dropped", "rejected"):
+                    print(_line(channel, each), flush=True)
+
+
+def _line(channel: Channel, event: Event) -> str:
+    lane = lane_of(channel, event.priority)
+    if lane == "-" and event.priority is not None:
+        lane = f"class {event.priority}"
+    time_of = event.ticks * 1e6 / channel.hz / 1e6
+    outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
+    what = shown(event.head[:8] if event.head else None, event.size)
+    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
+
+
+def run_hz(
+    target: str, uf2: str | None, files: tuple[Path, ...], name: str, seconds: float | None
+) -> None:
+    """Print once a second how often messages come to the channel, by their own times."""
+    with attached(target, uf2, files) as session:
+        times: deque[float] = deque(maxlen=10_000)
+        printed = time.monotonic()
+        for channel, batch in follow(session, name, seconds):
+            if batch.lost or batch.overwritten:
+                times.clear()  # an interval across a gap is none
+            if batch.sender is None:
+                continue
+            for each in batch.events:
+                if each.outcome != "rejected":
+                    times.append(each.ticks / channel.hz)
+            if time.monotonic() - printed > 1 and len(times) > 2:
+                printed = time.monotonic()
+                print(_rate(times), flush=True)
+        if len(times) < 3:
+            raise LinkError(f"fewer than 3 messages came to {name!r}")
+        print(_rate(times), flush=True)
+
+
+def _rate(times: deque[float]) -> str:
+    ordered = sorted(times)
+    gaps = [b - a for a, b in zip(ordered, ordered[1:], strict=False)]
+    mean = sum(gaps) / len(gaps)
+    spread = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    return (
+        f"{1 / mean if mean else 0:,.2f} messages a second; intervals "
+        f"{min(gaps) * 1e3:.3f} to {max(gaps) * 1e3:.3f} ms, deviation {spread * 1e3:.3f} ms, "
+        f"of the last {len(times):,}"
+    )
+
+
+def run_advise(path: Path) -> None:
+    """Print for each lane of a recording the capacity that would have lost nothing."""
+    recording = Recording(path)
+    found = list(advise(recording))
+    if not found:
+        raise LinkError(f"{path} has no events: no channel had a tap")
+    print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
+    for each in found:
+        burst = f"{each.burst:,} came in {each.burst_us / 1e3:,.1f} ms"
+        burst += f", at {each.burst_at_us / 1e6:.3f} s"
+        needs = f"{each.needed:,}" if each.needed else "-"
+        if each.needed is None:
+            burst = f"no capacity will do: {each.arrived:,} came, {each.taken:,} were taken"
+        print(
+            f"{each.channel:12} {each.lane:18} {each.arrived:8,} {each.dropped:8,} {needs:>7}  "
+            f"{burst}"
+        )
+    starved = max(found, key=lambda each: each.longest_wait_us)
+    print(
+        f"longest wait: {starved.longest_wait_us / 1e3:,.1f} ms, in {starved.channel} "
+        f"{starved.lane}"
+    )
+    for name, count in sorted(recording.missing.items()):
+        print(f"{count:,} events of {name} are missing: what it needs may be more")
+
+
+def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str) -> None:
+    """Run a firmware on a simulated board, with a recording sent to its channel; print its log."""
+    from ..board import SimulatedBoard
+
+    board = SimulatedBoard(board_name, firmware.parent)
+    try:
+        board.run(firmware.name)
+        count = board.replay(path, channel)
+        last = Recording(path).messages(channel)[-1].us if count else 0
+        board.advance(us=last + 1_000_000)
+        print(board.log, end="")
+        print(f"{count:,} messages replayed; {list(board.channels)}")
+    finally:
+        board.stop()

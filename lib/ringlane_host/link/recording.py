@@ -1,0 +1,434 @@
+"""Recordings: what went through a board's channels, in an MCAP file that Foxglove opens.
+
+A tapped channel `adc` has a topic for each outcome, `adc/queued`, `adc/received` and so on, with a
+JSON message for each event; `adc/lanes` has its counters at each snapshot; `text` what the program
+printed; `missing` how many events of an end are not there, and why.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ringlane.names import CLASS_NAMES
+
+from . import LinkError, need
+from .session import US_MASK, Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
+
+_KIND = "ringlane"  # the file's profile, and the name of its metadata
+_INT, _STR = {"type": "integer"}, {"type": "string"}
+_EVENT = {
+    "us": _INT,
+    "lane": _STR,
+    "sender": _INT,
+    "size": _INT,
+    "number": _INT,
+    "value": _INT,
+    "data": _STR,
+}
+_FIGURES = {  # what an event's figure is
+    "queued": "queued",
+    "dropped": "queued",
+    "rejected": "queued",
+    "received": "latency_us",
+    "taken": "count",
+}
+_SCHEMAS = {
+    **{name: _EVENT | {figure: _INT} for name, figure in _FIGURES.items()},
+    "lanes": {"us": _INT, "lanes": {"type": "array", "items": {"type": "object"}}},
+    "text": {"text": _STR},
+    "missing": {"channel": _STR, "end": _STR, "overwritten": _INT, "lost": _INT},
+}
+
+
+class Recorder:
+    """Writes what a session brings to the file `path`. A context manager: close() ends the file.
+
+    Raise LinkError without the package mcap.
+    """
+
+    def __init__(self, path: Path, session: Session) -> None:
+        need("mcap")
+        from mcap.writer import CompressionType, Writer
+
+        self.events = 0
+        self._session = session
+        self._file = path.open("wb")
+        self._writer = Writer(self._file, compression=CompressionType.NONE)
+        self._writer.start(profile=_KIND)
+        self._topics: dict[str, int] = {}
+        self._schemas: dict[str, int] = {}
+        self._held: list[Item] = []  # until the board's clock is known
+        self._wall = time.time() - time.monotonic()
+        self._hello: Hello | None = None
+        self._channels: dict[str, Channel] = {}
+        self._offsets: dict[str, tuple[int, int]] = {}  # of a channel: µs and ticks at one moment
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Write what has come."""
+        self._held += items
+        if self._session.board_clock.best is None:
+            return
+        held, self._held = self._held, []
+        for each in held:
+            match each:
+                case Hello():
+                    if self._hello is not None and each.boot != self._hello.boot:
+                        self._write("text", "text", self._now(), {"text": "(the board was reset)"})
+                    self._hello = each
+                    self._offsets.clear()
+                case Channel():
+                    self._channels[each.name] = each
+                case Text():
+                    text = each.data.decode("utf-8", "replace")
+                    self._write("text", "text", self._now(), {"text": text})
+                case Snapshot():
+                    self._snapshot(each)
+                case Events():
+                    self._batch(each)
+
+    def close(self) -> None:
+        """End the file."""
+        if self._file.closed:
+            return
+        channels = {name: vars(channel) for name, channel in self._channels.items()}
+        about = {"hello": self._hello and vars(self._hello), "channels": channels}
+        self._writer.add_metadata(_KIND, {"about": json.dumps(about)})
+        self._writer.finish()
+        self._file.close()
+
+    def _snapshot(self, shot: Snapshot) -> None:
+        self._offsets[shot.channel.name] = shot.us, shot.ticks
+        lanes = [
+            {key: value for key, value in vars(row).items() if not isinstance(value, bytes)}
+            for row in shot.rows
+        ]
+        us = self._us(shot.us)
+        self._write(f"{shot.channel.name}/lanes", "lanes", us, {"us": us, "lanes": lanes})
+
+    def _batch(self, batch: Events) -> None:
+        channel = batch.channel
+        if batch.lost or batch.overwritten:
+            end = "receiver" if batch.sender is None else f"sender {batch.sender}"
+            body = {
+                "channel": channel.name,
+                "end": end,
+                "overwritten": batch.overwritten,
+                "lost": batch.lost,
+            }
+            self._write("missing", "missing", self._now(), body)
+        if not batch.events:
+            return
+        if not channel.default_clock and channel.name not in self._offsets:
+            self._held.append(batch)  # a snapshot will tell how its clock stands
+            return
+        for each in batch.events:
+            self.events += 1
+            us = self._event_us(channel, each)
+            body = {
+                "us": us,
+                "lane": lane_of(channel, each.priority),
+                "sender": each.sender,
+                "size": each.size,
+                "number": each.number,
+            }
+            figure = each.figure
+            if each.outcome == "received":
+                figure = figure * 1_000_000 // channel.hz
+            body[_FIGURES[each.outcome]] = figure
+            if each.size == 4 and len(each.head) == 4:
+                body["value"] = int.from_bytes(each.head, "little", signed=True)
+            body["data"] = each.head.hex()
+            if each.priority is not None:
+                body["class"] = each.priority
+            self._write(f"{channel.name}/{each.outcome}", each.outcome, us, body)
+
+    def _event_us(self, channel: Channel, event: Event) -> int:
+        if channel.default_clock:
+            return self._us(event.ticks)
+        us, ticks = self._offsets[channel.name]
+        half = (channel.mask + 1) // 2
+        since = ((event.ticks - ticks + half) & channel.mask) - half
+        return self._us(us) + since * 1_000_000 // channel.hz
+
+    def _us(self, us: int) -> int:
+        return self._session.board_clock.unwrapped(us & US_MASK)
+
+    def _now(self) -> int:
+        rtt, middle, us = self._session.board_clock.best or (0, 0, 0)
+        return int(us + (time.monotonic() - middle) * 1e6)
+
+    def _write(self, topic: str, schema: str, us: int, body: dict[str, Any]) -> None:
+        number = self._topics.get(topic)
+        if number is None:
+            known = self._schemas.get(schema)
+            if known is None:
+                text = json.dumps({"type": "object", "properties": _SCHEMAS[schema]})
+                known = self._writer.register_schema(schema, "jsonschema", text.encode())
+                self._schemas[schema] = known
+            number = self._writer.register_channel(topic, "json", known)
+            self._topics[topic] = number
+        _, middle, then = self._session.board_clock.best or (0, 0, 0)
+        moment = int((self._wall + middle) * 1e9) + int(us - then) * 1000
+        self._writer.add_message(number, max(0, moment), json.dumps(body).encode(), max(0, moment))
+
+
+def lane_of(channel: Channel, priority: int | None) -> str:
+    """Return the name of the lane of a class: "-" where all share one."""
+    if channel.pattern == "PriorityChannel" and priority is not None:
+        return CLASS_NAMES[priority]
+    return "-"
+
+
+def record(session: Session, path: Path, seconds: float | None = None) -> Recorder:
+    """Record to `path` until `seconds` have passed, the program ends or Ctrl-C; return what wrote.
+
+    The session is attached and wants events. Whatever ends it, the file is whole.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    with Recorder(path, session) as recorder:
+        try:
+            while end is None or time.monotonic() < end:
+                items = session.poll(0.1)
+                recorder.add(items)
+                if any(isinstance(each, Gone) for each in items):
+                    break
+        except KeyboardInterrupt:
+            pass
+    return recorder
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event of a recording. `us`: since the recording's first event."""
+
+    channel: str
+    outcome: str
+    us: int
+    lane: str
+    priority: int | None
+    sender: int
+    size: int
+    number: int
+    figure: int  # messages queued then; received: its latency in µs; taken: how many
+    head: bytes
+
+    @property
+    def word(self) -> int:
+        """Its 4 bytes as a signed number."""
+        return int.from_bytes(self.head, "little", signed=True)
+
+
+class Recording:
+    """Recording(path): what `ringlane record` has written.
+
+    `events`, in the order of their times; `channels`, what is known of each by name; `missing`,
+    how many events are not there, by channel; `text`, what the program printed. Raise LinkError
+    with one line if the file is none, cut off or another program's.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        need("mcap")
+        from mcap.exceptions import McapError
+        from mcap.reader import make_reader
+
+        self.path = Path(path)
+        self.events: list[Recorded] = []
+        self.missing: dict[str, int] = {}
+        self.text = ""
+        about = None
+        if not self.path.is_file():
+            raise LinkError(f"no recording {path}")
+        try:
+            with self.path.open("rb") as file:
+                reader = make_reader(file, validate_crcs=True)
+                if reader.get_header().profile != _KIND:
+                    raise LinkError(f"{path} is a recording of another program, not of ringlane")
+                for metadata in reader.iter_metadata():
+                    about = json.loads(metadata.metadata["about"])
+                if about is None:
+                    raise LinkError(f"{path} is cut off: its end is missing")
+                for _, topic, message in reader.iter_messages():
+                    self._add(topic.topic, json.loads(message.data))
+        except McapError as error:
+            what = type(error).__name__
+            raise LinkError(f"{path} is no recording, or cut off: {what} {error}") from None
+        except (ValueError, KeyError, EOFError) as error:
+            raise LinkError(f"{path} is damaged: {error!r}") from None
+        self.channels: dict[str, dict[str, Any]] = about["channels"]
+        first = min((each.us for each in self.events), default=0)
+        self.events = sorted(
+            (_shifted(each, first) for each in self.events), key=lambda each: each.us
+        )
+
+    def _add(self, topic: str, body: dict[str, Any]) -> None:
+        if topic == "text":
+            self.text += body["text"]
+            return
+        if topic == "missing":
+            name = body["channel"]
+            count = body["lost"] + body["overwritten"]
+            self.missing[name] = self.missing.get(name, 0) + count
+            return
+        name, _, outcome = topic.rpartition("/")
+        if outcome in _FIGURES:
+            self.events.append(
+                Recorded(
+                    name,
+                    outcome,
+                    body["us"],
+                    body["lane"],
+                    body.get("class"),
+                    body["sender"],
+                    body["size"],
+                    body["number"],
+                    body[_FIGURES[outcome]],
+                    bytes.fromhex(body["data"]),
+                )
+            )
+
+    def of(self, channel: str | None, *outcomes: str) -> list[Recorded]:
+        """Return the events of a channel, of those outcomes; None: of the only channel.
+
+        Raise LinkError if there is no such channel.
+        """
+        names = sorted({each.channel for each in self.events})
+        if channel is None and len(names) == 1:
+            channel = names[0]
+        if channel not in names:
+            there = ", ".join(names) or "none"
+            raise LinkError(
+                f"{self.path} has no events of a channel {channel!r}; there are {there}"
+            )
+        return [
+            each
+            for each in self.events
+            if each.channel == channel and (not outcomes or each.outcome in outcomes)
+        ]
+
+    def messages(self, channel: str | None = None) -> list[Recorded]:
+        """Return what was sent to a channel, whole, queued or not.
+
+        Raise LinkError if some of it is missing, or longer than what the tap kept of each.
+        """
+        found = self.of(channel, "queued", "dropped", "rejected")
+        for each in found:
+            if each.size > len(each.head):
+                raise LinkError(
+                    f"{self.path} has {len(each.head)} of {each.size} bytes of a message of "
+                    f"{each.channel!r}: record it with Recorder(head={-(-each.size // 4) * 4})"
+                )
+        name = found[0].channel if found else channel
+        if self.missing.get(name or ""):
+            raise LinkError(
+                f"{self.path} lacks {self.missing[name or '']} events of {name!r}, so a replay "
+                "would differ: record it with a larger Recorder(events=…)"
+            )
+        return found
+
+
+def _shifted(event: Recorded, first: int) -> Recorded:
+    return Recorded(**(vars(event) | {"us": event.us - first}))
+
+
+def replay(
+    recording: Recording,
+    channel: Any,
+    name: str | None = None,
+    wait: Callable[[int], object] | None = None,
+) -> int:
+    """Send what a recording has of the channel `name` into `channel`, of any board or CPython.
+
+    `name`: that of `channel` by default. `wait(us)`: called before each message with the time
+    since the first; None: at once. Return how many it queued.
+    """
+    queued = 0
+    for each in recording.messages(name or channel.name):
+        if wait is not None:
+            wait(each.us)
+        queued += bool(channel.send(each.head, each.priority))
+    return queued
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a lane needed: a capacity of `needed` would have lost nothing; None: none would do."""
+
+    channel: str
+    lane: str
+    capacity: int | None
+    arrived: int
+    dropped: int
+    taken: int
+    needed: int | None
+    burst: int  # messages of the longest queue's build-up
+    burst_us: int  # in so many microseconds
+    burst_at_us: int  # from the recording's beginning
+    longest_wait_us: int
+
+
+def advise(recording: Recording) -> Iterator[Advice]:
+    """Give an Advice for each lane of the recording.
+
+    A lane's queue is played again with room for all: what came, also what was dropped, against
+    what was taken, at the times of both. Where more came than was taken, to the end, no capacity
+    would do.
+    """
+    lanes: dict[tuple[str, str, int], list[Recorded]] = {}
+    for each in recording.events:
+        if each.outcome != "rejected":
+            lanes.setdefault((each.channel, each.lane, each.sender), []).append(each)
+    for (name, lane, sender), events in sorted(lanes.items()):
+        depth = most = 0
+        empty_at = began = events[0].us
+        burst = burst_us = burst_at = climbed = 0
+        came: list[int] = []
+        for each in events:
+            if each.outcome in ("queued", "dropped"):
+                if not depth:
+                    empty_at = each.us
+                    climbed = 0
+                depth += 1
+                climbed += 1
+                came.append(each.us)
+                if depth > most:
+                    most, burst = depth, climbed
+                    burst_us, burst_at = each.us - empty_at, empty_at
+            else:
+                depth = max(0, depth - (each.figure if each.outcome == "taken" else 1))
+        arrived = [each for each in events if each.outcome in ("queued", "dropped")]
+        dropped = sum(each.outcome == "dropped" for each in events)
+        taken = sum(
+            each.figure if each.outcome == "taken" else 1
+            for each in events
+            if each.outcome in ("received", "taken")
+        )
+        # Does the queue grow without end? It does if in the last half it never came near empty.
+        overload = dropped > 0 and depth > most // 2 and len(arrived) > taken + most // 2
+        title = lane if sender == 0 else f"{lane}, sender {sender}"
+        yield Advice(
+            name,
+            title,
+            _capacity(recording, name, arrived),
+            len(arrived),
+            dropped,
+            taken,
+            None if overload else max(most, 1),
+            burst,
+            burst_us,
+            burst_at - (began - events[0].us),
+            max((each.figure for each in events if each.outcome == "received"), default=0),
+        )
+
+
+def _capacity(recording: Recording, name: str, arrived: list[Recorded]) -> int | None:
+    # What the lane had: as many as were queued when one was dropped.
+    return next((each.figure for each in arrived if each.outcome == "dropped"), None)

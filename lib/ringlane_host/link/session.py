@@ -1,0 +1,571 @@
+"""A session with a board that runs ringlane.link: attach, follow, count what is missing.
+
+    with open_wire("/dev/ttyACM0") as wire, Session(wire, events=True) as session:
+        session.attach()
+        while True:
+            for each in session.poll(0.1):
+                match each:
+                    case Events():
+                        ...
+
+What is missing is known exactly, by the numbers that the board gives: frames by the number in
+each, a ring's events by that of the first in each frame, beside how many the board overwrote.
+"""
+
+import secrets
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from . import LinkError
+from .frames import (
+    ASK,
+    ASK_TABLE,
+    ATTACH,
+    BYE,
+    CHANNEL,
+    EVENTS,
+    GONE,
+    HELLO,
+    SNAPSHOT,
+    STATUS,
+    TIME,
+    VERSION,
+    Damaged,
+    Frame,
+    Splitter,
+    encode,
+)
+
+OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
+RECEIVER = 255  # in place of a sender's number
+US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
+
+# Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
+_KNOCK = b"#ringlane"
+_WINDOW = 64  # frames that the board may send ahead
+_GRANT_EVERY = 16
+STRAY_MAX = 29  # bytes of a frame from the host, see Wire
+_AGAIN_S = 0.5  # between attempts to attach
+_SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
+_ASK_S = 1.0
+_ANSWER_S = 0.25  # else it was lost
+_FIRST_ASKS_S = 0.1
+_FIRST_ASKS = 5
+_DRIFT = 100e-6  # of two crystals, at most
+_HELD_MAX = 1000
+_TRIES_MAX = 20
+_ROW = struct.Struct("<10sHHHIIIIH8s")
+_UNKNOWN_32, _UNKNOWN_16 = 0xFFFFFFFF, 0xFFFF
+
+
+class Wire(Protocol):
+    """What carries the bytes.
+
+    careful_s: 0, or for how long a frame may be on its way before the next: over a console that
+    mpremote's mounted folder shares. There a board that waits for a file passes over up to 29
+    bytes that are not for it, so one frame, and no more.
+    """
+
+    name: str
+    careful_s: float
+
+    def read(self, timeout: float) -> bytes:
+        """Return what has come, b"" if nothing does in `timeout` seconds."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of it."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The board is there: its number of this start, and what it runs."""
+
+    boot: int
+    ringlane: str
+    micropython: str
+    machine: str
+    again: bool  # it is another start than before: the board was reset
+
+
+@dataclass(frozen=True)
+class Text:
+    """What the program printed."""
+
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A named channel of the board."""
+
+    name: str
+    pattern: str
+    slot_size: int
+    senders: int
+    tapped: bool
+    measured: bool
+    hz: int  # of its clock
+    mask: int  # its clock's period - 1
+    default_clock: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a channel: a class, a receiver, or all of it ("-"). None: not counted there."""
+
+    label: str
+    capacity: int
+    queued: int
+    high_water: int | None
+    sent: int
+    received: int
+    dropped: int | None
+    rejected: int | None
+    last: bytes | None  # the first 8 bytes of the newest message
+    last_size: int | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A channel's figures at one moment: `us` of the board, `ticks` of the channel's clock."""
+
+    channel: Channel
+    us: int
+    ticks: int
+    rows: tuple[Row, ...]
+    latency: tuple[int, int, int, int, int] | None  # count, average, p50, p99, max, in ticks
+
+
+@dataclass(frozen=True)
+class Status:
+    """The board itself."""
+
+    us: int
+    heap_free: int
+    skipped: int  # snapshots that were not sent in time
+    damaged: int  # frames from the host that did not come whole
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a verb did with a message; see ringlane.tap."""
+
+    outcome: str
+    sender: int
+    priority: int | None
+    size: int
+    number: int
+    ticks: int
+    figure: int
+    head: bytes
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one end of a channel, in order. `sender` is None for the receiver's.
+
+    Before the first, `overwritten` events were overwritten on the board since the last of this
+    end, and `lost` were lost on the way.
+    """
+
+    channel: Channel
+    sender: int | None
+    first: int
+    events: tuple[Event, ...]
+    overwritten: int
+    lost: int
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The program has ended its side."""
+
+
+Item = Hello | Text | Channel | Snapshot | Status | Events | Gone | Damaged
+
+
+@dataclass
+class BoardClock:
+    """Maps the board's microseconds to the host's seconds, with a bound of the error."""
+
+    best: tuple[float, float, float] | None = None  # (rtt, host time in the middle, board's µs)
+    _us: int = 0  # the newest, unwrapped
+    _samples: list[tuple[float, float, int]] = field(default_factory=list)
+
+    def unwrapped(self, us: int) -> int:
+        """Return microseconds that do not wrap, for `us` within 9 minutes of the newest."""
+        half = (US_MASK + 1) // 2
+        return self._us + ((us - self._us + half) & US_MASK) - half
+
+    def add(self, sent: float, got: float, us: int) -> None:
+        """Note that the board read `us` between those two moments of the host."""
+        self._us = self.unwrapped(us) if self._samples else us
+        self._samples = [*self._samples[-59:], (got - sent, (got + sent) / 2, self._us)]
+        self.best = min(self._samples, key=lambda each: each[0] / 2 + (got - each[1]) * _DRIFT)
+
+    def at(self, us: int) -> tuple[float, float]:
+        """Return (host's seconds, the most by which that is wrong) of the board's `us`."""
+        if self.best is None:
+            raise LinkError("the board's clock is not known yet")
+        rtt, middle, then = self.best
+        seconds = middle + (self.unwrapped(us) - then) / 1e6
+        return seconds, rtt / 2 + abs(seconds - middle) * _DRIFT
+
+
+@dataclass
+class Counts:
+    """What the link itself has seen."""
+
+    frames: int = 0
+    frames_lost: int = 0
+    frames_doubled: int = 0
+    damaged: int = 0
+    events: int = 0
+    events_lost: int = 0
+    events_overwritten: int = 0
+    resets: int = 0
+
+
+class Session:
+    """The host's side of a link over `wire`. A context manager: it says goodbye at the end.
+
+    `events`: whether taps' events are wanted. `period_ms`: between snapshots.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        *,
+        events: bool = False,
+        period_ms: int = 500,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.hello: Hello | None = None
+        self.board_clock = BoardClock()
+        self.counts = Counts()
+        self._wire = wire
+        self._events = events
+        self._period_ms = period_ms
+        self._clock = clock
+        self._splitter = Splitter()
+        self._session = 0
+        self._tries: list[int] = []
+        self._attached = False
+        self._tried = self._heard = self._told = self._asked_table = -1e9
+        self._asked: tuple[int, float] | None = None  # what is not answered: token, when
+        self._asks = 0  # that were answered
+        self._started = clock()
+        self._expected = 0
+        self._granted = 0
+        self._edition = -1
+        self._table: dict[int, Channel] = {}
+        self._held: list[Frame] = []
+        self._rings: dict[tuple[str, int], tuple[int, int]] = {}  # (next event, overwritten)
+        self._text = b""
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say goodbye, so that the board need not wait for this host."""
+        if self._attached:
+            self._attached = False
+            try:
+                self._send(BYE)
+            except (OSError, LinkError):
+                pass  # the wire is down, which ends it too
+
+    def attach(self, timeout: float = 5.0) -> Hello:
+        """Wait for the board's answer. Raise LinkError with a reason if there is none."""
+        deadline = self._clock() + timeout
+        self._early: list[Item] = []
+        while self.hello is None:
+            if self._clock() > deadline or self._at_prompt():
+                raise LinkError(f"no link at {self._wire.name}: {self._why_not()}")
+            self._early += self._poll(0.05)
+        return self.hello
+
+    def _why_not(self) -> str:
+        if self._at_prompt():
+            self._wire.write(b"\x03")  # so that its line is empty again
+            return "the board shows its prompt, so no program runs; give the program's FILE"
+        if self.counts.damaged:
+            return "what comes from there is neither text nor this link's"
+        return (
+            "no program there answers; it must run `asyncio.create_task(ringlane.link.serve())`, "
+            "with ringlane on the board"
+        )
+
+    def _at_prompt(self) -> bool:
+        # A prompt echoes what is typed, so nothing is typed there again.
+        line = self._text.rpartition(b"\n")[2]
+        return line.startswith(b">>>") or _KNOCK in line
+
+    @property
+    def ends(self) -> dict[tuple[str, int | None], int]:
+        """For each tapped end, as (channel, sender), how many events there were up to now."""
+        return {
+            (name, None if sender == RECEIVER else sender): following
+            for (name, sender), (following, _) in self._rings.items()
+        }
+
+    def poll(self, timeout: float) -> list[Item]:
+        """Return what has come, after `timeout` seconds at the latest; keep the link up."""
+        early = getattr(self, "_early", [])
+        if early:
+            self._early = []
+            return early
+        return self._poll(timeout)
+
+    def _poll(self, timeout: float) -> list[Item]:
+        self._keep_up()
+        found: list[Item] = []
+        for each in self._splitter.feed(self._wire.read(timeout)):
+            if isinstance(each, bytes):
+                self._text = (self._text + each)[-400:]
+                found.append(Text(each))
+            elif isinstance(each, Damaged):
+                self.counts.damaged += 1
+                found.append(each)
+            else:
+                self._take(each, found)
+        return found
+
+    def _keep_up(self) -> None:
+        now = self._clock()
+        silence = now - self._heard
+        if self._at_prompt():
+            if self._attached:
+                self._attached = False
+                self._wire.write(b"\x03")  # a prompt's line is empty then
+            return
+        careful = self._wire.careful_s
+        if self._attached and silence < max(_SILENCE_S, 2 * careful):
+            used = _WINDOW - ((self._granted - self._expected) & 0xFFFF)
+            often = _FIRST_ASKS_S if self._asks < _FIRST_ASKS else _ASK_S
+            if self._asked is not None:
+                due = now - self._asked[1] > max(_ANSWER_S, careful)
+            else:
+                due = now - self._told > often or used >= _GRANT_EVERY
+            if due:
+                self._ask()
+        elif now - self._tried > max(_AGAIN_S, careful):
+            self._tried = now
+            self._attached = False
+            self._asked, self._asks = None, 0
+            self._expected = 0
+            self._granted = _WINDOW
+            body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
+            frame = b" " * 99
+            while len(frame) > STRAY_MAX:
+                self._session = secrets.randbelow(1 << 16)
+                frame = encode(ATTACH, self._session, 0, body)
+            self._tries = [*self._tries[-_TRIES_MAX:], self._session]
+            self._wire.write(frame if careful else _KNOCK + frame)
+
+    def _ask(self) -> None:
+        # For the time, with credit: one frame does both, as only one may be on its way.
+        self._granted = (self._expected + _WINDOW) & 0xFFFF
+        frame = b" " * 99
+        while len(frame) > STRAY_MAX:
+            token = secrets.randbits(32)
+            body = struct.pack("<HI", self._granted, token)
+            frame = encode(ASK, self._session, 0, body)
+        self._asked = token, self._clock()
+        self._wire.write(frame)
+
+    def _send(self, kind: int) -> None:
+        self._wire.write(encode(kind, self._session, 0, b""))
+
+    def _take(self, frame: Frame, found: list[Item]) -> None:
+        if frame.kind == HELLO and frame.session in self._tries:
+            self._session = frame.session  # a late answer: the board has this number now
+        if frame.session != self._session:
+            return  # for a host before this one
+        if frame.version != VERSION:
+            if frame.kind == HELLO:
+                said = frame.body[4:].decode("utf-8", "replace").split(";")[0]
+                raise LinkError(
+                    f"the board at {self._wire.name} has ringlane {said}, whose link is version "
+                    f"{frame.version}; this one is version {VERSION}: `ringlane install` it again"
+                )
+            return
+        ahead = (frame.number - self._expected) & 0xFFFF
+        if frame.kind == HELLO:
+            ahead = 0
+            self._expected = frame.number
+        if ahead >= 0x8000:
+            self.counts.frames_doubled += 1
+            return
+        self.counts.frames += 1
+        self.counts.frames_lost += ahead
+        self._expected = (frame.number + 1) & 0xFFFF
+        self._heard = self._clock()
+        self._text = b""
+        try:
+            self._understand(frame, found)
+        except (struct.error, IndexError, ValueError) as error:
+            raise LinkError(f"the board sent a frame that makes no sense: {error}") from error
+
+    def _understand(self, frame: Frame, found: list[Item]) -> None:
+        body = frame.body
+        if frame.kind == HELLO:
+            found.append(self._hello(body))
+        elif frame.kind == TIME:
+            token, us = struct.unpack("<II", body)
+            if self._asked is not None and token == self._asked[0]:
+                self._told = self._clock()
+                self.board_clock.add(self._asked[1], self._told, us)
+                self._asked = None
+                self._asks += 1
+        elif frame.kind == STATUS:
+            found.append(Status(*struct.unpack("<IIII", body)))
+        elif frame.kind == CHANNEL:
+            self._channel(body, found)
+        elif frame.kind in (SNAPSHOT, EVENTS):
+            if body[0] == self._edition and body[1] in self._table:
+                found.append(
+                    self._snapshot(body) if frame.kind == SNAPSHOT else self._event_batch(body)
+                )
+            else:
+                self._held = [*self._held[1 - _HELD_MAX :], frame]
+                if self._clock() - self._asked_table > 0.2:
+                    self._asked_table = self._clock()
+                    self._send(ASK_TABLE)
+        elif frame.kind == GONE:
+            self._attached = False
+            self._tried = self._clock() + 1.0  # a moment for whatever comes after
+            found.append(Gone())
+
+    def _hello(self, body: bytes) -> Hello:
+        boot = struct.unpack_from("<I", body)[0]
+        texts = [*body[4:].decode("utf-8", "replace").split(";", 2), "", "", ""]
+        again = self.hello is not None and self.hello.boot != boot
+        if again:
+            self.counts.resets += 1
+            self._rings.clear()
+            self.board_clock = BoardClock()
+        self._edition = -1
+        self._table.clear()
+        self._held.clear()
+        self._attached = True
+        self.hello = Hello(boot, texts[0], texts[1], texts[2], again)
+        return self.hello
+
+    def _channel(self, body: bytes, found: list[Item]) -> None:
+        edition, index, _, flags, senders, slot_size, hz, mask = struct.unpack_from(
+            "<BBBBBHII", body
+        )
+        if edition != self._edition:
+            self._edition = edition
+            self._table.clear()
+        pattern, _, name = body[15:].decode("utf-8", "replace").partition(";")
+        channel = Channel(
+            name,
+            pattern,
+            slot_size,
+            senders,
+            bool(flags & 1),
+            bool(flags & 2),
+            hz,
+            mask,
+            bool(flags & 4),
+        )
+        self._table[index] = channel
+        found.append(channel)
+        held, self._held = self._held, []
+        for each in held:
+            if each.body[0] == edition:  # of an older table they would be of other channels
+                self._understand(each, found)
+
+    def _snapshot(self, body: bytes) -> Snapshot:
+        _, index, _, count, us, ticks, *latency = struct.unpack_from("<BBBBIIIIIII", body)
+        channel = self._table[index]
+        rows = []
+        for number in range(count):
+            label, capacity, queued, high, sent, received, dropped, rejected, size, last = (
+                _ROW.unpack_from(body, 32 + number * _ROW.size)
+            )
+            rows.append(
+                Row(
+                    label.rstrip(b"\0").decode("utf-8", "replace"),
+                    capacity,
+                    queued,
+                    None if high == _UNKNOWN_16 else high,
+                    sent,
+                    received,
+                    None if dropped == _UNKNOWN_32 else dropped,
+                    None if rejected == _UNKNOWN_32 else rejected,
+                    None if size == _UNKNOWN_16 else last[: min(size, 8)],
+                    None if size == _UNKNOWN_16 else size,
+                )
+            )
+        return Snapshot(
+            channel,
+            us,
+            ticks,
+            tuple(rows),
+            tuple(latency) if latency[0] else None,
+        )
+
+    def _event_batch(self, body: bytes) -> Events:
+        _, index, sender, stride, first, overwritten, count = struct.unpack_from("<BBBBIII", body)
+        channel = self._table[index]
+        if not 16 <= stride or len(body) != 16 + count * stride:
+            raise ValueError(f"{count} events of {stride} bytes in {len(body)}")
+        key = channel.name, sender
+        expected, before = self._rings.get(key, (first, overwritten))
+        missing = (first - expected) & US_MASK
+        fresh = (overwritten - before) & US_MASK
+        if missing > US_MASK // 2 or fresh > missing:
+            # The numbers begin anew: it is another channel of the same name.
+            missing, fresh = first, overwritten
+        events = tuple(
+            _event(body[at : at + stride], channel.mask) for at in range(16, len(body), stride)
+        )
+        self._rings[key] = (first + count) & US_MASK, overwritten
+        self.counts.events += count
+        self.counts.events_overwritten += fresh
+        self.counts.events_lost += missing - fresh
+        return Events(
+            channel, None if sender == RECEIVER else sender, first, events, fresh, missing - fresh
+        )
+
+
+def _event(raw: bytes, mask: int) -> Event:
+    ticks, number, what, figure = struct.unpack_from("<IIII", raw)
+    size, priority, outcome = what & 0xFFFF, what >> 16 & 7, what >> 20 & 7
+    return Event(
+        OUTCOMES[outcome],
+        what >> 24,
+        None if priority == 7 else priority,
+        size,
+        number,
+        ticks & mask,
+        figure,
+        raw[16 : 16 + size],
+    )
+
+
+__all__ = [
+    "BoardClock",
+    "Channel",
+    "Counts",
+    "Event",
+    "Events",
+    "Gone",
+    "Hello",
+    "Item",
+    "Row",
+    "Session",
+    "Snapshot",
+    "Status",
+    "Text",
+    "Wire",
+]

@@ -1,0 +1,225 @@
+"""Wires: how a session reaches a board. A port where a program runs, or a program started here."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .. import package
+from ..boards.targets import TARGETS, Target, connect
+from . import LinkError, ProgramEnded
+from .session import Wire
+
+_REQUEST, _END = b"\x18", b"\x04"
+_REQUEST_S = 5.0  # for the bytes of a board's request
+_AWAY_S = 10.0  # for so long a port may be away
+_STARTS = ("virtual", "rp2040")  # targets that are started for the command
+
+
+class PortWire:
+    """A serial port, a virtual board's pseudo-terminal, or socket://HOST:PORT."""
+
+    def __init__(self, port: str) -> None:
+        import serial
+
+        self.name = port
+        self.careful_s = 0.0
+        self._lost = (serial.SerialException, OSError)
+        self._since: float | None = None  # when the board was unplugged, or reset
+        self._serial: serial.SerialBase | None = None
+        try:
+            self._open()
+        except self._lost as error:
+            said = str(error)
+            if "exclusive" in said.lower() or "busy" in said.lower():
+                said = "another program has it open; close that first"
+            elif not Path(port).exists() and "://" not in port:
+                said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
+            raise LinkError(f"cannot open {port}: {said}") from None
+
+    def _open(self) -> None:
+        import serial
+
+        options = {} if "://" in self.name else {"exclusive": True}
+        self._serial = serial.serial_for_url(self.name, 115200, timeout=0, **options)
+
+    def read(self, timeout: float) -> bytes:
+        """As Wire.read. The port may vanish for a while: a board does that at its reset.
+
+        Raise LinkError if it stays away.
+        """
+        try:
+            if self._serial is None:
+                self._open()
+                self._since = None
+            assert self._serial is not None
+            self._serial.timeout = timeout
+            first = self._serial.read(1)
+            self._serial.timeout = 0
+            return bytes(first + self._serial.read(4096)) if first else b""
+        except self._lost as error:
+            self._away(error)
+            time.sleep(timeout)
+            return b""
+
+    def write(self, data: bytes) -> None:
+        """As Wire.write; nothing while the port is away."""
+        try:
+            if self._serial is not None:
+                self._serial.write(data)
+        except self._lost as error:
+            self._away(error)
+
+    def _away(self, error: Exception) -> None:
+        if self._serial is not None:
+            self.close()
+            self._serial = None
+        if self._since is None:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since > _AWAY_S:
+            raise LinkError(f"{self.name} is gone: {error}") from None
+
+    def close(self) -> None:
+        """Give the port back."""
+        if self._serial is not None:
+            self._serial.close()
+
+
+class _Ahead:
+    """A serial port that gives all that has come at once, and takes back what was too much.
+
+    mpremote looks at each byte for a board's request to its mounted folder; a link has too many.
+    """
+
+    def __init__(self, port: Any) -> None:
+        self.port = port
+        self.held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+    def inWaiting(self) -> int:
+        """As pyserial's."""
+        return len(self.held) + self.port.inWaiting()
+
+    def read(self, count: int = 1) -> bytes:
+        """As pyserial's."""
+        if len(self.held) < count:
+            self.held += self.port.read(count - len(self.held))
+        found, self.held = self.held[:count], self.held[count:]
+        return found
+
+
+class ProgramWire:
+    """The console of a program that this starts on `board`, as `ringlane run` does.
+
+    `code` is what the board executes; `folder` is mounted there. read() raises ProgramEnded when
+    it has ended.
+    """
+
+    def __init__(self, board: Target, code: str, folder: str) -> None:
+        from mpremote.transport import TransportError
+        from mpremote.transport_serial import PyboardCommand, SerialTransport
+
+        self._serve = PyboardCommand.cmd_table
+
+        self.name = board.name
+        self.careful_s = 10.0 if "emulated" in board.name else 1.0
+        self.error: str | None = None  # while it runs
+        self._lost = (TransportError, OSError)
+        try:
+            self._transport = SerialTransport(board.port)
+            self._port = self._transport.serial = _Ahead(self._transport.serial)
+            self._transport.enter_raw_repl()
+            self._transport.mount_local(folder)
+            self._port.port.timeout = _REQUEST_S
+            self._transport.exec_raw_no_follow(code)
+        except self._lost as error:
+            raise LinkError(f"the program does not start at {board.port}: {error}") from None
+
+    def read(self, timeout: float) -> bytes:
+        """As Wire.read."""
+        if self.error is not None:
+            raise ProgramEnded(self.name, self.error)
+        deadline = time.monotonic() + timeout
+        found = b""
+        try:
+            while not found:
+                count = self._port.inWaiting()
+                if not count:
+                    if time.monotonic() >= deadline:
+                        break
+                    time.sleep(0.001)
+                    continue
+                found, asks, rest = self._port.read(count).partition(_REQUEST)
+                if asks:  # for a file of the mounted folder; no frame has that byte
+                    self._port.held = rest + self._port.held
+                    kind = self._port.read(1)[0]
+                    self._port.write(_REQUEST)
+                    self._serve[kind](self._transport.cmd)
+            if _END in found:  # nor that one
+                found, _, rest = found.partition(_END)
+                while _END not in rest:
+                    rest += self._port.read(1)
+                self.error = rest.partition(_END)[0].decode("utf-8", "replace").strip()
+        except self._lost as error:
+            raise LinkError(f"{self.name} is gone: {error}") from None
+        return found
+
+    def write(self, data: bytes) -> None:
+        """As Wire.write."""
+        self._port.write(data)
+
+    def close(self) -> None:
+        """Stop the program, if it still runs, and give the port back."""
+        try:
+            if self.error is None:
+                self._port.write(b"\r\x03\x03")
+                time.sleep(0.1)
+            self._port.write(b"\r\x02")
+            self._transport.close()
+        except self._lost:
+            pass
+
+
+@contextmanager
+def start_program(board: Target, code: str, *sources: Path) -> Iterator[ProgramWire]:
+    """Give the wire of `code`, run on `board` with `sources` mounted, as Target.run. A context."""
+    with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
+        board.stage(folder, *sources)
+        code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
+        wire = ProgramWire(board, code, folder)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+@contextmanager
+def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ()) -> Iterator[Wire]:
+    """Give the wire of a target. A context manager.
+
+    With `files` the first is run there, the others are what it imports; without, a program that
+    runs there already is looked at: of a port only. Raise LinkError or FileNotFoundError.
+    """
+    if files:
+        for path in files:
+            if not path.exists():
+                raise FileNotFoundError(f"no file {path}")
+        with connect(target, uf2) as board:
+            code = f"import {files[0].stem}"
+            with start_program(board, code, package.FOLDER, *files) as started:
+                yield started
+    elif target in _STARTS:
+        raise LinkError(f"{target} is a new board on which nothing runs: name the program's FILE")
+    else:
+        wire = PortWire(target)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+__all__ = ["PortWire", "ProgramWire", "open_wire", "start_program"]
