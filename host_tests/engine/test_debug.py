@@ -130,5 +130,5 @@ def test_right_firmware_and_two_threads_on_micropython(micropython):
 def test_right_firmware_handlers_and_tasks_on_the_emulated_rp2040(pico):
     pico.reset()
     assert pico.exec(program("right")) == "right: 0 found\n"
-    match(pico.exec(program("handlers"), 300), BY_HANDLERS)
-    match(pico.exec(program("guards"), 300), BY_GUARDS)
+    match(pico.exec(program("handlers")), BY_HANDLERS)
+    match(pico.exec(program("guards")), BY_GUARDS)
