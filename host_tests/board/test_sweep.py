@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 
 import pytest
-from ringlane_host.board import BoardError, SimulatedBoard, TwoContexts
+from ringlane_host.board import BoardError, HandlerRaised, SimulatedBoard, TwoContexts
 from ringlane_host.explore import ExplorationError
 from ringlane_host.simulate import memory
 from test_guide import run as run_pytest
@@ -395,6 +395,38 @@ def test_nothing_is_left_behind(folder):
     board = SimulatedBoard("rpi_pico", folder)
     run_main(board)
     board.stop()
+
+
+def test_a_timer_and_a_function_interrupt_by_hand_too(tmp_path):
+    (tmp_path / "main.py").write_text(
+        "import asyncio\nfrom machine import Timer\nfrom ringlane import HIGH, Channel\n"
+        "ch = Channel(4, slot_size=4, senders=2)\nother = ch.add_sender()\n"
+        "timer = Timer(period=50, hard=True, callback=lambda timer: ch.send_word(1, HIGH))\n"
+        "def send(value):\n    other.send_word(value, HIGH)\n"
+        "async def main():\n"
+        "    while m := await ch.arecv_word():\n        print(m[0])\n"
+        "asyncio.run(main())\n"
+    )
+    board = SimulatedBoard("rpi_pico", tmp_path)
+    try:
+        board.run("main.py")
+        timer = board.timer(0)
+        assert timer.running and timer.period == 50_000
+        timer.fire()
+        board.interrupt(board.load("__main__").send, 7)
+        board.advance(ms=1)
+        assert board.log == "1\n7\n"
+        assert [each.context for each in board.channels[0].sent] == ["hard handler"] * 2
+        board.interrupt(board.load("__main__").send, 8, hard=False)
+        with pytest.raises(TwoContexts, match="interrupt handler send"):
+            board.advance(ms=1)
+        board.interrupt(lambda: 1 // 0)
+        with pytest.raises(HandlerRaised, match="ZeroDivisionError"):
+            board.advance(ms=60)
+        assert board.log == "1\n7\n8\n1\n"
+        board.stop()
+    finally:
+        board.close()
 
 
 # The mark

@@ -22,7 +22,7 @@ from ringlane import (
     SoftGuard,
 )
 
-_PATIENCE_MS = 5000
+_PATIENCE_MS = 1000
 
 watch = ringlane.debug()
 try:
@@ -129,6 +129,13 @@ def handlers():
         taken.recv_word()
 
     print(_with_timer(on_take, lambda: _until_raised(taken.recv_word)))
+    pulses = Channel(64, slot_size=4, name="pulses")
+
+    def count():
+        pulses.send_word(1, LOW)
+        pulses.clear()
+
+    print(_with_timer(pulses.trigger(HIGH), lambda: _until_raised(count)))
 
     # A context each; and handed over, once.
     good = Channel(8, slot_size=4, senders=2)

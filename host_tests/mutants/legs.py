@@ -196,6 +196,7 @@ LEGS = {
     "models": Pytest(["models/test_models.py"]),
     "units": Pytest(
         [
+            "board/test_debug.py",
             "engine/test_clock.py",
             "engine/test_lanes.py",
             "engine/test_report.py",

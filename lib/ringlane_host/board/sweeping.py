@@ -122,17 +122,13 @@ class Sweep:
             return
         number = 0
         while True:
-            soft = self.soft
+            hard = not self.soft
             landing = Landing(self, number)
             yield from self._try(landing)
             if self.failed is not None:
                 return
-            if self.soft and not soft:
-                number, self.points, self.before = (
-                    0,
-                    0,
-                    None,
-                )  # anew, by the places where a soft one can come
+            if hard and self.soft:  # anew, by the places where a soft handler can come
+                number, self.before = 0, None
                 continue
             if not landing.landed:
                 break
@@ -148,7 +144,10 @@ class Sweep:
             raise ExplorationError(
                 f"more than {_RUNS_MAX} runs: let the test end sooner, or take every=10"
             )
+        hard = not self.soft
         yield landing
+        if hard and self.soft:
+            return  # it was no place for a soft handler, or has another number as one
         landing.settle()
         self.places = max(self.places, landing.count)
         if landing.error is None:
