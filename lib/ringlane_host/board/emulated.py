@@ -28,7 +28,7 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 
 _HOST_PATIENCE_S = 300.0
 _SETUP_MS = 1000
-_PERIPHERAL_HZ = 48_000_000  # MicroPython runs UARTs from the USB clock: ports/rp2/main.c
+_PERIPHERAL_HZ = 48_000_000  # of its UARTs: MicroPython 1.28 divides it by 312.5 for 9600 baud
 _RX_TIMEOUT = 1 << 6  # of the UART's interrupt status: RP2040 datasheet 4.2.8
 _MAIN = "firmware_"  # main.py itself would run before the host has connected
 _WAITS = b"\x1d"  # printed at asyncio's first wait
