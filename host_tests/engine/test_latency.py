@@ -6,7 +6,7 @@ from array import array
 import pytest
 from conftest import DEVICE
 from ringlane.latency import LatencyHistogram
-from ringlane_host.interrupts import sweep
+from ringlane_host.explore import interrupts
 
 SOURCE = DEVICE / "histogram.py"
 
@@ -70,7 +70,7 @@ def test_figures_fit_each_other_with_values_added_at_any_access(before, added):
 
         return read, add, check
 
-    assert sweep(scenario) > 40
+    assert interrupts(scenario, merge=False).points > 40
 
 
 @pytest.mark.parametrize("before", ((), *FEW))
@@ -93,7 +93,7 @@ def test_figures_fit_each_other_in_the_middle_of_an_add(before, added):
 
         return lambda: histogram.add(added[0]), lambda: histogram.stats_into(figures), check
 
-    assert sweep(scenario) > 5
+    assert interrupts(scenario, merge=False).points > 5
 
 
 @pytest.mark.parametrize("values", FEW)
@@ -116,4 +116,4 @@ def test_figures_stay_within_bounds_in_the_middle_of_a_reset_or_after_it(values)
         return (read, histogram.reset, check) if turned else (histogram.reset, read, check)
 
     for turned in (False, True):
-        assert sweep(lambda turned=turned: scenario(turned)) > 40
+        assert interrupts(lambda turned=turned: scenario(turned), merge=False).points > 40

@@ -1,7 +1,7 @@
 """A trigger that interrupts, and one that is interrupted: what it sends comes whole, in order."""
 
 import ringlane
-from ringlane_host.interrupts import sweep
+from ringlane_host.explore import interrupts
 
 START, END = 2, 1000  # cycles from the marker to the interrupt
 
@@ -56,7 +56,11 @@ def met(trigger_first, before):
 
 
 def test_at_every_access_of_the_other_it_loses_nothing(visited):
-    points = sum(sweep(met(first, before)) for first in (True, False) for before in (0, 1, 2))
+    points = sum(
+        interrupts(met(first, before), merge=False).points
+        for first in (True, False)
+        for before in (0, 1, 2)
+    )
     assert points > 100
     visited(points=points)
 

@@ -1,4 +1,4 @@
-"""What may meet on a channel: a scenario of explorer.py for every pair of verbs, and some threes.
+"""What may meet on a channel: a scenario of the explorer for every pair of verbs, and some threes.
 
     explore("Channel", "a send | r recv", "late")   # a Row; ExplorationError if it did harm
     replay(scenario_of("Channel", "a send | r recv", "full"), "cores: 0*4 1*7 0")
@@ -22,7 +22,7 @@ from conftest import SOAK
 from engine_words import WORD, start_at
 from ringlane.lanes import store
 from ringlane.words import load
-from ringlane_host.explorer import cores, fence, interrupts, name_words, random_cores
+from ringlane_host.explore import cores, fence, interrupts, name_words, random_cores
 from ringlane_host.simulate import ptr8, ptr32, viper
 
 SEED = 1

@@ -1,10 +1,10 @@
 """Programs broken on purpose, so that it can be shown that the explorer would notice.
 
-Each is a scenario of explorer.py over one block of words. Its docstring says what is wrong and
+Each is a scenario of the explorer over one block of words. Its docstring says what is wrong and
 what it takes to see it.
 """
 
-from ringlane_host.explorer import fence
+from ringlane_host.explore import fence
 from ringlane_host.simulate import ptr32, viper
 
 

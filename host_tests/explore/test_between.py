@@ -8,7 +8,7 @@ import between
 import pytest
 from between import PATTERNS, explore, scenario_of
 from conftest import SOAK
-from ringlane_host.explorer import ExplorationError, interrupts, replay, soft
+from ringlane_host.explore import ExplorationError, interrupts, replay, soft
 
 MEETINGS = [
     (pattern, meeting) for pattern, (_, meetings) in PATTERNS.items() for meeting in meetings

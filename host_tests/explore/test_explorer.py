@@ -9,8 +9,7 @@ from functools import partial
 
 import planted
 import pytest
-from ringlane_host import explorer
-from ringlane_host.explorer import (
+from ringlane_host.explore import (
     ExplorationError,
     cores,
     fence,
@@ -18,6 +17,8 @@ from ringlane_host.explorer import (
     name_words,
     random_cores,
     replay,
+    runs,
+    sessions,
 )
 from ringlane_host.simulate import memory, ptr8, ptr32
 from test_simulated_interrupts import CAPACITY, QUERY_OF, scenario_of, word
@@ -500,7 +501,7 @@ def test_a_conflict_that_shows_only_later_is_not_merged():
 # What goes wrong
 
 
-def test_nothing_to_explore_is_a_failure():
+def test_nothing_to_explore_is_a_failure_and_nothing_shared_is_told():
     def idle():
         return lambda: None, lambda: None, lambda: None
 
@@ -513,10 +514,14 @@ def test_nothing_to_explore_is_a_failure():
         return lambda: context(mine), lambda: context(yours), lambda: None
 
     for explore in (interrupts, cores, late, partial(random_cores, schedules=10)):
-        with pytest.raises(ExplorationError, match="idle accesses no simulated memory"):
+        with pytest.raises(
+            ExplorationError, match="idle(: the call)? accesses no simulated memory"
+        ):
             explore(idle)
-        with pytest.raises(ExplorationError, match="strangers: its contexts share no word"):
-            explore(strangers)
+        report = explore(strangers)
+        assert report.schedules and not report.shared
+        assert str(report).endswith("; the contexts share no word that one of them writes")
+        assert "share" not in str(explore(PUBLISH))
 
 
 @pytest.mark.parametrize("explore", [interrupts, cores, late])
@@ -581,7 +586,7 @@ def test_an_error_that_the_program_catches_still_fails(explore):
 
 @pytest.mark.parametrize("explore", [interrupts, cores, late])
 def test_a_context_that_spins_is_ended(explore, monkeypatch):
-    monkeypatch.setattr(explorer, "_ACCESSES_MAX", 1000)
+    monkeypatch.setattr(runs, "_ACCESSES_MAX", 1000)
 
     def spinning():
         block = bytearray(8)
@@ -600,7 +605,7 @@ def test_a_context_that_spins_is_ended(explore, monkeypatch):
 @pytest.mark.parametrize("explore", [interrupts, cores, late])
 @pytest.mark.parametrize("who", [0, 1])
 def test_a_context_that_waits_without_an_access_is_ended(explore, who, monkeypatch):
-    monkeypatch.setattr(explorer, "_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(runs, "_SECONDS_MAX", 0.1)
 
     def waiting():
         block = bytearray(8)
@@ -651,7 +656,7 @@ def test_a_scenario_that_is_not_the_same_every_time_is_found_out():
 
 
 def test_too_many_schedules_are_refused(monkeypatch):
-    monkeypatch.setattr(explorer, "_SCHEDULES_MAX", 10)
+    monkeypatch.setattr(sessions, "_SCHEDULES_MAX", 10)
     with pytest.raises(ExplorationError, match="seen_counting: more than 10 schedules"):
         cores(planted.seen_counting, switches=3)
 

@@ -7,7 +7,7 @@ and fifty times as many random schedules, and lists what was explored in build/s
 import interleavings
 import pytest
 from interleavings import MODES, PATTERNS, STRANGERS, explore, scenario_of
-from ringlane_host.explorer import ExplorationError, cores, interrupts, random_cores, replay
+from ringlane_host.explore import ExplorationError, cores, interrupts, random_cores, replay
 
 # What a pair must have been explored by, at the least: (schedules, points).
 LEAST = {"interrupts": (4, 1), "cores": (8, 1), "late": (8, 0), "random": (6, 0)}

@@ -5,12 +5,12 @@ comes in the middle of that too.
 """
 
 import itertools
+from functools import partial
 
 import pytest
-from ringlane import BULK, HIGH, NORMAL, Channel, IrqGuard, PriorityChannel
-from ringlane_host import masking
-from ringlane_host.interrupts import InterruptError, sweep
-from ringlane_host.simulate import ptr8
+from ringlane import BULK, HIGH, NORMAL, Channel, IrqGuard, PriorityChannel, SoftGuard
+from ringlane_host.explore import ExplorationError, cores, interrupts, replay
+from ringlane_host.simulate import ptr8, ptr32
 
 CAPACITY = 2
 SIZE = 6
@@ -113,7 +113,9 @@ def test_an_interrupt_at_any_access_of_a_claim_or_a_peek_does_no_harm(kind, fill
     points = 0
     for level in range(CAPACITY + 1):
         for start in (1, 2 * CAPACITY - 1):  # the slots begin anew, and so do the indices
-            points += sweep(scenario_of(kind, task, handler, level, start))
+            points += interrupts(
+                scenario_of(kind, task, handler, level, start), merge=False
+            ).points
     assert points > 6 * 5, points
 
 
@@ -143,7 +145,7 @@ def test_a_claim_interrupted_by_another_sender_does_no_harm(kind, task, handler)
 
             return *parties, check
 
-        points += sweep(scenario)
+        points += interrupts(scenario, merge=False).points
     assert points > 30, points
 
 
@@ -176,7 +178,7 @@ def of_a_peek(kind, handler):
 
 @pytest.mark.parametrize("handler", ["send", "claim"])
 def test_a_peek_interrupted_by_a_more_urgent_message_shows_one_message_whole(handler):
-    assert sweep(of_a_peek(PriorityChannel, handler)) > 30
+    assert interrupts(of_a_peek(PriorityChannel, handler), merge=False).points > 30
 
 
 def of_a_close(kind):
@@ -205,7 +207,7 @@ def of_a_close(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_close_at_any_access_of_a_claim_ends_it(kind):
-    assert sweep(of_a_close(kind)) > 10
+    assert interrupts(of_a_close(kind), merge=False).points > 10
 
 
 # What mutants.find() is asked for: the scenario that shows it.
@@ -224,8 +226,8 @@ SHOWN_BY = {
 @pytest.mark.parametrize("query", SHOWN_BY)
 def test_a_mutant_is_caught(broken, query):
     package = broken(*query)
-    with pytest.raises(InterruptError, match="interrupted before access"):
-        sweep(SHOWN_BY[query](package.PriorityChannel))
+    with pytest.raises(ExplorationError, match="replay"):
+        interrupts(SHOWN_BY[query](package.PriorityChannel), merge=False)
 
 
 # Guards
@@ -240,7 +242,6 @@ def of_one_sender(guard, task, handler):
         parties = [Party(ch, task, 2), Party(ch, handler, 3)]
 
         def check():
-            assert masking.enabled()
             assert parties[0].sent is True is parties[1].sent
             left = Party(ch, "recv", 0)
             for _ in range(9):  # contexts that spoil a lane may leave one that never ends
@@ -250,7 +251,7 @@ def of_one_sender(guard, task, handler):
             assert sorted(left.received[1:]) == [payload(2), payload(3)], left.received
             assert (ch.sent, ch.dropped, ch.rejected, ch.high_water) == (3, 0, 0, 3), ch
 
-        return parties[0], lambda: masking.interrupt(parties[1]), check
+        return *parties, check
 
     return scenario
 
@@ -266,7 +267,6 @@ def of_one_receiver(guard, task, handler):
         parties = [Party(ch, task, 0), Party(other, handler, 0)]
 
         def check():
-            assert masking.enabled()
             left = Party(ch, "recv", 0)
             for _ in range(9):  # contexts that spoil a lane may leave one that never ends
                 if len(ch):
@@ -274,12 +274,12 @@ def of_one_receiver(guard, task, handler):
             got = [each for party in [*parties, left] for each in party.received]
             missing = sum(party.dropped for party in parties)
             if missing:
-                assert got[-len(left.received) :] == left.received
+                assert got[len(got) - len(left.received) :] == left.received
             assert len(got) + missing == 3 == ch.received == ch.sent, (got, missing)
             assert len(set(got)) == len(got)
             assert set(got) <= {payload(number) for number in (1, 2, 3)}
 
-        return parties[0], lambda: masking.interrupt(parties[1]), check
+        return *parties, check
 
     return scenario
 
@@ -290,25 +290,99 @@ SHARED += [(of_one_receiver, a, b) for a in ("recv", "skip", "clear") for b in (
 
 @pytest.mark.parametrize("share, task, handler", SHARED)
 def test_contexts_may_share_what_an_irq_guard_protects(share, task, handler):
-    assert sweep(share(IrqGuard(), task, handler)) > 5
+    assert interrupts(share(IrqGuard(), task, handler), merge=False).points >= 2
 
 
 @pytest.mark.parametrize("share, task, handler", SHARED)
 def test_the_same_without_the_guard_goes_wrong(share, task, handler):
-    with pytest.raises(InterruptError, match="interrupted before access"):
-        sweep(share(None, task, handler))
+    with pytest.raises(ExplorationError, match="replay"):
+        interrupts(share(None, task, handler), merge=False)
 
 
-def test_a_masked_interrupt_comes_when_it_is_unmasked():
-    seen = []
-    guard = IrqGuard()
-    outer = guard.enter()
-    masking.interrupt(lambda: seen.append("first"))
-    masking.interrupt(lambda: seen.append("second"))
-    inner = guard.enter()
-    guard.leave(inner)
-    assert seen == [] and not masking.enabled()
-    guard.leave(outer)
-    assert seen == ["first", "second"] and masking.enabled()
-    masking.interrupt(lambda: seen.append("third"))
-    assert seen[-1] == "third"
+@pytest.mark.parametrize("stores", ["at once", "late", "reordered"])
+@pytest.mark.parametrize("share, task, handler", SHARED)
+def test_two_cores_may_share_what_an_irq_guard_protects(share, task, handler, stores):
+    assert cores(share(IrqGuard(), task, handler), 1, stores).points
+    with pytest.raises(ExplorationError, match="replay"):
+        cores(share(None, task, handler), 1, stores)
+
+
+def counting(guard):
+    """Return a scenario whose contexts each add 1 to a word, under the guard twice."""
+
+    def scenario():
+        word = ptr32(bytearray(4))
+
+        def add():
+            outer = guard.enter()
+            inner = guard.enter()
+            value = word[0]
+            guard.leave(inner)
+            word[0] = value + 1
+            guard.leave(outer)
+
+        def check():
+            assert word[0] == 2, "an update is lost"
+
+        return add, add, check
+
+    return scenario
+
+
+@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize("explore", [interrupts, cores, partial(cores, stores="reordered")])
+def test_what_is_masked_twice_stays_masked_until_the_outer_end(explore, merge):
+    assert explore(counting(IrqGuard()), merge=merge).points
+    with pytest.raises(ExplorationError, match="an update is lost") as caught:
+        explore(counting(SoftGuard()), merge=merge)
+    with pytest.raises(ExplorationError, match="an update is lost"):
+        replay(counting(SoftGuard()), caught.value.schedule)
+
+
+@pytest.mark.parametrize("stores", ["at once", "late"])
+def test_three_cores_wait_for_each_other_to_unmask(stores):
+    def scenario():
+        add, _, check = counting(IrqGuard())()
+        return add, add, add, lambda: None
+
+    assert cores(scenario, 1, stores).schedules > 6
+
+
+def test_a_masked_interrupt_comes_at_once_when_it_is_unmasked_and_never_before():
+    seen = set()
+
+    def scenario():
+        word, guard, mine = ptr32(bytearray(4)), IrqGuard(), []
+
+        def call():
+            word[0] = 1
+            state = guard.enter()
+            word[0] = 2
+            word[0] = 3
+            guard.leave(state)
+            mine.append("unmasked")
+            word[0] = 4
+
+        def handler():
+            seen.add((word[0], *mine))
+
+        return call, handler, lambda: None
+
+    assert interrupts(scenario).points == 4
+    assert seen == {(0,), (1,), (3,), (3, "unmasked"), (4, "unmasked")}
+    assert "call      unmasks interrupts" in replay(scenario, "interrupts: 0")
+
+
+@pytest.mark.parametrize("explore", [interrupts, cores])
+def test_a_context_that_leaves_interrupts_masked_is_a_failure(explore):
+    def scenario():
+        word = ptr32(bytearray(4))
+
+        def call():
+            word[0] = 1
+            IrqGuard().enter()
+
+        return call, lambda: word[0], lambda: None
+
+    with pytest.raises(ExplorationError, match="(call|core 0) leaves interrupts masked"):
+        explore(scenario)

@@ -13,8 +13,7 @@ import pytest
 import sweeps
 from conftest import DEVICE
 from ringlane import NORMAL, Channel, SoftGuard
-from ringlane_host.explorer import ExplorationError, soft
-from ringlane_host.interrupts import InterruptError, sweep
+from ringlane_host.explore import ExplorationError, interrupts, soft
 
 # What needs threads that run in parallel, and what is one event loop's affair.
 THREADS_KEEP = [
@@ -128,7 +127,7 @@ def of_one_sender(soft):
 
 
 def test_a_soft_handler_at_any_access_shares_the_sender_of_the_task():
-    assert sweep(of_one_sender(soft=True)) > 10
+    assert interrupts(of_one_sender(soft=True), merge=False).points > 10
 
 
 def test_a_soft_handler_between_any_two_bytecodes_shares_the_sender_of_the_task():
@@ -190,8 +189,8 @@ def test_a_soft_handler_that_receives_from_the_end_of_the_task_goes_wrong():
 
 
 def test_a_hard_handler_that_shares_the_sender_of_the_task_goes_wrong():
-    with pytest.raises(InterruptError, match="interrupted before access"):
-        sweep(of_one_sender(soft=False))
+    with pytest.raises(ExplorationError, match="replay"):
+        interrupts(of_one_sender(soft=False), merge=False)
 
 
 MEETING = "claim_interrupts.Claims('send', 'send', {!r}, hard={})"

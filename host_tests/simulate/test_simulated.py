@@ -9,7 +9,7 @@ from functools import partial
 import micropython
 import pytest
 from ringlane_host import simulate
-from ringlane_host.interrupts import InterruptError, run_interrupted, sweep
+from ringlane_host.explore import ExplorationError, interrupts, replay, runs
 from ringlane_host.simulate import address_space, memory, ptr8, ptr16, ptr32
 
 
@@ -106,20 +106,34 @@ def test_what_is_no_buffer_is_a_type_error():
             ptr8(value)
 
 
-def test_a_device_register_is_a_word_of_memory():
-    registers = memory.device(0x40054000, 64)
+@pytest.fixture
+def device():
+    """memory.device; what it maps is unmapped at the end, for boards in other tests."""
+    mapped = []
+
+    def device(address, size):
+        mapped.append(memory.device(address, size))
+        return mapped[-1]
+
+    yield device
+    for registers in mapped:
+        memory.unmap(registers)
+
+
+def test_a_device_register_is_a_word_of_memory(device):
+    registers = device(0x40054000, 64)
     registers[0x28:0x2C] = (123).to_bytes(4, "little")
     assert ptr32(0x40054028)[0] == 123
 
 
-def test_a_channel_reads_the_register_of_its_clock():
+def test_a_channel_reads_the_register_of_its_clock(device):
     from ringlane import Clock, PriorityChannel
 
     @micropython.viper
     def ticks() -> int:
         return 0  # it stands still
 
-    registers = memory.device(0x50000000, 4)
+    registers = device(0x50000000, 4)
     ch = PriorityChannel(1, clock=Clock("fake", 1000000, ticks, register=0x50000000))
     for now, then, latency in ((5, 12, 7), (0xFFFFFFFE, 3, 5), (0x7FFFFFFF, 0x80000001, 2)):
         registers[:] = now.to_bytes(4, "little")
@@ -177,9 +191,9 @@ def test_a_device_that_is_unmapped_is_there_no_more():
         ptr32(0x18000000)[0]
 
 
-def test_a_device_mapped_again_has_its_new_registers():
-    memory.device(0x10000000, 8)[0] = 1
-    memory.device(0x10000000, 8)[0] = 2
+def test_a_device_mapped_again_has_its_new_registers(device):
+    device(0x10000000, 8)[0] = 1
+    device(0x10000000, 8)[0] = 2
     gc.collect()
     assert ptr32(0x10000000)[0] == 2
     with pytest.raises(ValueError, match="0x10000004 is taken by a device of 8 bytes"):
@@ -341,7 +355,7 @@ def test_schedule_waits_for_the_end_of_viper():
         micropython.schedule(order.append, "soft")
         order.append("hard")
 
-    run_interrupted(verb, hard, 1)
+    replay(lambda: (verb, hard, lambda: None), "interrupts: 0*1 1")
     assert order == ["hard", "verb", "soft"]
     micropython.schedule(order.append, "at once")
     assert order[3:] == ["at once"]
@@ -377,6 +391,11 @@ def test_schedule_runs_where_viper_calls_bytecode():
         pointer[1] = 1
         order.append("verb")
 
+    def unwatched():
+        before = sys.getprofile()
+        verb()
+        assert sys.getprofile() is before
+
     def hard():
         for name in ("soft 1", "soft 2"):
             micropython.schedule(order.append, name)
@@ -391,10 +410,8 @@ def test_schedule_runs_where_viper_calls_bytecode():
     ):
         order.clear()
         again, call = [], calls
-        before = sys.getprofile()
-        run_interrupted(verb, hard, point)
+        replay(lambda: (unwatched, hard, lambda: None), f"interrupts: 0*{point} 1")
         assert ", ".join(order) == expected, point
-        assert sys.getprofile() is before
 
 
 def test_nothing_watches_where_nothing_is_queued():
@@ -569,26 +586,27 @@ def ring_scenario(right):
 
 
 def test_the_sweep_finds_a_store_in_the_wrong_order():
-    assert sweep(ring_scenario(True)) == 2
-    with pytest.raises(InterruptError) as caught:
-        sweep(ring_scenario(False))
+    assert interrupts(ring_scenario(True), merge=False).points == 2
+    with pytest.raises(ExplorationError) as caught:
+        interrupts(ring_scenario(False), merge=False)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "scenario, interrupted before access 1: AssertionError('[0]')"
-    assert [line.split()[1:3] for line in lines[1:]] == [
-        ["call", "store"],
-        ["handler", "load"],
-        ["handler", "load"],
-        ["call", "store"],
+    assert lines[0] == "scenario: the check failed: AssertionError('[0]')"
+    assert lines[1] == '  replay(scenario, "interrupts: 0*1 1*2 0")'
+    assert [line.split(None, 3)[1:3] for line in lines[2:]] == [
+        ["call", "writes"],
+        ["handler", "1"],
+        ["handler", "1"],
+        ["call", "writes"],
     ]
-    assert "store 4 bytearray of 8 bytes + 4  test_simulated.py:" in lines[4]
+    assert "writes bytearray of 8 bytes + 4 = 7  test_simulated.py:" in lines[5]
 
 
 def test_a_sweep_that_visits_nothing_fails():
     def idle():
         return lambda: None, lambda: None, lambda: None
 
-    with pytest.raises(InterruptError, match="idle: the call accesses no simulated memory"):
-        sweep(idle)
+    with pytest.raises(ExplorationError, match="idle: the call accesses no simulated memory"):
+        interrupts(idle, merge=False)
 
 
 def test_a_failure_shows_the_accesses_up_to_an_error_in_the_call():
@@ -601,10 +619,10 @@ def test_a_failure_shows_the_accesses_up_to_an_error_in_the_call():
 
         return call, lambda: None, lambda: None
 
-    with pytest.raises(InterruptError, match="OutOfBounds.*byte 2 of") as caught:
-        sweep(overrun)
-    assert [line.split()[1:3] for line in str(caught.value).splitlines()[1:]] == [
-        ["call", "store"]
+    with pytest.raises(ExplorationError, match="OutOfBounds.*byte 2 of") as caught:
+        interrupts(overrun, merge=False)
+    assert [line.split()[1:3] for line in str(caught.value).splitlines()[2:]] == [
+        ["call", "writes"]
     ] * 2
 
 
@@ -620,14 +638,14 @@ def test_a_call_that_catches_what_went_wrong_still_fails():
 
         return call, lambda: {}[wrong], lambda: None
 
-    with pytest.raises(InterruptError, match="KeyError"):
-        sweep(lambda: careless(1))
-    with pytest.raises(InterruptError, match="OutOfBounds"):
-        sweep(lambda: (careless(2)[0], lambda: None, lambda: None))
+    with pytest.raises(ExplorationError, match="KeyError"):
+        interrupts(lambda: careless(1), merge=False)
+    with pytest.raises(ExplorationError, match="OutOfBounds"):
+        interrupts(lambda: (careless(2)[0], lambda: None, lambda: None), merge=False)
 
 
 def test_a_call_that_never_ends_fails(monkeypatch):
-    monkeypatch.setattr("ringlane_host.interrupts._ACCESSES_MAX", 1000)
+    monkeypatch.setattr(runs, "_ACCESSES_MAX", 1000)
 
     def waiting():
         flag = bytearray(1)
@@ -638,14 +656,14 @@ def test_a_call_that_never_ends_fails(monkeypatch):
 
         return call, lambda: None, lambda: None
 
-    with pytest.raises(InterruptError, match="waiting.*no end after 1000 accesses") as caught:
-        sweep(waiting)
+    with pytest.raises(ExplorationError, match="waiting.*not ended after 1000 accesses") as caught:
+        interrupts(waiting, merge=False)
     assert len(str(caught.value).splitlines()) < 300
 
 
 def test_the_sweep_leaves_no_hook_behind():
-    sweep(ring_scenario(True))
+    interrupts(ring_scenario(True), merge=False)
     assert memory.hook is None
-    with pytest.raises(InterruptError):
-        sweep(ring_scenario(False))
+    with pytest.raises(ExplorationError):
+        interrupts(ring_scenario(False), merge=False)
     assert memory.hook is None

@@ -3,6 +3,7 @@ from .channel import Channel as Channel
 from .clock import Clock as Clock
 from .clock import milliseconds as milliseconds
 from .cpu_clock import cycles as cycles
+from .debug import debug as debug
 from .guard import IrqGuard as IrqGuard
 from .guard import LockGuard as LockGuard
 from .guard import SoftGuard as SoftGuard
@@ -53,5 +54,6 @@ __all__ = (
     "SoftGuard",
     "LatencyHistogram",
     "report",
+    "debug",
     "engine",
 )

@@ -65,7 +65,7 @@ class IrqGuard:
         except ImportError:
             if sys.implementation.name == "micropython":
                 raise ValueError("this board cannot mask interrupts: use LockGuard()")
-            from ringlane_host.masking import disable_irq, enable_irq
+            from ringlane_host.simulate.masking import disable_irq, enable_irq
         self.enter = disable_irq
         self.leave = enable_irq
 
@@ -74,8 +74,10 @@ class LockGuard:
     """LockGuard(): a lock of _thread. Not for handlers."""
 
     def __init__(self):
-        from _thread import allocate_lock
-
+        try:
+            from _thread import allocate_lock
+        except ImportError:
+            raise ValueError("this MicroPython has no _thread: use IrqGuard()")
         lock = allocate_lock()
         self.enter = lock.acquire
         self.leave = _make_release(lock.release)

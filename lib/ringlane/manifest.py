@@ -16,6 +16,7 @@ package(
         "clock.py",
         "cold.py",
         "cpu_clock.py",
+        "debug.py",
         "ends.py",
         "fanout.py",
         "guard.py",

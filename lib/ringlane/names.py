@@ -41,6 +41,7 @@ MODULES = {
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
     "report": "report",
+    "debug": "debug",
     "engine": "probe",
 }
 ALL = (

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 _DEFAULT = "rpi_pico"
 _SIMULATED, _UNIX = "sim", "unix"
 _BOARD = pytest.StashKey[Any]()
 _FAILED = pytest.StashKey[bool]()
+_SWEEP = "ringlane_sweep"
+_SWEPT = pytest.StashKey[Any]()
+_LANDING = pytest.StashKey[Any]()
 
 
 def pytest_addoption(parser):
@@ -30,6 +34,11 @@ def pytest_addoption(parser):
         help="where tests with the fixture board run: sim, a simulated board (the default); unix, "
         "real MicroPython on a virtual board; or rp2040:FILE.uf2, an emulated Pico with that "
         "MicroPython; several in one run",
+    )
+    parser.getgroup("ringlane").addoption(
+        "--ringlane-replay",
+        metavar="PLACE",
+        help="run tests with the mark ringlane_sweep at that place alone, as a failure tells it",
     )
     parser.getgroup("ringlane").addoption(
         "--ringlane-trace",
@@ -43,6 +52,11 @@ def pytest_configure(config):
     config.addinivalue_line(
         "markers",
         "ringlane_board(name): which of boards/*.toml the fixture `board` simulates",
+    )
+    config.addinivalue_line(
+        "markers",
+        "ringlane_sweep(interrupt=, nested=, cores=, every=, from_ms=, until_ms=): run the test "
+        "once for each place where interrupt(board) can land",
     )
     for target in config.getoption("--ringlane-target") or ():
         kind, _, file = target.partition(":")
@@ -59,6 +73,102 @@ def pytest_generate_tests(metafunc):
     if targets and "ringlane_target" in metafunc.fixturenames:
         names = [target.partition(":")[0] for target in targets]
         metafunc.parametrize("ringlane_target", targets, ids=names, indirect=True)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        mark = item.get_closest_marker(_SWEEP)
+        if mark is None:
+            continue
+        if "board" not in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid}: {_SWEEP} needs the fixture board")
+        item.stash[_SWEPT] = _sweep_of(item, mark)
+
+
+def _sweep_of(item, mark):
+    from .board import BoardError
+    from .board.sweeping import Sweep
+
+    try:
+        if mark.args:
+            raise BoardError("its arguments are keywords, as interrupt=")
+        only = item.config.getoption("--ringlane-replay")
+        return Sweep(**{**mark.kwargs, "only": only})
+    except (BoardError, TypeError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: {_SWEEP}: {error}") from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    sweep = item.stash.get(_SWEPT, None)
+    if sweep is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in _swept(item, nextitem, sweep):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _swept(item, nextitem, sweep):
+    """Run the test at each landing; return the reports of the run that says how it was."""
+    from .explore import ExplorationError
+
+    reports: list[Any] = []
+    passed = None  # those of the last run that something interrupted
+    seconds = 0.0
+    try:
+        for landing in sweep:
+            item.stash[_LANDING] = landing
+            item.stash[_FAILED] = False
+            # Fixtures of the test alone are made anew: to the rest, another test of its module is
+            # next.
+            reports = runtestprotocol(item, log=False, nextitem=item.parent)
+            seconds += sum(report.duration for report in reports)
+            failed = [_Failed(_said(each)) for each in reports if each.failed]
+            landing.error = failed[0] if failed else None
+            if landing.heard and landing.error is None:
+                passed = reports
+            if any(report.skipped for report in reports):
+                break
+        else:
+            if sweep.failed is None:
+                said = str(sweep.report())
+                reports = passed or reports
+            else:
+                command = f"pytest '{item.nodeid}' --ringlane-replay="
+                said = sweep.failed.story(command.__add__)
+                if not any(report.failed for report in reports):
+                    raise ExplorationError(said)
+            for report in reports:
+                if report.failed or report.when == "call" and sweep.failed is None:
+                    report.sections.append((_SWEEP, said))
+    except ExplorationError as error:
+        for report in reports:
+            if report.failed:
+                report.sections.append((_SWEEP, str(error)))
+            elif report.when == "call":
+                report.outcome, report.longrepr = "failed", str(error)
+    for report in reports:
+        if report.when == "call":
+            report.duration = seconds
+    end = pytest.CallInfo.from_call(
+        lambda: item.session._setupstate.teardown_exact(nextitem), "teardown"
+    )
+    if end.excinfo is not None:
+        reports[-1] = pytest.TestReport.from_item_and_call(item, end)
+    return reports
+
+
+class _Failed(Exception):
+    """A run of a test with the mark ringlane_sweep failed."""
+
+    __repr__ = Exception.__str__
+
+
+def _said(report):
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return report.longreprtext if crash is None else crash.message
 
 
 @pytest.fixture
@@ -103,6 +213,12 @@ def board(request, ringlane_target):
 
         made = EmulatedBoard(ringlane_target.partition(":")[2], pytest.skip, *folders)
     request.node.stash[_BOARD] = made
+    landing = request.node.stash.get(_LANDING, None)
+    if landing is not None:
+        if ringlane_target != _SIMULATED:
+            made.close()
+            pytest.skip(f"{_SWEEP} takes the simulated board, not {ringlane_target}")
+        made.attach(landing)
     try:
         yield made
         if not request.node.stash.get(_FAILED, False):

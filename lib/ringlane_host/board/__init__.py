@@ -19,7 +19,7 @@ from collections import deque
 from pathlib import Path
 
 from .. import boards, simulate
-from . import faults, loop, machine, modules, pictures, pins, uart
+from . import faults, loop, machine, modules, pictures, pins, sources, sweeping, timers, uart
 from .analog import TEMPERATURE, Signal
 from .buses import Bus, Registers
 from .channels import ChannelRecord, Channels, Message
@@ -31,6 +31,7 @@ from .kernel import NEVER, Kernel, Stopped
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
+_ICSR = 0xE000ED04  # of a Cortex-M; its low 9 bits are the interrupt that is handled
 _TIMELINE = 4000  # entries kept
 _LOOK_US = 10_000  # an ESP32's threads wake each other so late: its FREERTOS_HZ is 100
 _TOLD = 60  # entries that timeline() returns unless told
@@ -46,7 +47,11 @@ class SimulatedBoard:
     """
 
     def __init__(self, name="rpi_pico", *folders):
+        self._make(name, folders)
+
+    def _make(self, name, folders):
         global _open
+        self._made_of = name, folders
         if _open is not None:
             raise BoardError(f"{_open.name} is still open: one board at a time, stop() it first")
         self._facts = _facts(name)
@@ -72,6 +77,8 @@ class SimulatedBoard:
             kernel.register = simulate.memory.device(clock.register, 4)
         if self._facts.cpu_id:
             kernel.cpuid = simulate.memory.device(self._facts.cpu_id, 4)
+        if self._facts.port == "rp2" and self._facts.arch.startswith("armv"):
+            kernel.icsr = simulate.memory.device(_ICSR, 4)
         self.modules = self._make_modules()
         self._firmware = Firmware(
             kernel,
@@ -204,6 +211,60 @@ class SimulatedBoard:
                 cause = fault.__cause__
                 raise cause if isinstance(cause, (NotSimulated, BoardError)) else fault
 
+    def sweep(self, test, interrupt=None, **how):
+        """Run `test(board)` once for each place at which `interrupt(board)` can land.
+
+        Before each run the board is reset: `test` wires it, runs the firmware and asserts. Return
+        a Swept. Raises ExplorationError where the test fails, with the place and what happened,
+        and where nothing was interrupted. `how`: nested, cores, every, from_ms, until_ms and
+        only, as of sweeping.Sweep; what a place is stands there, too.
+        """
+        self._check_open()
+        if self.flash.folder is not None or any(
+            (self._kernel.cores, self._kernel.events, self._pins, self._signals, self._uarts)
+        ):
+            raise BoardError("sweep() begins at reset: the test that it runs does all the rest")
+        if not callable(test):
+            raise BoardError(f"sweep() takes a function of the board, not {test!r}")
+        return sweeping.sweep_board(self, self._reset, test, sweeping.Sweep(interrupt, **how))
+
+    def _reset(self):
+        self.close()
+        self._make(*self._made_of)
+        return self._kernel
+
+    def attach(self, landing):
+        """Let one run of a sweep watch this board, which has just been reset: for the plugin."""
+        landing.attach(self, self._kernel)
+
+    def interrupt(self, handler, *args, hard=True):
+        """Call a function of the firmware as a hard handler does, or with hard=False a soft one.
+
+        Now, or as soon as the board lets it: `board.interrupt(board.load("main").on_edge, pin)`.
+        """
+        if not callable(handler):
+            raise BoardError(f"interrupt() takes a function, not {handler!r}")
+        source = sources.Call(self._kernel, handler, args)
+        if hard:
+            self._kernel.interrupt(source)
+        else:
+            self._kernel.soft_interrupt(source, lambda _: source.call(), None)
+
+    def timer(self, which):
+        """Return a Timer that the firmware has made: by its handler's name, or by number, from 0.
+
+        It has fire(), `running` and `period`. Raises BoardError if there is none.
+        """
+        made = self._kernel.timers
+        if isinstance(which, int):
+            found = made[which : which + 1] if which >= 0 else []
+        else:
+            found = [each for each in made if each.title.endswith(f"handler {which}")]
+        if not found:
+            there = ", ".join(each.title for each in made) or "none"
+            raise BoardError(f"no timer {which!r}; there are {there}")
+        return timers.TimerHandle(found[-1])
+
     def allow(self, *kinds):
         """Let faults of these kinds happen: they are in `faults` then, and raise nothing."""
         for kind in kinds:
@@ -234,7 +295,9 @@ class SimulatedBoard:
         if _open is self:
             _open = None
         self._kernel.stop()
-        for registers in (self._kernel.register, self._kernel.cpuid):
+        if self._kernel.landing is not None:
+            self._kernel.landing.detach()
+        for registers in (self._kernel.register, self._kernel.cpuid, self._kernel.icsr):
             if registers is not None:
                 simulate.memory.unmap(registers)
 

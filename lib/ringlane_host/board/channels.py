@@ -30,7 +30,7 @@ _FIXES = {
     "server": "a channel",
 }
 # Their verbs call those that are recorded.
-_WRAPPERS = ("ringlane.guard", "ringlane.latency", "ringlane.measure")
+_WRAPPERS = ("ringlane.debug", "ringlane.guard", "ringlane.latency", "ringlane.measure")
 
 
 class Message(NamedTuple):

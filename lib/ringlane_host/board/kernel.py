@@ -82,13 +82,19 @@ class Kernel:
         self.depth = depth  # of the scheduler
         self.register = None  # a bytearray that shows `now`, as the chip's timer does
         self.cpuid = None  # and one that shows which core runs
+        self.icsr = None  # and one that is not 0 while a hard handler runs
         self.faults = []
         self.stopping = False
         self.stirred = 0  # grows when something happens that a waiting core can see
         self.masked = False
+        self._masks: Core | None = None  # the core that has done it
         self.source: Any = None  # of the hard handler that runs
         self.listeners = 0  # handlers of pins and so on, which the test may call
         self.handler_began = 0
+        self.fired: list[tuple[str, bool]] = []  # (title, hard) of what a sweep's landing called
+        self.timers: list[Any] = []  # their states, in the order of their making
+        self.landing: Any = None  # of a sweep: where an interrupt is to land in this run
+        self.quiet = False  # what runs is the test's or the board's own, and no firmware
         self._note = note  # note(kind, text): for the timeline
         self._sequence = 0
         self._work = 0
@@ -169,10 +175,12 @@ class Kernel:
             self.wait(self.now + worked + slack, polling=True, working=True)
             self._busy_stirred = stirred
 
-    def wait(self, until, polling=False, soft=True, working=False):
+    def wait(self, until, polling=False, soft=True, working=False, since=None):
         """Let time pass on this core until `until`; with `polling` return after any event, too.
 
-        Without `soft` no soft handler runs meanwhile: the core is busy.
+        `since`: what `stirred` was when the caller began to look; what has come meanwhile ends the
+        wait at once, as an interrupt just before it does on a chip. Without `soft` no soft handler
+        runs meanwhile: the core is busy.
         """
         if self.source is not None:
             self._wait_in_handler(until)
@@ -184,7 +192,9 @@ class Kernel:
             self.work(5)
         if not working:
             self._busy_stirred = -1
-        seen = self.stirred
+        seen = self.stirred if since is None else since
+        if self.landing is not None and not working:
+            self.landing.at_wait(soft)
         while True:
             if soft and self._queue and self.run_scheduled() and polling:
                 return
@@ -229,12 +239,20 @@ class Kernel:
                 core.takes_soft = False
             elif due <= self.now:
                 self.stirred += 1
-                while self.events and self.events[0][0] <= self.now <= self.horizon:
-                    action = heappop(self.events)[2]
-                    if action is not None:
-                        action()
+                self.run_events()
             else:
                 return
+
+    def run_events(self):
+        """Let happen what is due."""
+        quiet, self.quiet = self.quiet, True
+        try:
+            while self.events and self.events[0][0] <= self.now <= self.horizon:
+                action = heappop(self.events)[2]
+                if action is not None:
+                    action()
+        finally:
+            self.quiet = quiet
 
     def _wait_in_handler(self, until):
         source = self.source
@@ -251,6 +269,18 @@ class Kernel:
             raise HandlerTooLong(f"{source.title}: no end after 1 s")
 
     @property
+    def runs_firmware(self):
+        """Whether what runs is the firmware, and not the test or the board itself."""
+        if self.quiet:
+            return False
+        return self.core is not self._idle or self.core.in_soft or self.source is not None
+
+    @property
+    def setting_up(self):
+        """Whether the main program has not come to its first wait."""
+        return self._setting_up
+
+    @property
     def _main(self):
         return self.cores[0] if self.cores else None
 
@@ -261,6 +291,8 @@ class Kernel:
 
         `source` has title, order, call() and disable(); `period` or 0.
         """
+        if self.landing is not None:
+            self.fired.append((source.title, True))
         if self.source is not None or self.masked:
             if source not in self._pending:
                 self._pending.append(source)
@@ -277,7 +309,10 @@ class Kernel:
     def _run_hard(self, source):
         work, self._work = self._work, 0
         viper, self.core.viper = self.core.viper, 0
+        quiet, self.quiet = self.quiet, False
         self.source = source
+        if self.icsr is not None:
+            self.icsr[0] = 1
         self.handler_began = began = self.now
         try:
             source.call()
@@ -289,6 +324,9 @@ class Kernel:
                 self.fault(HandlerRaised, f"{source.title}: {error!r}", error)
         finally:
             self.source = None
+            if self.icsr is not None:
+                self.icsr[0] = 0
+            self.quiet = quiet
             self.core.viper = viper
             self._work = work
         self.stirred += 1
@@ -297,8 +335,11 @@ class Kernel:
             self.fault(HandlerTooLong, f"{source.title} took {took} us of {source.period} us")
 
     def mask(self):
-        """Mask interrupts; return the state before."""
+        """Mask interrupts; return the state before. While another core masks them, wait for it."""
+        while self.masked and self._masks is not self.core:
+            self.wait(NEVER, polling=True, soft=False)
         state, self.masked = self.masked, True
+        self._masks = self.core
         return state
 
     def unmask(self, state):
@@ -316,6 +357,8 @@ class Kernel:
 
     def soft_interrupt(self, source, function, arg):
         """Queue the soft handler of `source`: dropped, and reported, if the queue is full."""
+        if self.landing is not None:
+            self.fired.append((source.title, False))
         if self.schedule(function, arg, source.title):
             return
         waiting = ", ".join(dict.fromkeys(title for _, _, title in self._queue))
@@ -323,6 +366,41 @@ class Kernel:
             SoftHandlerDropped,
             f"{source.title}: the scheduler's queue of {self.depth} is full of {waiting}",
         )
+
+    def run_nested(self, stimulus):
+        """Call stimulus(), whose interrupt may come within the hard handler that runs."""
+        source, self.source = self.source, None
+        began, pending = self.handler_began, self._pending
+        self._pending = []
+        try:
+            stimulus()
+        finally:
+            self.source, self.handler_began = source, began
+            if self.icsr is not None:
+                self.icsr[0] = source is not None
+            self._pending = pending
+
+    def run_at_boundary(self):
+        """Run what is queued where bytecode runs, be it called by a viper function."""
+        core = self.core
+        viper, core.viper = core.viper, 0
+        try:
+            return self.run_scheduled()
+        finally:
+            core.viper = viper
+
+    def give_way(self):
+        """Let another core that could run go on, up to its next wait; return whether one did."""
+        core = self.core
+        for each in self.cores:
+            if each is core or each.ended:
+                continue
+            if each.wake_at <= self.now or each.seen is not None:
+                self.stirred += 1  # for one that polls
+                core.wake_at = self.now
+                self._switch(each)
+                return True
+        return False
 
     def run_scheduled(self):
         """Run what is queued, if this core is at a bytecode boundary; return whether it ran."""
@@ -415,6 +493,8 @@ class Kernel:
     def _run_core(self, core):
         core.resume.acquire()
         try:
+            if self.landing is not None:
+                self.landing.enter_thread()
             if not self.stopping:
                 core.function()
         except (Stopped, SystemExit):
@@ -490,11 +570,14 @@ class Kernel:
         return self._met
 
     def _is_met(self):
+        quiet, self.quiet = self.quiet, True
         try:
             self._met = bool(self._condition())
         except BaseException as error:
             self._condition_error = error
             self._met = True
+        finally:
+            self.quiet = quiet
         return self._met
 
     def stop(self):

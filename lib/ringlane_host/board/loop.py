@@ -264,14 +264,14 @@ def make(kernel, time, say, look_us):
     def sleep(s):
         return _Sleep(int(s * 1000))
 
-    def wait(until):
+    def wait(until, since):
         # Until something happens that this core sees: on rp2 not what the other core stores.
         if sum(not each.ended for each in kernel.cores) > 1:
             until = min(until, kernel.now + look_us)
         if look_us == NEVER:
             kernel.core.asleep = unseen
         try:
-            kernel.wait(until, polling=True)
+            kernel.wait(until, polling=True, since=since)
         finally:
             kernel.core.asleep = None
 
@@ -286,6 +286,7 @@ def make(kernel, time, say, look_us):
     def run_until_complete(main=None):
         while True:
             while True:
+                since = kernel.stirred
                 if streams.map:
                     streams.look()
                 task = queue.peek()
@@ -293,7 +294,7 @@ def make(kernel, time, say, look_us):
                     due = task.entry[0]
                     if due * 1000 <= kernel.now:
                         break
-                    wait(due * 1000)
+                    wait(due * 1000, since)
                     continue
                 if not streams.map:
                     core.cur_task = None
@@ -304,7 +305,7 @@ def make(kernel, time, say, look_us):
                             "every task waits and nothing can wake one: "
                             + ", ".join(map(repr, tasks))
                         )
-                wait(NEVER)
+                wait(NEVER, since)
             task = queue.pop()
             core.cur_task = task
             kernel.work(2)

@@ -116,7 +116,9 @@ def make_micropython(kernel, channels):
             finally:
                 core.viper -= 1
             if record is not None:
+                quiet, kernel.quiet = kernel.quiet, True
                 record(args, result)
+                kernel.quiet = quiet
             if not core.viper:
                 kernel.work(10 if result else 50)  # what polls in vain does so for longer
                 if kernel._queue and kernel.source is None:
@@ -303,6 +305,7 @@ def make_select(kernel, look_us):
             end = 1 << 62 if timeout < 0 else kernel.now // 1000 * 1000 + 1000 * timeout
             while True:
                 ready = []
+                since = kernel.stirred
                 for stream, events in list(self._streams.values()):
                     kernel.core.viper += 1
                     try:
@@ -313,7 +316,7 @@ def make_select(kernel, look_us):
                         ready.append((stream, found))
                 if ready or kernel.now >= end:
                     return ready
-                kernel.wait(min(end, kernel.now + look_us), polling=True)
+                kernel.wait(min(end, kernel.now + look_us), polling=True, since=since)
 
         poll = ipoll
 

@@ -58,4 +58,17 @@ class Source:
         self.listen(None, None, False)
 
 
-__all__ = ["Source"]
+class Call(Source):
+    """An interrupt that the test makes: it calls any function of the firmware."""
+
+    def __init__(self, kernel, handler, args):
+        name = getattr(handler, "__qualname__", type(handler).__name__)
+        super().__init__(kernel, f"interrupt handler {name}", order=(0, 0))
+        self._call = handler, args
+
+    def call(self):
+        handler, args = self._call
+        handler(*args)
+
+
+__all__ = ["Call", "Source"]

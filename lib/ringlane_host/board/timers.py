@@ -10,6 +10,27 @@ from .sources import Source
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 
+class TimerHandle:
+    """A timer as the test sees it."""
+
+    def __init__(self, state):
+        self._state = state
+
+    @property
+    def running(self):
+        """Whether it will go off."""
+        return self._state.running
+
+    @property
+    def period(self):
+        """Microseconds from one call to the next; 0 if it does not repeat."""
+        return self._state.period
+
+    def fire(self):
+        """Let it go off now, beside its period."""
+        self._state.fire()
+
+
 class TimerState(Source):
     """A timer's alarm."""
 
@@ -81,6 +102,7 @@ def make(kernel, facts):
                 self._made = f"{frame.f_code.co_filename}:{frame.f_lineno}"
                 title = "Timer handler" if rp2 else f"Timer({id}) handler"
                 self._state = TimerState(kernel, title, order=(3, id))
+                kernel.timers.append(self._state)
                 self._id = id
             if keywords:
                 self.init(**keywords)
@@ -136,4 +158,4 @@ def make(kernel, facts):
     return Timer
 
 
-__all__ = ["make"]
+__all__ = ["TimerHandle", "make"]

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from .simulate import viper_codes
+from ..simulate import viper_codes
 
 
 class Point(NamedTuple):
@@ -74,8 +74,9 @@ def _point(instruction):
     return Point("load" if reads else "store", _ITEMS, text)
 
 
+_INSTALLED = str(Path(__file__).resolve().parent.parent.parent / "ringlane") + "/"
 _SKIPPED = (
-    str(Path(__file__).parent) + "/",
+    str(Path(__file__).parent.parent) + "/",
     *(f"{sysconfig.get_path(each)}/" for each in ("stdlib", "purelib", "platlib")),
     "<",
 )
@@ -85,17 +86,18 @@ _points: dict[int, tuple[object, dict[int, Point] | None]] = {}
 def points_of(code):
     """Return {offset: Point} of a code, None for one that is no part of a firmware.
 
-    Not of it are CPython's own library, installed packages, and what simulates the board.
+    Not of it are CPython's own library, installed packages other than ringlane, and what simulates
+    the board, with what that puts into the firmware's source.
     """
     found = _points.get(id(code))
     if found is None:
         points = None
         file = code.co_filename
-        if not file.startswith(_SKIPPED):
+        if file.startswith(_INSTALLED) or not file.startswith(_SKIPPED):
             points = {}
             for each in dis.get_instructions(code):
                 point = _point(each)
-                if point is not None:
+                if point is not None and "(board)" not in point.text:
                     points[each.offset] = point
         _points[id(code)] = found = code, points
     return found[1]
