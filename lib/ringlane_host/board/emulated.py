@@ -185,6 +185,11 @@ class EmulatedBoard:
         """Nothing: no fault is found here."""
 
     @property
+    def ended(self):
+        """Whether the main program has ended; handlers go on."""
+        return b"\x04" in self._output
+
+    @property
     def us(self):
         """Microseconds since run() returned."""
         return round((self._clock.nanos - self._origin) / 1000) if self._pico else 0
@@ -317,13 +322,16 @@ class _Uart:
 
     def receive(self, data, gap_us=0, after_us=0):
         """As UartHandle.receive, with 10 bits a byte."""
+        if not isinstance(data, (bytes, bytearray)):
+            raise BoardError(f"a UART receives bytes, not {data!r}")
         bit = 16_000_000 * self._uart.baud_divider / _PERIPHERAL_HZ
         start = max(self._free, self._board.us + after_us) - self._board.us
         for number, byte in enumerate(data, 1):
             at = round(start + number * (10 * bit + gap_us))
             self._board._after(at, lambda byte=byte: self._uart.feed_byte(byte))
-        self._free = self._board.us + at
-        self._board._after(round(at + 32 * bit), self._idle)
+            self._free = self._board.us + at
+        if data:
+            self._board._after(round(at + 32 * bit), self._idle)
 
     def _idle(self):
         # The receive time-out, if nothing has come since and nothing is about to.
