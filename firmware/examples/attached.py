@@ -36,6 +36,6 @@ def uart(board):
 def console(board):
     """Somebody who presses the button five times, and somebody else at the terminal."""
     for number in range(5):
-        board.pin(14).press(ms=50, after_ms=500 + number * 700)
+        board.pin(14).press(ms=50, after_ms=1000 + number * 600)
     for number, command in enumerate(("arm zone 1", "arm zone 2", "off")):
         board.uart(1).receive(command.encode() + b"\n", after_us=(number + 1) * 1_500_000)

@@ -182,7 +182,7 @@ def board(request, ringlane_target):
     """A board after reset; stopped after the test, which fails if a fault was left.
 
     Which one says the mark `ringlane_board`, or an indirect parameter; --ringlane-target, whether
-    it is simulated or emulated. Files are looked for beside the test, then in pytest's root
+    it is simulated, virtual or emulated. Files are looked for beside the test, then in the root
     folder.
     """
     mark = request.node.get_closest_marker("ringlane_board")

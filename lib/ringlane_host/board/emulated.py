@@ -28,6 +28,8 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 
 _HOST_PATIENCE_S = 300.0
 _SETUP_MS = 1000
+_PERIPHERAL_HZ = 48_000_000  # of its UARTs: MicroPython 1.28 divides it by 312.5 for 9600 baud
+_RX_TIMEOUT = 1 << 6  # of the UART's interrupt status: RP2040 datasheet 4.2.8
 _MAIN = "firmware_"  # main.py itself would run before the host has connected
 _WAITS = b"\x1d"  # printed at asyncio's first wait
 _BEGIN = b"""\
@@ -96,6 +98,8 @@ class EmulatedBoard:
         self._type(b"\r\x03\x01")
         self._run_until(lambda: _RAW in self._output, 2000, "no raw REPL")
         self._output.clear()
+        for uart in self._mcu.uart:
+            _mend(uart)
         self._pico.loop_back(*range(len(self._mcu.gpio)))
         self._type(_BEGIN + begin % _MAIN.encode() + b"\x04")
         self._run_until(lambda: self._output.startswith(b"OK"), 2000, "no answer")
@@ -181,6 +185,11 @@ class EmulatedBoard:
         """Nothing: no fault is found here."""
 
     @property
+    def ended(self):
+        """Whether the main program has ended; handlers go on."""
+        return b"\x04" in self._output
+
+    @property
     def us(self):
         """Microseconds since run() returned."""
         return round((self._clock.nanos - self._origin) / 1000) if self._pico else 0
@@ -241,7 +250,7 @@ class EmulatedBoard:
         return SimpleNamespace(set=put, play=play)
 
     def uart(self, number):
-        """As SimulatedBoard.uart, after run(); without `lost`. IRQ_RXIDLE never comes."""
+        """As SimulatedBoard.uart, after run(); without `lost`."""
         if not 0 <= number < self._facts.peripherals.uarts:
             raise BoardError(f"no UART {number}")
         if self._pico is None:
@@ -292,21 +301,43 @@ class _Pin(PinStimulus):
         self._gpio.set_input_value(bool(pull if level is None else level))
 
 
+def _mend(uart):
+    # In the emulator a UART's transmit interrupt never ends; as all that is written goes at once,
+    # MicroPython needs none.
+    def check_interrupts():
+        uart.rp2040.set_interrupt(uart.irq, bool(uart._interrupt_status & uart._interrupt_mask))
+
+    uart.check_interrupts = check_interrupts
+
+
 class _Uart:
     """A UART of the chip, as UartHandle."""
 
     def __init__(self, board, uart):
         self._board = board
         self._uart = uart
+        self._free = 0  # when the last byte will have come
         self._sent = bytearray()
         board._pico.call(lambda: setattr(uart, "on_byte", self._sent.append))
 
     def receive(self, data, gap_us=0, after_us=0):
         """As UartHandle.receive, with 10 bits a byte."""
-        every = 10_000_000 / self._uart.baud_rate + gap_us
+        if not isinstance(data, (bytes, bytearray)):
+            raise BoardError(f"a UART receives bytes, not {data!r}")
+        bit = 16_000_000 * self._uart.baud_divider / _PERIPHERAL_HZ
+        start = max(self._free, self._board.us + after_us) - self._board.us
         for number, byte in enumerate(data, 1):
-            at = round(after_us + number * every)
+            at = round(start + number * (10 * bit + gap_us))
             self._board._after(at, lambda byte=byte: self._uart.feed_byte(byte))
+            self._free = self._board.us + at
+        if data:
+            self._board._after(round(at + 32 * bit), self._idle)
+
+    def _idle(self):
+        # The receive time-out, if nothing has come since and nothing is about to.
+        if self._board.us >= self._free:
+            self._uart._interrupt_status |= _RX_TIMEOUT
+            self._uart.check_interrupts()
 
     @property
     def sent(self):
