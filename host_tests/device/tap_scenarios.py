@@ -11,9 +11,9 @@ from ringlane import (
     NORMAL,
     REALTIME,
     Channel,
-    LockGuard,
     PriorityChannel,
     Recorder,
+    SoftGuard,
     channels,
 )
 from ringlane.tap import DROPPED, QUEUED, RECEIVED, REJECTED, TAKEN
@@ -212,7 +212,7 @@ def under_a_guard_and_with_stats_it_sees_the_same():
     ticks = Ticks()
     recorder = Recorder(events=8)
     ch = Channel(
-        1, slot_size=4, send_guard=LockGuard(), stats=True, tap=recorder, clock=ticks.clock
+        1, slot_size=4, send_guard=SoftGuard(), stats=True, tap=recorder, clock=ticks.clock
     )
     assert ch.send_word(1, LOW) and not ch.send_word(2, LOW) and ch.send_word_at(3, LOW, 7) == 0
     ticks.now = 5
@@ -235,7 +235,7 @@ def bad_recorders_are_named():
     raises(TypeError, "tap must be a Recorder, not 3", lambda: Channel(4, tap=3))
     tap = Recorder(4)
     raises(ValueError, "zero_copy", lambda: Channel(4, tap=tap, zero_copy=True))
-    raises(ValueError, "recv_guard", lambda: Channel(4, tap=tap, recv_guard=LockGuard()))
+    raises(ValueError, "recv_guard", lambda: Channel(4, tap=tap, recv_guard=SoftGuard()))
     raises(ValueError, "no trigger", lambda: Channel(4, tap=tap).trigger(LOW))
     assert tap.events() == [] and len(tap.rings) == 2
 

@@ -87,15 +87,16 @@ def store(at: int, word: int, value: int):
 
 
 @micropython.viper
-def tally(at: int, lanes: int, what: int) -> int:
-    """Return a figure of so many lanes, from the one at the address `at` on.
+def tally(base: int, word: int, lanes: int, what: int) -> int:
+    """Return a figure of so many lanes, from the one at that word of the block at `base` on.
 
     `what`: a word, to be summed modulo 2**30 so that the sum is never an object, or _HIGH_WATER,
     of which it is the greatest; _QUEUED: how many messages they hold, to their producers no
     fewer, to others a guess; _LEAST_ROOM: for how many more there is room in each that is in use.
     """
-    # One viper function, as neither the scheduler nor a GIL comes between its parts.
-    lane = ptr32(at)
+    # One viper function, as neither the scheduler nor a GIL comes between its parts. It adds up the
+    # address, too: in Python that would be a new object where the heap lies above 0x3FFFFFFF.
+    lane = ptr32(base + (word << 2))
     found = 0
     if what == _LEAST_ROOM:
         found = 65535
@@ -356,10 +357,10 @@ class Lanes:
     def _tally(self, what, row=None):
         # Of all lanes, or those of a row.
         lanes = self.senders if row is not None else self._rows * self.senders
-        return tally(self._base + (self._header(0, row or 0) << 2), lanes, what)
+        return tally(self._base, self._header(0, row or 0), lanes, what)
 
     def _of_lane(self, number, row, what):
-        return tally(self._base + (self._header(number, row) << 2), 1, what)
+        return tally(self._base, self._header(number, row), 1, what)
 
     def _free(self, number, priority):
         # Room for a message of that class; None: of any class in use.
@@ -367,7 +368,7 @@ class Lanes:
         if self.closed:
             return 0
         if lane is not None:
-            return tally(self._base + (lane << 2), 1, _LEAST_ROOM)
+            return tally(self._base, lane, 1, _LEAST_ROOM)
         free = 65535
         for row in range(self._rows):
             free = min(free, self._of_lane(number, row, _LEAST_ROOM))
