@@ -94,8 +94,8 @@ def tally(base: int, word: int, lanes: int, what: int) -> int:
     of which it is the greatest; _QUEUED: how many messages they hold, to their producers no
     fewer, to others a guess; _LEAST_ROOM: for how many more there is room in each that is in use.
     """
-    # One viper function, as neither the scheduler nor a GIL comes between its parts. It adds up the
-    # address, too: in Python that would be a new object where the heap lies above 0x3FFFFFFF.
+    # One viper function, as neither the scheduler nor a GIL comes between its parts. The address
+    # is added up here, as in Python that makes an object where the heap lies above 0x3FFFFFFF.
     lane = ptr32(base + (word << 2))
     found = 0
     if what == _LEAST_ROOM:
