@@ -202,6 +202,28 @@ def test_a_hostile_host_writes_outside_nothing_on_the_simulated_memory(device):
     assert whole > 100 and damaged > 20 and written > 1000
 
 
+def test_a_board_takes_no_frame_of_which_one_bit_is_wrong(device):
+    import link_fuzz
+    from ringlane import link
+
+    def attached_by(data):
+        pipe = link_fuzz.Pipe()
+        ours = link.Link(pipe)
+        pipe.data = data
+        ours.turn()
+        return ours.attached
+
+    whole = link_fuzz.frame(1, 7, b"\x40\x00\xe8\x03\x01")
+    assert attached_by(whole) and attached_by(b"#ringlane" + whole)
+    for place in range(1, len(whole) - 1):
+        for bit in range(8):
+            spoilt = bytearray(whole)
+            spoilt[place] ^= 1 << bit
+            assert not attached_by(bytes(spoilt)), (place, bit)
+        assert not attached_by(whole[:place] + whole[place + 1 :])
+        assert not attached_by(whole[:place] + whole[place : place + 1] + whole[place:])
+
+
 BODY = st.binary(max_size=frames.BODY_MAX)
 
 
