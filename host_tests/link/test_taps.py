@@ -5,7 +5,7 @@ from struct import unpack_from
 import pytest
 from ringlane import HIGH, LOW, Channel, PriorityChannel, Recorder
 from ringlane.tap import DROPPED, QUEUED, RECEIVED
-from ringlane_host.interrupts import sweep
+from ringlane_host.explore import interrupts
 
 
 def events_of(ring, raw):
@@ -53,7 +53,7 @@ def reader_is_interrupted(queued, sends):
 @pytest.mark.parametrize("queued", [1, 3, 4, 7])
 @pytest.mark.parametrize("sends", [1, 2, 5])
 def test_an_event_is_read_whole_or_counted_as_overwritten(queued, sends, visited):
-    points = sweep(reader_is_interrupted(queued, sends))
+    points = interrupts(reader_is_interrupted(queued, sends), merge=False).points
     assert points > 30
     visited(points=points)
 
@@ -91,7 +91,7 @@ def verbs_meet(interrupted, handler_sends):
 
 @pytest.mark.parametrize("interrupted, sends", [("send", False), ("recv", True)])
 def test_each_end_notes_its_own_messages_whatever_interrupts_it(interrupted, sends, visited):
-    points = sweep(verbs_meet(interrupted, sends))
+    points = interrupts(verbs_meet(interrupted, sends), merge=False).points
     assert points > 30
     visited(points=points)
 
