@@ -251,7 +251,7 @@ class Session:
         self._period_ms = period_ms
         self._clock = clock
         self._splitter = Splitter()
-        self._session = 0
+        self._session = -1
         self._tries: list[int] = []
         self._attached = False
         self._tried = self._heard = self._told = self._asked_table = -1e9
@@ -357,16 +357,12 @@ class Session:
                 self._ask()
         elif now - self._tried > max(_AGAIN_S, careful):
             self._tried = now
-            self._attached = False
-            self._asked, self._asks = None, 0
-            self._expected = 0
-            self._granted = _WINDOW
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
             frame = b" " * 99
             while len(frame) > STRAY_MAX:
-                self._session = secrets.randbelow(1 << 16)
-                frame = encode(ATTACH, self._session, 0, body)
-            self._tries = [*self._tries[-_TRIES_MAX:], self._session]
+                session = secrets.randbelow(1 << 16)
+                frame = encode(ATTACH, session, 0, body)
+            self._tries = [*self._tries[-_TRIES_MAX:], session]
             self._wire.write(frame if careful else _KNOCK + frame)
 
     def _ask(self) -> None:
@@ -385,7 +381,11 @@ class Session:
 
     def _take(self, frame: Frame, found: list[Item]) -> None:
         if frame.kind == HELLO and frame.session in self._tries:
-            self._session = frame.session  # a late answer: the board has this number now
+            # Only now, as until then the board goes on with the session before.
+            self._session = frame.session
+            self._expected = frame.number
+            self._granted = _WINDOW
+            self._asked, self._asks = None, 0
         if frame.session != self._session:
             return  # for a host before this one
         if frame.version != VERSION:
@@ -397,9 +397,6 @@ class Session:
                 )
             return
         ahead = (frame.number - self._expected) & 0xFFFF
-        if frame.kind == HELLO:
-            ahead = 0
-            self._expected = frame.number
         if ahead >= 0x8000:
             self.counts.frames_doubled += 1
             return
@@ -407,6 +404,7 @@ class Session:
         self.counts.frames_lost += ahead
         self._expected = (frame.number + 1) & 0xFFFF
         self._heard = self._clock()
+        self._attached = True
         self._text = b""
         try:
             self._understand(frame, found)
