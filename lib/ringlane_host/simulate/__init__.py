@@ -19,7 +19,7 @@ from .address_space import (
     memory,
 )
 from .micropython import install
-from .scheduler import OWN_FILES, viper_codes
+from .scheduler import viper_codes
 from .ticks import Clock, clock
 from .viper import names, ptr8, ptr16, ptr32, uint, viper
 
@@ -30,7 +30,6 @@ __all__ = [
     "Clock",
     "Memory",
     "Miscompiled",
-    "OWN_FILES",
     "OutOfBounds",
     "OutOfSmallInts",
     "ReadOnly",
