@@ -4,11 +4,14 @@ Runs on the host: `make demo`. The exit status is 0 if the demo ends with its ve
 """
 
 import argparse
+import importlib.util
+import os
+import signal
 import sys
 from pathlib import Path
 
 import ringlane_host
-from ringlane_host.boards.targets import TARGETS, run_program
+from ringlane_host.boards.targets import TARGETS, BoardError, connect
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
@@ -47,16 +50,34 @@ def main():
     options = parser.parse_args()
     speed = options.speed or (8 if options.target == "virtual" else 1)
     seconds = options.seconds or (_EMULATED_SECONDS if options.target == "rp2040" else 60)
-    return run_program(
-        "demo",
-        options.target,
-        options.uf2,
-        f"import heart\nheart.main({seconds}, {speed}, {options.watched})",
-        PACKAGE,
-        *(HERE / name for name in FILES),
-        timeout=_SET_UP_S + seconds * _SLOWEST,
-        watch=True,
-    )
+    code = f"import heart\nheart.main({seconds}, {speed}, {options.watched})"
+    sources = [PACKAGE, *(HERE / name for name in FILES)]
+    # So that what was started for the board ends with this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with connect(options.target, options.uf2) as board:
+            print(board.name, flush=True)
+            return run(board, code, sources, timeout=_SET_UP_S + seconds * _SLOWEST)
+    except (BoardError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(board, code, sources, timeout):
+    """Run the demo and print what it prints; return 0 if it ended as it should.
+
+    Where another terminal can look at its channels meanwhile, say how.
+    """
+    if importlib.util.find_spec("cobs") and os.name == "posix":
+        from ringlane_host.link import hub
+
+        def announce(port):
+            print(f"to watch it, in another terminal: ringlane top {port}", flush=True)
+
+        return hub.run(board, code, *sources, announce=announce, timeout=timeout)
+    return 1 if board.run(code, *sources, timeout=timeout)[0] else 0
 
 
 if __name__ == "__main__":

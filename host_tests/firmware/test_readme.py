@@ -88,7 +88,9 @@ def test_the_first_program_on_real_micropython(interpreter, tmp_path):
         (tmp_path / "first.py").write_text(program)
         with connect("virtual") as board:
             status, printed = board.run("import first", PACKAGE, tmp_path / "first.py", out=None)
-        assert not status and re.fullmatch(r"(0 waited \d+ us, \d+ dropped\n){10}", printed), printed
+        assert not status and re.fullmatch(r"(0 waited \d+ us, \d+ dropped\n){10}", printed), (
+            printed
+        )
 
 
 def test_the_sweep(capsys):

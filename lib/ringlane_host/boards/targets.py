@@ -15,12 +15,10 @@ importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash a
 """
 
 import functools
-import importlib.util
 import os
 import re
 import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -209,35 +207,6 @@ def connect(target="virtual", uf2=None, wires=None):
         yield Target(target, f"board at {target}")
 
 
-def run_program(title, target, uf2, code, *sources, timeout=None, watch=False):
-    """Run a program on a board, as a command line's main(); return the exit status.
-
-    `watch`: the program serves a link, so print how to look at it from another terminal.
-
-    Prints the board's name and what the program prints. 0: it ended; 1: it raised, or there is no
-    such board, which stderr says after `title`; 130: interrupted. What was started for the board
-    ends with it, also if this process is told to end.
-    """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with connect(target, uf2) as board:
-            print(board.name, flush=True)
-            if watch and importlib.util.find_spec("cobs") and os.name == "posix":
-                from ..link import hub
-
-                def announce(port):
-                    print(f"to watch it, in another terminal: ringlane top {port}", flush=True)
-
-                return hub.run(board, code, *sources, announce=announce, timeout=timeout)
-            status, _ = board.run(code, *sources, timeout=timeout)
-    except (BoardError, OSError) as error:
-        print(f"{title}: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 1 if status else 0
-
-
 @contextmanager
 def _emulated(uf2):
     """Run the firmware `uf2` on rp2040py, in a process of its own; give its console's port."""
@@ -356,5 +325,4 @@ __all__ = [
     "compile_to",
     "connect",
     "emitted_mpy",
-    "run_program",
 ]
