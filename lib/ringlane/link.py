@@ -178,7 +178,7 @@ def _last(lane: int, stride: int, to, offset: int) -> int:
     while count:
         count -= 1
         out[offset + count] = slot[_SLOT_BYTES + count]
-    # Order: after the copy. With so many sent since, the sender may be in this slot.
+    # Looked at after the copy: with so many sent since, the sender may be in this slot.
     if ((at[_HEAD] - head) & 0x3FFFFFFF) + 1 >= at[_CAPACITY]:
         return _NONE
     return size

@@ -462,7 +462,7 @@ def _make_take(at):
                 while left:
                     left -= 1
                     ptr8(to)[left] = ptr8(event)[left]
-                # Order: after the copy. What has been begun since may have written into it.
+                # Looked at after the copy: what has been begun since may have written into it.
                 if ((ring[_RING_BEGUN] - taken) & 0x3FFFFFFF) > kept:
                     if count:
                         break
