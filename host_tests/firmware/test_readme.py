@@ -88,9 +88,9 @@ def test_the_first_program_on_real_micropython(interpreter, tmp_path):
         (tmp_path / "first.py").write_text(program)
         with connect("virtual") as board:
             status, printed = board.run("import first", PACKAGE, tmp_path / "first.py", out=None)
-        assert not status and re.fullmatch(r"(0 waited \d+ us, \d+ dropped\n){10}", printed), (
-            printed
-        )
+        # A busy host lets the board's timer catch up all at once, and then some find no room.
+        line = r"0 waited \d+ us, \d+ dropped\n"
+        assert not status and re.fullmatch(f"({line}){{10}}", printed), printed
 
 
 def test_the_sweep(capsys):

@@ -198,6 +198,7 @@ LEGS = {
         [
             "board/test_debug.py",
             "engine/test_clock.py",
+            "engine/test_debug.py",
             "engine/test_lanes.py",
             "engine/test_report.py",
             "engine/test_stubs.py",
