@@ -17,11 +17,11 @@ here raises NotImplementedError, which names it.
 from umachine import Signal, idle, mem8, mem16, mem32, soft_reset
 
 from . import wires
-from .analog import ADC, PWM
+from .analog import ADC, PWM, signal
 from .interrupts import disable_irq, enable_irq
-from .pins import Pin
+from .pins import Pin, wire
 from .timers import Timer
-from .uart import UART
+from .uart import UART, line
 
 _LATER = (
     "ADCBlock CAN Counter DAC Encoder I2C I2CTarget I2S PCNT RTC SDCard SPI SoftI2C SoftSPI "
@@ -43,4 +43,4 @@ def __getattr__(name):
     raise AttributeError("module 'machine' has no attribute '%s'" % name)
 
 
-wires.open_door()
+wires.open_door(wire, signal, line)

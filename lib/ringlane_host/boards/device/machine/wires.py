@@ -34,7 +34,9 @@ _door = None
 
 class _Door:
     # Records are written by any context, with interrupts disabled; the thread does the rest.
-    def __init__(self, number):
+    # `ends`: by pin number, ADC and UART, what is attached there.
+    def __init__(self, number, ends):
+        self._wire, self._signal, self._line = ends
         self._file = open(number, "r+b")
         self._poll = select.poll()
         self._poll.register(self._file, select.POLLIN)
@@ -86,18 +88,16 @@ class _Door:
         self._file.write(json.dumps(message) + "\n")
 
     def _take(self, message, here):
-        from . import analog, pins, uart
-
         if "pin" in message:
-            wire = pins.wire(message["pin"])
+            wire = self._wire(message["pin"])
             for after_us, level in message["changes"]:
                 self._count += 1
                 heapq.heappush(self._edges, (here + after_us, self._count, wire, level))
         elif "adc" in message:
             samples = array("H", a2b_base64(message["samples"]))
-            analog.signal(message["adc"]).play(samples, message["hz"], message["repeat"])
+            self._signal(message["adc"]).play(samples, message["hz"], message["repeat"])
         elif "uart" in message:
-            line = uart.line(message["uart"])
+            line = self._line(message["uart"])
             line.send(a2b_base64(message["data"]), message["gap_us"], message["after_us"])
         elif "mark" in message:
             message["us"] = here
@@ -130,12 +130,15 @@ def say(message):
         _door.say(message)
 
 
-def open_door():
-    """Take what the host has said so far, then what it says."""
+def open_door(wire, signal, line):
+    """Take what the host has said so far, then what it says.
+
+    `wire`, `signal` and `line` return that of a pin's number, an ADC's and a UART's.
+    """
     global _door
     number = os.getenv("RINGLANE_WIRES")
     if number:
-        _door = _Door(int(number))
+        _door = _Door(int(number), (wire, signal, line))
         state = disable_irq()
         _door.tick(now())
         add_clock(_door)
