@@ -984,6 +984,7 @@ def explore(pattern, meeting, door, found=None):
                     if "no handler came" not in str(error):
                         raise
                 else:
-                    schedules += report.schedules
-                    points += report.points
+                    if report.shared:
+                        schedules += report.schedules
+                        points += report.points
     return Row(pattern, meeting, door, schedules, points)

@@ -1308,6 +1308,7 @@ def explore(pattern, pair, mode, package=ringlane):
         for state in PATTERNS[pattern][1].get(pair, STATES):
             for each in ordered:
                 report = MODES[mode](scenario_of(pattern, each, state, package), each)
+                assert report.shared, f"{pattern}: {each}, {state}: they never meet in a word"
                 schedules += report.schedules
                 points += report.points
     return Row(pattern, pair, mode, schedules, points)
