@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from conftest import PACKAGE, ROOT
@@ -14,7 +15,7 @@ from ringlane import BULK, HIGH, PriorityChannel
 from ringlane_host.board import Overflowed, SimulatedBoard
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
-from ringlane_host.link.recording import Recording, advise, replay
+from ringlane_host.link.recording import Recorded, Recording, advise, replay
 
 HEART = ROOT / "firmware" / "heart"
 SECONDS = 10
@@ -124,7 +125,43 @@ def test_advise_tells_the_capacity_that_loses_nothing(recorded):
     assert "longest wait: " in out
 
 
-TAKE_NINE = "for _ in range(9):\n            ch.recv(buf)\n        while False:"
+def lane_of(*happened):
+    # A recording of one lane, of (us, outcome).
+    events = [
+        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0") for us, outcome in happened
+    ]
+    (advice,) = advise(SimpleNamespace(events=events))
+    return advice
+
+
+@pytest.mark.parametrize("bursts", [1, 2, 20])
+def test_advise_takes_each_burst_by_itself(bursts):
+    # 20 come at once, 8 find room and are taken in 1 ms each; then there is time.
+    happened = []
+    for burst in range(bursts):
+        began = burst * 200_000
+        happened += [(began + n, "queued" if n < 8 else "dropped") for n in range(20)]
+        happened += [(began + 1000 * (n + 1), "received") for n in range(8)]
+    advice = lane_of(*happened)
+    assert (advice.arrived, advice.dropped, advice.needed) == (20 * bursts, 12 * bursts, 20)
+
+
+def test_advise_says_where_no_capacity_would_do():
+    # Two come where one is taken, for ever: the lane is never empty.
+    happened = [(0, "queued")] * 8
+    for turn in range(1, 200):
+        happened += [(turn * 1000, "received"), (turn * 1000, "queued"), (turn * 1000, "dropped")]
+    assert lane_of(*happened).needed is None
+
+
+def test_a_short_recording_has_what_it_says(tmp_path):
+    program = tmp_path / "short.py"
+    program.write_text(PROGRAM.format(turns=200))
+    path = tmp_path / "short.mcap"
+    status, out, err = ringlane("record", "virtual", path, program, "--seconds", "0.2")
+    assert status == 0, err
+    (count,) = re.findall(r": ([\d,]+) events", out)
+    assert int(count.replace(",", "")) == len(Recording(path).events) > 0
 
 
 def test_advise_is_right_where_the_receiver_keeps_up(tmp_path):
@@ -268,6 +305,7 @@ def test_a_recording_that_is_none_is_named(recorded, tmp_path):
         "text": (b"time,value\n1,2\n" * 20, "is no recording, or cut off"),
         "cut": (whole[: len(whole) // 2], "is no recording, or cut off"),
         "begun": (whole[:200], "is no recording, or cut off"),
+        "begun just so": (whole[:10], "is no recording, or cut off"),
     }
     for name, (data, said) in cases.items():
         path = tmp_path / f"{name}.mcap"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import LinkError, ProgramEnded
-from .recording import Recording, advise, lane_of, record
+from .recording import Recorder, Recording, advise, lane_of, record
 from .session import Channel, Event, Events, Session, Status
 from .watch import shown
 from .wires import open_wire
@@ -32,8 +32,9 @@ def run_record(
     if path.suffix != ".mcap":
         raise LinkError(f"a recording's name ends in .mcap, not {path.name!r}")
     with attached(target, uf2, files) as session:
+        recorder = Recorder(path, session)
         try:
-            record(session, path, seconds)
+            record(recorder, seconds)
         except ProgramEnded as ended:
             if ended.error:
                 raise
@@ -41,7 +42,7 @@ def run_record(
             counts = session.counts
             missed = counts.events_overwritten + counts.events_lost
             print(
-                f"{path}: {counts.events:,} events"
+                f"{path}: {recorder.events:,} events"
                 + (f"; {missed:,} more are missing, counted there" if missed else "")
             )
         if not counts.events:

@@ -6,6 +6,7 @@ printed; `missing` how many events of an end are not there, and why.
 """
 
 import json
+import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ringlane.names import CLASS_NAMES
 from . import LinkError, need
 from .session import US_MASK, Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
 
+_LAST_S = 5.0  # for the board's clock to be known, after a short recording
 _KIND = "ringlane"  # the file's profile, and the name of its metadata
 _INT, _STR = {"type": "integer"}, {"type": "string"}
 _EVENT = {
@@ -53,8 +55,8 @@ class Recorder:
         need("mcap")
         from mcap.writer import CompressionType, Writer
 
-        self.events = 0
-        self._session = session
+        self.events = 0  # written
+        self.session = session
         self._file = path.open("wb")
         self._writer = Writer(self._file, compression=CompressionType.NONE)
         self._writer.start(profile=_KIND)
@@ -75,7 +77,7 @@ class Recorder:
     def add(self, items: Iterable[Item]) -> None:
         """Write what has come."""
         self._held += items
-        if self._session.board_clock.best is None:
+        if self.session.board_clock.best is None:
             return
         held, self._held = self._held, []
         for each in held:
@@ -94,6 +96,11 @@ class Recorder:
                     self._snapshot(each)
                 case Events():
                     self._batch(each)
+
+    @property
+    def waits(self) -> bool:
+        """Something has come that cannot be written before the board's clock is known."""
+        return bool(self._held)
 
     def close(self) -> None:
         """End the file."""
@@ -160,10 +167,10 @@ class Recorder:
         return self._us(us) + since * 1_000_000 // channel.hz
 
     def _us(self, us: int) -> int:
-        return self._session.board_clock.unwrapped(us & US_MASK)
+        return self.session.board_clock.unwrapped(us & US_MASK)
 
     def _now(self) -> int:
-        rtt, middle, us = self._session.board_clock.best or (0, 0, 0)
+        rtt, middle, us = self.session.board_clock.best or (0, 0, 0)
         return int(us + (time.monotonic() - middle) * 1e6)
 
     def _write(self, topic: str, schema: str, us: int, body: dict[str, Any]) -> None:
@@ -176,7 +183,7 @@ class Recorder:
                 self._schemas[schema] = known
             number = self._writer.register_channel(topic, "json", known)
             self._topics[topic] = number
-        _, middle, then = self._session.board_clock.best or (0, 0, 0)
+        _, middle, then = self.session.board_clock.best or (0, 0, 0)
         moment = int((self._wall + middle) * 1e9) + int(us - then) * 1000
         self._writer.add_message(number, max(0, moment), json.dumps(body).encode(), max(0, moment))
 
@@ -188,13 +195,14 @@ def lane_of(channel: Channel, priority: int | None) -> str:
     return "-"
 
 
-def record(session: Session, path: Path, seconds: float | None = None) -> Recorder:
-    """Record to `path` until `seconds` have passed, the program ends or Ctrl-C; return what wrote.
+def record(recorder: Recorder, seconds: float | None = None) -> None:
+    """Record until `seconds` have passed, the program ends or Ctrl-C, and close the Recorder.
 
     The session is attached and wants events. Whatever ends it, the file is whole.
     """
     end = None if seconds is None else time.monotonic() + seconds
-    with Recorder(path, session) as recorder:
+    session = recorder.session
+    with recorder:
         try:
             while end is None or time.monotonic() < end:
                 items = session.poll(0.1)
@@ -203,7 +211,12 @@ def record(session: Session, path: Path, seconds: float | None = None) -> Record
                     break
         except KeyboardInterrupt:
             pass
-    return recorder
+        end = time.monotonic() + _LAST_S
+        while recorder.waits and time.monotonic() < end:
+            items = session.poll(0.1)
+            recorder.add(items)
+            if any(isinstance(each, Gone) for each in items):
+                break
 
 
 @dataclass(frozen=True)
@@ -258,9 +271,8 @@ class Recording:
                     raise LinkError(f"{path} is cut off: its end is missing")
                 for _, topic, message in reader.iter_messages():
                     self._add(topic.topic, json.loads(message.data))
-        except McapError as error:
-            what = type(error).__name__
-            raise LinkError(f"{path} is no recording, or cut off: {what} {error}") from None
+        except (McapError, struct.error):
+            raise LinkError(f"{path} is no recording, or cut off") from None
         except (ValueError, KeyError, EOFError) as error:
             raise LinkError(f"{path} is damaged: {error!r}") from None
         self.channels: dict[str, dict[str, Any]] = about["channels"]
@@ -379,31 +391,42 @@ def advise(recording: Recording) -> Iterator[Advice]:
     """Give an Advice for each lane of the recording.
 
     A lane's queue is played again with room for all: what came, also what was dropped, against
-    what was taken, at the times of both. Where more came than was taken, to the end, no capacity
-    would do.
+    what was taken, at the times of both; what was dropped would have been taken as soon as the
+    receiver had nothing else. Where more came than was taken, to the end, no capacity would do.
     """
     lanes: dict[tuple[str, str, int], list[Recorded]] = {}
     for each in recording.events:
         if each.outcome != "rejected":
             lanes.setdefault((each.channel, each.lane, each.sender), []).append(each)
     for (name, lane, sender), events in sorted(lanes.items()):
-        depth = most = 0
+        depth = most = real = 0  # messages queued with room for all, the most of them; as it was
+        service = _service_us(events)
+        relieved = True  # the queue with room for all has been empty since a drop
         empty_at = began = events[0].us
         burst = burst_us = burst_at = climbed = 0
         came: list[int] = []
-        for each in events:
+        for at, each in enumerate(events):
             if each.outcome in ("queued", "dropped"):
                 if not depth:
                     empty_at = each.us
                     climbed = 0
                 depth += 1
                 climbed += 1
+                if each.outcome == "queued":
+                    real += 1
+                else:
+                    relieved = False
                 came.append(each.us)
                 if depth > most:
                     most, burst = depth, climbed
                     burst_us, burst_at = each.us - empty_at, empty_at
             else:
-                depth = max(0, depth - (each.figure if each.outcome == "taken" else 1))
+                count = each.figure if each.outcome == "taken" else 1
+                depth, real = max(0, depth - count), max(0, real - count)
+                if not real and depth:
+                    idle = events[at + 1].us - each.us if at + 1 < len(events) else 1 << 62
+                    depth -= min(depth, idle // service) if service else depth
+                relieved = relieved or not depth
         arrived = [each for each in events if each.outcome in ("queued", "dropped")]
         dropped = sum(each.outcome == "dropped" for each in events)
         taken = sum(
@@ -411,8 +434,8 @@ def advise(recording: Recording) -> Iterator[Advice]:
             for each in events
             if each.outcome in ("received", "taken")
         )
-        # Does the queue grow without end? It does if in the last half it never came near empty.
-        overload = dropped > 0 and depth > most // 2 and len(arrived) > taken + most // 2
+        # Does the queue grow without end? Then it has not been empty since the first drop.
+        overload = not relieved and depth > most // 2 and len(arrived) > taken + most // 2
         title = lane if sender == 0 else f"{lane}, sender {sender}"
         yield Advice(
             name,
@@ -427,6 +450,20 @@ def advise(recording: Recording) -> Iterator[Advice]:
             burst_at - (began - events[0].us),
             max((each.figure for each in events if each.outcome == "received"), default=0),
         )
+
+
+def _service_us(events: list[Recorded]) -> int:
+    # How long the receiver takes for a message while there are more.
+    gaps, real, last = [], 0, None
+    for each in events:
+        if each.outcome == "queued":
+            real += 1
+        elif each.outcome != "dropped":
+            if last is not None and real > 1:
+                gaps.append(each.us - last)
+            real = max(0, real - (each.figure if each.outcome == "taken" else 1))
+            last = each.us if real else None
+    return sorted(gaps)[len(gaps) // 2] if gaps else 0
 
 
 def _capacity(recording: Recording, name: str, arrived: list[Recorded]) -> int | None:
