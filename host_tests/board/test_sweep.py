@@ -259,7 +259,7 @@ def test_a_loss_is_found_at_its_place_and_repeated_and_nothing_else_is(name, tmp
 def test_what_shares_no_word_passes_and_says_so(tmp_path):
     swept = press_at_each_place(CASES["a timer that nobody disturbs"], tmp_path)
     assert not swept.shared
-    assert str(swept).endswith("; the contexts share no word that one of them writes")
+    assert str(swept).endswith("; no word of the simulated memory is written and shared")
     swept = press_at_each_place(CASES["a message, hard"], tmp_path, {"every": 9})
     assert swept.shared and "share" not in str(swept)
 

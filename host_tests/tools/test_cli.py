@@ -294,7 +294,7 @@ def started(*words):
         while not port:
             line = process.stdout.readline()
             assert line, process.wait()
-            port = re.match(r"at (/dev/\S+);", line)
+            port = re.match(r"at (/dev/\S+)$", line)
         yield port[1]
     finally:
         process.terminate()

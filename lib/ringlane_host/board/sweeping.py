@@ -45,9 +45,8 @@ class Swept:
     shared: bool
 
     def __str__(self):
-        return f"{self.points} points in {self.runs} runs" + (
-            "" if self.shared else "; the contexts share no word that one of them writes"
-        )
+        told = "" if self.shared else "; no word of the simulated memory is written and shared"
+        return f"{self.points} points in {self.runs} runs{told}"
 
 
 class Sweep:

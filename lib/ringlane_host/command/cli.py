@@ -183,7 +183,10 @@ def _run(options):
 
 def _attach(script, name, wires):
     """Call the script's function `name`, with the wires, when the program begins."""
-    function = runpy.run_path(str(script)).get(name)
+    try:
+        function = runpy.run_path(str(script)).get(name)
+    except Exception as error:
+        raise BoardError(f"--attach {script}: {type(error).__name__}: {error}") from None
     if not callable(function):
         raise BoardError(f"{script} has no function {name}(board), as the program is called")
     wires.when_it_begins(lambda: function(wires))
@@ -202,7 +205,7 @@ def _board(options):
 
 def _announce(name, port):
     print(
-        f"{name}\nat {port}; Ctrl-C ends it\ntry: mpremote connect {port} exec 'print(6 * 7)'",
+        f"{name}\nat {port}\nCtrl-C ends it; try: mpremote connect {port} exec 'print(6 * 7)'",
         flush=True,
     )
 

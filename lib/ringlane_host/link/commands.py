@@ -166,5 +166,10 @@ def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str)
         board.advance(us=last + 1_000_000)
         print(board.log, end="")
         print(f"{count:,} messages replayed; {list(board.channels)}")
-    finally:
         board.stop()
+    except LinkError:
+        raise
+    except Exception as error:  # of the firmware, or what the board says of it
+        raise LinkError(f"{firmware}: {type(error).__name__}: {error}".splitlines()[0]) from None
+    finally:
+        board.close()
