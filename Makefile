@@ -30,7 +30,7 @@ demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS= WAT
 	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	    $(if $(WATCHED),--watched)
 
-test: $(READY) ## Every test, in under five minutes on two cores
+test: $(READY) ## Every test
 	RINGLANE_UF2="$(UF2)" RINGLANE_FIRMWARE="$(FIRMWARE)" $(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## ruff: rules and format
