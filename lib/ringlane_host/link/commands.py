@@ -63,10 +63,17 @@ def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple
             elif isinstance(each, Events) and each.channel.name == name:
                 yield each.channel, each
         if name not in known and statuses > 1 and time.monotonic() - begin > _TABLE_S:
-            there = ", ".join(sorted(known)) or "none with a name"
-            raise LinkError(f"no channel {name!r} on that board; there are {there}")
+            raise _no_channel(name, known)
         if name in known and not known[name].tapped:
             raise LinkError(f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()")
+
+    if known and name not in known:  # without any, the board had no time to tell them
+        raise _no_channel(name, known)
+
+
+def _no_channel(name: str, known: dict[str, Channel]) -> LinkError:
+    there = ", ".join(sorted(known)) or "none with a name"
+    return LinkError(f"no channel {name!r} on that board; there are {there}")
 
 
 def run_echo(
