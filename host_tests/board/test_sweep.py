@@ -519,19 +519,18 @@ def test_a_marked_test_fails_also_by(name, folder):
     assert status and re.search(said, printed), printed
 
 
-def test_a_mark_that_is_wrong_is_named(folder):
-    for mark, parameter, said in (
-        ("ringlane_sweep()", "board", "test_it: ringlane_sweep: a sweep takes interrupt="),
+def test_a_mark_that_is_wrong_fails_its_test_and_no_other(folder):
+    cases = (
+        ("ringlane_sweep()", "board", "ringlane_sweep: a sweep takes interrupt="),
         ("ringlane_sweep(print, every=3)", "board", "its arguments are keywords, as interrupt="),
         ("ringlane_sweep(interrupt=print, often=3)", "board", "ringlane_sweep: .*'often'"),
-        (
-            "ringlane_sweep(interrupt=print)",
-            "tmp_path",
-            "test_it: ringlane_sweep needs the fixture board",
-        ),
-    ):
-        (folder / "test_main.py").write_text(
-            f"import pytest\n@pytest.mark.{mark}\ndef test_it({parameter}):\n    pass\n"
-        )
-        status, printed = run_pytest(folder)
-        assert status and re.search(said, printed), printed
+        ("ringlane_sweep(interrupt=print)", "tmp_path", "it needs the fixture board"),
+    )
+    text = "import pytest\ndef test_good():\n    pass\n"
+    for number, (mark, parameter, _) in enumerate(cases):
+        text += f"@pytest.mark.{mark}\ndef test_{number}({parameter}):\n    pass\n"
+    (folder / "test_main.py").write_text(text)
+    status, printed = run_pytest(folder, "-rE")
+    assert status and "1 passed, 4 errors" in printed, printed
+    for number, (_, _, said) in enumerate(cases):
+        assert re.search(rf"at setup of test_{number} _+\n.*{said}", printed), printed

@@ -23,6 +23,7 @@ _BOARD = pytest.StashKey[Any]()
 _FAILED = pytest.StashKey[bool]()
 _SWEEP = "ringlane_sweep"
 _SWEPT = pytest.StashKey[Any]()
+_WRONG = pytest.StashKey[str]()  # what is wrong with its mark
 _LANDING = pytest.StashKey[Any]()
 
 
@@ -80,22 +81,29 @@ def pytest_collection_modifyitems(items):
         mark = item.get_closest_marker(_SWEEP)
         if mark is None:
             continue
-        if "board" not in getattr(item, "fixturenames", ()):
-            raise pytest.UsageError(f"{item.nodeid}: {_SWEEP} needs the fixture board")
-        item.stash[_SWEPT] = _sweep_of(item, mark)
+        _sweep(item, mark)
 
 
-def _sweep_of(item, mark):
+def _sweep(item, mark):
+    # A wrong mark fails its own test, when that is due.
     from .board import BoardError
     from .board.sweeping import Sweep
 
     try:
+        if "board" not in getattr(item, "fixturenames", ()):
+            raise BoardError("it needs the fixture board")
         if mark.args:
             raise BoardError("its arguments are keywords, as interrupt=")
         only = item.config.getoption("--ringlane-replay")
-        return Sweep(**{**mark.kwargs, "only": only})
+        item.stash[_SWEPT] = Sweep(**{**mark.kwargs, "only": only})
     except (BoardError, TypeError) as error:
-        raise pytest.UsageError(f"{item.nodeid}: {_SWEEP}: {error}") from None
+        item.stash[_WRONG] = f"{_SWEEP}: {error}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    if _WRONG in item.stash:
+        pytest.fail(item.stash[_WRONG], pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)
