@@ -14,6 +14,7 @@ each, a ring's events by that of the first in each frame, beside how many the bo
 
 import secrets
 import struct
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ RECEIVER = 255  # in place of a sender's number
 US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
 # Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
+_LONG_S = 8.0  # to wait for an answer without a word
 _KNOCK = b"#ringlane"
 _WINDOW = 64  # frames that the board may send ahead
 _GRANT_EVERY = 16
@@ -282,10 +284,19 @@ class Session:
                 pass  # the wire is down, which ends it too
 
     def attach(self, timeout: float = 5.0) -> Hello:
-        """Wait for the board's answer. Raise LinkError with a reason if there is none."""
-        deadline = self._clock() + timeout
+        """Wait for the board's answer. Raise LinkError with a reason if there is none.
+
+        If it takes long, stderr says what is waited for.
+        """
+        begin = self._clock()
+        deadline = begin + timeout
+        told = timeout <= _LONG_S
         self._early: list[Item] = []
         while self.hello is None:
+            if not told and self._clock() > begin + _LONG_S:
+                told = True
+                text = f"waiting up to {timeout:.0f} s for the program's ringlane.link"
+                print(text, file=sys.stderr, flush=True)
             if self._clock() > deadline or self._at_prompt():
                 raise LinkError(f"no link at {self._wire.name}: {self._why_not()}")
             self._early += self._poll(0.05)
