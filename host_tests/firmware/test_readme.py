@@ -71,11 +71,13 @@ def test_a_fragment_on_micropython(micropython, first):
 
 @pytest.mark.parametrize("first", THEN)
 def test_a_fragment_on_the_emulated_rp2040(pico, first):
+    pico.reset()  # one of them leaves debug() on
     assert pico.exec(program(first)) == "done\n"
 
 
 def test_the_first_program_on_the_emulated_rp2040(pico):
     (line,) = re.findall(r"^    (0 waited .*)$", README, re.M)
+    pico.reset()
     printed = pico.exec(FIRST).splitlines()
     # The firmware's own interrupts may take some microseconds more.
     assert [re.sub(r"\d+ us", "us", each) for each in printed] == [
