@@ -245,6 +245,7 @@ class Session:
         period_ms: int = 500,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._early: list[Item] = []  # what came while it attached
         self.hello: Hello | None = None
         self.board_clock = BoardClock()
         self.counts = Counts()
@@ -291,7 +292,6 @@ class Session:
         begin = self._clock()
         deadline = begin + timeout
         told = timeout <= _LONG_S
-        self._early: list[Item] = []
         while self.hello is None:
             if not told and self._clock() > begin + _LONG_S:
                 told = True
@@ -328,11 +328,8 @@ class Session:
 
     def poll(self, timeout: float) -> list[Item]:
         """Return what has come, after `timeout` seconds at the latest; keep the link up."""
-        early = getattr(self, "_early", [])
-        if early:
-            self._early = []
-            return early
-        return self._poll(timeout)
+        early, self._early = self._early, []
+        return early or self._poll(timeout)
 
     def _poll(self, timeout: float) -> list[Item]:
         self._keep_up()
