@@ -9,6 +9,9 @@ import sys
 import pytest
 from conftest import ROOT
 
+from ringlane_host.board import SimulatedBoard
+from ringlane_host.board.faults import Overflowed
+
 HEART = ROOT / "firmware" / "heart"
 RECORDING = "ecg_mitdb208_360hz_60s.u16le"
 RATE = 360
@@ -58,19 +61,23 @@ def check_table(text, samples):
     assert table(text)["REALTIME"][0] == samples
 
 
-@pytest.fixture
-def broken(interpreter, tmp_path):
-    """A function that runs a copy of the demo with one piece of text replaced."""
-
-    def run(file, old, new, seconds=3):
-        folder = tmp_path / "heart"
-        shutil.copytree(HEART, folder)
-        source = (folder / file).read_text()
-        assert source.count(old) == 1, f"{file} no longer has one {old!r}"
-        (folder / file).write_text(source.replace(old, new))
-        return demo("--seconds", seconds, folder=folder)
-
-    return run
+def broken(tmp_path, file, old, new, seconds=3):
+    """Run a copy of the demo, one piece of text replaced, on a simulated board; return its failure."""
+    folder = shutil.copytree(HEART, tmp_path / "heart")
+    source = (folder / file).read_text()
+    assert source.count(old) == 1, f"{file} no longer has one {old!r}"
+    (folder / file).write_text(source.replace(old, new))
+    board = SimulatedBoard("rpi_pico", folder)
+    try:
+        board.allow(Overflowed)
+        heart = board.load("heart")
+        with pytest.raises(heart.DemoFailed) as raised:
+            board.start(lambda: heart.main(seconds))
+            board.run_until(lambda: board.ended, ms=20_000)
+    finally:
+        board.close()
+    assert "in order, none lost" not in board.log
+    return str(raised.value)
 
 
 def test_a_minute_ends_with_its_verdict_and_bulk_alone_dropped(interpreter):
@@ -108,14 +115,14 @@ def test_the_console_says_what_runs_where_and_fits_80_columns(interpreter):
     ("file", "old", "new", "reasons"),
     [
         pytest.param(
-            *("heart.py", "(rate * SAMPLES_S, 0", "(1, 0"),
+            *("heart.py", "await asyncio.sleep_ms(0)", "await asyncio.sleep_ms(1250)"),
             [
                 "REALTIME dropped",
-                "its lane of 1 was full",
+                "its lane of 360 was full",
                 "gaps in the order",
                 "samples received",
             ],
-            id="a sample lane that is too small",
+            id="a sample lane that is too small for a slow task",
         ),
         pytest.param(
             *("sampling.py", "number = self.taken\n", "number = self.taken ^ 1\n"),
@@ -149,29 +156,23 @@ def test_the_console_says_what_runs_where_and_fits_80_columns(interpreter):
         ),
     ],
 )
-def test_a_wrong_run_fails_and_says_why(broken, file, old, new, reasons):
-    status, text = broken(file, old, new)
-    assert status == 1, text
-    assert "in order, none lost" not in text
-    failure = text.splitlines()[-1]
-    assert failure.startswith("DemoFailed: "), text
+def test_a_wrong_run_fails_and_says_why(tmp_path, file, old, new, reasons):
+    failure = broken(tmp_path, file, old, new)
     for reason in reasons:
         assert reason in failure
 
 
-def test_a_run_in_which_bulk_drops_nothing_fails(broken):
-    status, text = broken("heart.py", "UPLINK_BYTES_S = 400", "UPLINK_BYTES_S = 4000", seconds=10)
-    assert status == 1
-    assert text.splitlines()[-1] == (
-        "DemoFailed: BULK dropped nothing, although the uplink is too slow for it"
+def test_a_run_in_which_bulk_drops_nothing_fails(tmp_path):
+    wrong = "heart.py", "UPLINK_BYTES_S = 400", "UPLINK_BYTES_S = 4000"
+    assert broken(tmp_path, *wrong, seconds=10) == (
+        "BULK dropped nothing, although the uplink is too slow for it"
     )
 
 
-def test_a_run_in_which_a_beat_is_dropped_fails(broken):
+def test_a_run_in_which_a_beat_is_dropped_fails(tmp_path):
     # One slot for beats, half a second apart, while a block takes the line for 0.64 s.
-    status, text = broken("heart.py", "(0, 16, 8, 8, 4)", "(0, 1, 8, 8, 4)", seconds=10)
-    assert status == 1, text
-    assert re.search(r"DemoFailed: .*HIGH dropped \d+: its lane of 1 was full", text)
+    failure = broken(tmp_path, "heart.py", "(0, 16, 8, 8, 4)", "(0, 1, 8, 8, 4)", seconds=10)
+    assert re.search(r"HIGH dropped \d+: its lane of 1 was full", failure)
 
 
 def test_a_flat_signal_has_no_beats_and_fails(interpreter, tmp_path):
@@ -179,8 +180,8 @@ def test_a_flat_signal_has_no_beats_and_fails(interpreter, tmp_path):
     shutil.copytree(HEART, folder)
     (folder / RECORDING).write_bytes(b"\x00\x04" * 60 * RATE)
     status, text = demo("--seconds", 3, folder=folder)
-    assert status == 1, text
-    assert "DemoFailed: HIGH carried nothing; 0 beats, not 1 to 8" in text
+    assert status == 1 and "in order, none lost" not in text, text
+    assert text.splitlines()[-1] == "DemoFailed: HIGH carried nothing; 0 beats, not 1 to 8"
 
 
 def test_a_truncated_recording_is_refused(interpreter, tmp_path):
