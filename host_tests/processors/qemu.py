@@ -7,9 +7,12 @@ It has a REPL on a pseudo-terminal, which mpremote drives, and its processor's e
 system, of `machine` next to nothing, no pins, timers, interrupts or `_thread`. The firmware is a
 file called after the board for which it was built:
 
-    make -C ports/qemu BOARD=VIRT_RV32 MICROPY_HEAP_SIZE=1000000 FROZEN_MANIFEST=FILE
+    make -C ports/qemu BOARD=VIRT_RV32 MICROPY_HEAP_SIZE=1600000 FROZEN_MANIFEST=FILE
 
-with `include("$(MPY_DIR)/extmod/asyncio")` in FILE.
+(the others: 3000000), with this in FILE:
+
+    package("asyncio", ("__init__.py", "core.py", "event.py", "funcs.py", "lock.py", "stream.py",
+        "task.py"), base_path="$(MPY_DIR)/extmod", opt=3)
 """
 
 import base64
