@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from conftest import ROOT
-
 from ringlane_host.board import SimulatedBoard
 from ringlane_host.board.faults import Overflowed
 
@@ -62,7 +61,7 @@ def check_table(text, samples):
 
 
 def broken(tmp_path, file, old, new, seconds=3):
-    """Run a copy of the demo, one piece of text replaced, on a simulated board; return its failure."""
+    """Run a copy of the demo with a piece replaced on a simulated board; return its failure."""
     folder = shutil.copytree(HEART, tmp_path / "heart")
     source = (folder / file).read_text()
     assert source.count(old) == 1, f"{file} no longer has one {old!r}"
