@@ -15,7 +15,8 @@ AROUND = """\
 import asyncio
 from array import array
 from ringlane import HIGH, LEAST_LOADED, LOW, NORMAL, AnycastChannel, Channel, LockGuard
-from ringlane import MulticastChannel, PriorityChannel, Recorder, RequestReplyChannel, SoftGuard
+from ringlane import FlightRecorder, MulticastChannel, PriorityChannel, Recorder
+from ringlane import RequestReplyChannel, SoftGuard
 job = b"job"
 seen = [b""]
 def handle(buf, size):

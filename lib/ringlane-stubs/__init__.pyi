@@ -4,6 +4,7 @@ from .clock import Clock as Clock
 from .clock import milliseconds as milliseconds
 from .cpu_clock import cycles as cycles
 from .debug import debug as debug
+from .flight import FlightRecorder as FlightRecorder
 from .guard import IrqGuard as IrqGuard
 from .guard import LockGuard as LockGuard
 from .guard import SoftGuard as SoftGuard
@@ -56,6 +57,7 @@ __all__ = (
     "SoftGuard",
     "LatencyHistogram",
     "Recorder",
+    "FlightRecorder",
     "channels",
     "report",
     "debug",

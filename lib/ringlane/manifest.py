@@ -20,6 +20,7 @@ package(
         "ends.py",
         "fanout.py",
         "figures.py",
+        "flight.py",
         "guard.py",
         "lanes.py",
         "latency.py",

@@ -41,6 +41,7 @@ MODULES = {
     "SoftGuard": "guard",
     "LatencyHistogram": "latency",
     "Recorder": "tap",
+    "FlightRecorder": "flight",
     "channels": "registry",
     "report": "report",
     "debug": "debug",

@@ -496,7 +496,8 @@ class Ring:
     keeps; `head`; `stride`, the bytes of an event; `take` (viper, positional arguments only).
     """
 
-    def __init__(self, channel, sender, events, head):
+    def __init__(self, channel, sender, events, head, memory):
+        # memory(ring, first): zeros for it, `first` bytes and its events
         part = channel._base
         known = channel._rows * channel.senders
         if sender is not None:
@@ -508,7 +509,7 @@ class Ring:
         self.head = head = min(head, channel.slot_size + 3 & ~3)
         self.stride = stride = _EVENT_BYTES + head
         first = _RING_BYTES + (known - 1) * 4  # RING_KNOWN is the first of them
-        self._words = bytearray(first + events * stride)
+        self._words = memory(self, first)
         self.at = address(self._words)
         store(self.at, _RING_NEXT, first)
         store(self.at, _RING_FIRST, first)
@@ -573,31 +574,37 @@ class Recorder:
         """
         found = []
         for ring in self.rings:
-            mask = ring.channel.clock.period - 1
+            period = ring.channel.clock.period
             raw = bytearray(ring.stride)
             while ring.take(raw, 0):
-                time, number, what, figure = unpack_from("<4I", raw)
-                size = what & 0xFFFF
-                priority = what >> 16 & 7
-                found.append(
-                    Event(
-                        ring.channel.name,
-                        what >> 20 & 7,
-                        what >> 24,
-                        None if priority == _NO_CLASS else priority,
-                        size,
-                        number,
-                        time & mask,
-                        figure,
-                        bytes(raw[_EVENT_BYTES : _EVENT_BYTES + min(size, ring.head)]),
-                    )
-                )
+                found.append(event_of(raw, ring.channel.name, period))
         return found
 
     def _ring(self, channel, sender):
-        ring = Ring(channel, sender, self._events, self._head)
+        ring = Ring(channel, sender, self._events, self._head, self._memory)
         self.rings.append(ring)
         return ring
+
+    def _memory(self, ring, first):
+        return bytearray(first + ring.kept * ring.stride)
+
+
+def event_of(raw, channel, period):
+    """Return the Event of its bytes in a ring, of the channel of that name and clock."""
+    time, number, what, figure = unpack_from("<4I", raw)
+    size = what & 0xFFFF
+    priority = what >> 16 & 7
+    return Event(
+        channel,
+        what >> 20 & 7,
+        what >> 24,
+        None if priority == _NO_CLASS else priority,
+        size,
+        number,
+        time & period - 1,
+        figure,
+        bytes(raw[_EVENT_BYTES : min(len(raw), _EVENT_BYTES + size)]),
+    )
 
 
 def check_tap(tap, recv_guard, zero_copy):

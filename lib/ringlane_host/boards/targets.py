@@ -198,13 +198,39 @@ def connect(target="virtual", uf2=None, wires=None):
     elif target == "rp2040":
         with _emulated(uf2) as port:
             yield Target(port, "emulated RP2040")
-    elif not target or (os.sep in target and not Path(target).exists()):
+    else:
+        _check_port(target)
+        yield Target(target, f"board at {target}")
+
+
+def _check_port(port):
+    if not port or (os.sep in port and not Path(port).exists()):
         raise BoardError(
-            f"no board at {target!r}: a target is {TARGETS}; `mpremote connect list` lists the "
+            f"no board at {port!r}: a target is {TARGETS}; `mpremote connect list` lists the "
             "ports of this machine"
         )
-    else:
-        yield Target(target, f"board at {target}")
+
+
+def run_in_place(port, code, timeout=60):
+    """Stop the program of the board at `port` and run `code` in what it leaves; return the text.
+
+    No reset, so that its memory and modules are as they were. Raise BoardError if that fails.
+    """
+    _check_port(port)
+    done = subprocess.run(
+        [sys.executable, "-m", "mpremote", "connect", port, "resume", "exec", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stdout.strip()
+        raise BoardError(f"{port}: {said}{_remedy(said)}")
+    return done.stdout
 
 
 @contextmanager
@@ -325,4 +351,5 @@ __all__ = [
     "compile_to",
     "connect",
     "emitted_mpy",
+    "run_in_place",
 ]

@@ -13,13 +13,20 @@ import tempfile
 from pathlib import Path
 
 from .. import boards, package
-from ..boards.targets import TARGETS, connect
+from ..boards.targets import TARGETS, connect, run_in_place
 from ..boards.virtual import BoardError, VirtualBoard
 from ..boards.wires import Wires
 from ..link import need
 from . import doctor, flash, install
 
 _KB = 1024
+_SHOW = """
+try:
+    from ringlane.flight import show
+except ImportError:
+    raise SystemExit("no ringlane on this board: ringlane install PORT")
+show({})
+"""
 
 
 def main(args=None):
@@ -49,7 +56,7 @@ def _parser():
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
 
     def command(function, *, port=False, patterns=False):
-        name = function.__name__.strip("_")
+        name = function.__name__.strip("_").replace("_", "-")
         text = function.__doc__.splitlines()[0]
         made = commands.add_parser(name, help=text, description=function.__doc__)
         made.set_defaults(command=function)
@@ -108,6 +115,9 @@ def _parser():
     made.add_argument("port", metavar="PORT", nargs="?", help=TARGETS)
     made.add_argument("--uf2", help="firmware for the PORT rp2040")
     command(_freeze, patterns=True)
+    made = command(_post_mortem)
+    made.add_argument("port", metavar="PORT", help="the board's serial port")
+    made.add_argument("--file", help="what the program's FlightRecorder has as file=")
     made = command(_top, port=True)
     program(made)
     made.add_argument("--once", action="store_true", help="print the table once, and end")
@@ -346,6 +356,17 @@ def _replay(options):
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}")
     _commands().run_replay(options.recording, options.firmware, options.channel, options.board)
+
+
+def _post_mortem(options):
+    """Print the last messages before a board was reset, as its FlightRecorder has kept them.
+
+    The program that runs there is stopped, and no reset is made.
+    """
+    if options.port in ("virtual", "rp2040"):
+        raise BoardError(f"post-mortem looks at a board that has run, by its port: {options.port}")
+    file = repr(options.file) if options.file else ""
+    print(run_in_place(options.port, _SHOW.format(file)), end="")
 
 
 def _commands():
