@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-MESSAGES = 300_000
+MESSAGES = 75_000
 ROUNDS_MAX = 50  # within which it has to go wrong without the guard; it does in the first
 
 # What runs, and the arguments beside the number of messages.

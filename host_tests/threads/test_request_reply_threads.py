@@ -7,8 +7,8 @@ import mutants
 import pytest
 from conftest import PACKAGE
 
-REQUESTS = 70_000
-CALLS = 3_000
+REQUESTS = 18_000
+CALLS = 800
 
 
 @pytest.fixture(autouse=True)

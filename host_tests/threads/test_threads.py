@@ -9,9 +9,9 @@ from conftest import PACKAGE
 
 # Messages, and what main() gets beside their number.
 RUNS = {
-    "mixed sizes and classes": (300_000, ""),
-    "words": (150_000, ", True"),
-    "two senders": (100_000, ", True, 2"),
+    "mixed sizes and classes": (75_000, ""),
+    "words": (40_000, ", True"),
+    "two senders": (25_000, ", True, 2"),
 }
 
 

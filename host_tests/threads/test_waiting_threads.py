@@ -9,10 +9,10 @@ from conftest import PACKAGE, SOAK
 
 # Messages by how they are waited for: arecv has the most, as the others take the same path.
 RUNS = {
-    "arecv": 60_000,
-    "ready, two tasks": 20_000,
-    "select": 20_000,
-    "recv_wait": 20_000,
+    "arecv": 15_000,
+    "ready, two tasks": 5_000,
+    "select": 5_000,
+    "recv_wait": 5_000,
 }
 
 
