@@ -167,8 +167,8 @@ FAILURES = {
     ),
     "a target that is none": (
         "pass",
-        ("--ringlane-target=/dev/ttyACM0",),
-        ("it is sim, unix or rp2040:FILE.uf2; not yet a port",),
+        ("--ringlane-target=pico",),
+        ("--ringlane-target=pico: it is sim, unix, rp2040:FILE.uf2 or a serial port",),
     ),
 }
 

@@ -14,6 +14,7 @@ from .session import Wire
 
 _REQUEST, _END = b"\x18", b"\x04"
 _REQUEST_S = 5.0  # for the bytes of a board's request
+_STOP_S, _CTRL_C_S = 15.0, 2.0
 _AWAY_S = 10.0  # for so long a port may be away
 _STARTS = ("virtual", "rp2040")  # targets that are started for the command
 
@@ -128,13 +129,14 @@ class ProgramWire:
         self.name = board.name
         self.careful_s = 10.0 if "emulated" in board.name else 1.0
         self.error: str | None = None  # while it runs
+        self.requests = 0  # of the board, for what is mounted
         self._lost = (TransportError, OSError)
         try:
             self._transport = SerialTransport(board.port)
+            self._transport.serial.timeout = _REQUEST_S
             self._port = self._transport.serial = _Ahead(self._transport.serial)
             self._transport.enter_raw_repl()
             self._transport.mount_local(folder)
-            self._port.port.timeout = _REQUEST_S
             self._transport.exec_raw_no_follow(code)
         except self._lost as error:
             raise LinkError(f"the program does not start at {board.port}: {error}") from None
@@ -159,6 +161,7 @@ class ProgramWire:
                     kind = self._port.read(1)[0]
                     self._port.write(_REQUEST)
                     self._serve[kind](self._transport.cmd)
+                    self.requests += 1
             if _END in found:  # nor that one
                 found, _, rest = found.partition(_END)
                 while _END not in rest:
@@ -171,6 +174,22 @@ class ProgramWire:
     def write(self, data: bytes) -> None:
         """As Wire.write."""
         self._port.write(data)
+
+    def reset(self) -> None:
+        """Stop the program and reset the board softly, so that no timer or interrupt goes on."""
+        try:
+            deadline = time.monotonic() + _STOP_S
+            try:
+                while time.monotonic() < deadline:
+                    self._port.write(b"\x03")  # one at a time: the next stops what the first began
+                    again = time.monotonic() + _CTRL_C_S
+                    while time.monotonic() < again:
+                        self.read(0.1)
+            except ProgramEnded:
+                self._port.write(_END)
+                self._transport.read_until(1, b"raw REPL; CTRL-B to exit\r\n", timeout=_REQUEST_S)
+        except self._lost:
+            pass
 
     def close(self) -> None:
         """Stop the program, if it still runs, and give the port back."""
