@@ -13,6 +13,7 @@ from . import LinkError, ProgramEnded
 from .session import Wire
 
 _REQUEST, _END = b"\x18", b"\x04"
+_RAW = b"raw REPL; CTRL-B to exit"
 _REQUEST_S = 5.0  # for the bytes of a board's request
 _STOP_S, _CTRL_C_S = 15.0, 2.0
 _AWAY_S = 10.0  # for so long a port may be away
@@ -187,7 +188,10 @@ class ProgramWire:
                         self.read(0.1)
             except ProgramEnded:
                 self._port.write(_END)
-                self._transport.read_until(1, b"raw REPL; CTRL-B to exit\r\n", timeout=_REQUEST_S)
+                said = b""
+                while _RAW not in said and time.monotonic() < deadline:
+                    said += self._port.read(self._port.inWaiting())
+                    time.sleep(0.01)
         except self._lost:
             pass
 
