@@ -35,7 +35,7 @@ from .outside import OutsideBoard, beside, copy_library
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _HELPER = DEVICE / "ringlane_helper.py"
-_START_S = 120.0  # an emulated Pico takes a minute
+_START_S = 60.0  # without a file that is loaded
 _SETUP_US = 1_000_000  # for a firmware that never waits in asyncio
 _PATIENCE_S = 30.0  # for an answer
 _AGAIN_S = 2.0  # a question that went to the mounted folder is asked again
@@ -111,18 +111,19 @@ class PortBoard(OutsideBoard):
         self._check()
 
     def _await_setup(self):
-        late = time.monotonic() + _START_S
-        requests, quiet, since = -1, 0.0, None
+        requests, last, longest, since = -1, time.monotonic(), _QUIET_S, None
         while not self._waits and self._error is None:
             time.sleep(_LOOK_S)
             self._check()
             here = time.monotonic()
-            if here > late:
-                what = "starts nothing" if not self._up else "is still being loaded"
-                raise BoardError(f"{self._called} {what} in {_START_S:.0f} s: {self._log!r}")
+            if here - last > _START_S:
+                raise BoardError(
+                    f"{self._called} starts nothing in {_START_S:.0f} s: {self._log!r}"
+                )
             if self._wire.requests != requests:
-                requests, quiet, since = self._wire.requests, here, None
-            elif self._up and here - quiet > _QUIET_S:
+                longest = max(longest, 2 * (here - last))
+                requests, last, since = self._wire.requests, here, None
+            elif self._up and here - last > longest:
                 if since is None:
                     since = self._clock()
                 elif self._clock() - since > _SETUP_US:
@@ -261,12 +262,14 @@ class PortBoard(OutsideBoard):
         number = chr(48 + self._count % 70)
         what = text.encode()
         frame = b"%s%s%02x%s\n" % (_BEGIN, number.encode(), sum(what) & 0xFF, what)
-        late = time.monotonic() + _PATIENCE_S
+        requests, late = -1, 0.0
         with self._changed:
             self._answers.pop(number, None)
             while number not in self._answers:
                 if self._lost is not None:
                     raise BoardError(self._lost)
+                if self._wire.requests != requests:  # it loads files
+                    requests, late = self._wire.requests, time.monotonic() + _PATIENCE_S
                 if time.monotonic() > late:
                     raise BoardError(
                         f"the helper on {self._called} does not answer in {_PATIENCE_S:.0f} s: "
