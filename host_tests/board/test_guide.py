@@ -160,6 +160,11 @@ FAILURES = {
         (),
         (r"<rpi_pico, simulated, at 5.000 ms>: what happened", "print  begun"),
     ),
+    "a firmware that is not there, once": (
+        "board.run('nope.py')",
+        (),
+        (r"BoardError: no firmware \S+/nope\.py\n",),
+    ),
     "a board that is not there": (
         "pass",
         ("--ringlane-target=rp2040:none.uf2",),

@@ -1,5 +1,6 @@
 """Wires: how a session reaches a board. A port where a program runs, or a program started here."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ class PortWire:
                 said = "another program has it open; close that first"
             elif not Path(port).exists() and "://" not in port:
                 said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
+            elif "://" not in port and not _is_terminal(port):
+                said = f"it is no serial port; a port is {TARGETS.partition('or ')[2]}"
             raise LinkError(f"cannot open {port}: {said}") from None
 
     def _open(self) -> None:
@@ -87,6 +90,17 @@ class PortWire:
         """Give the port back."""
         if self._serial is not None:
             self._serial.close()
+
+
+def _is_terminal(port: str) -> bool:
+    try:
+        fd = os.open(port, os.O_RDWR | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return True  # what it is nobody can tell
+    try:
+        return os.isatty(fd)
+    finally:
+        os.close(fd)
 
 
 class _Ahead:
