@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import ringlane_host
+from ringlane_host.boards import BoardError
 from ringlane_host.boards.emulated import EmulatedPico, compiled
-from ringlane_host.boards.virtual import BoardError
 
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
 MARKER, PIN = 3, 2  # GPIO numbers

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import interrupt
 import ringlane_host
+from ringlane_host.boards import BoardError
 from ringlane_host.boards.compiler import compile_to
-from ringlane_host.boards.virtual import BoardError
 
 PACKAGE = Path(ringlane_host.__file__).resolve().parent.parent / "ringlane"
 OURS = "ringlane"

@@ -122,6 +122,32 @@ def test_three_kinds_of_firmware_run_the_same_each_time(kind, ms):
     assert runs[0] == runs[1]
 
 
+def test_messages_without_a_copy_are_recorded(simulated):
+    board = simulated(
+        """
+        from ringlane import HIGH, LOW, Channel
+        ch = Channel(2, slot_size=8, name="blocks", zero_copy=True)
+        for text in (b"one", b"two!"):
+            ch.claim(HIGH)[: len(text)] = text
+            ch.commit(HIGH, len(text))
+        ch.claim(LOW)
+        print(ch.peek()[:2], ch.peek()[0], ch.release(), ch.release())
+        ch.claim(LOW)
+        ch.abort(LOW)
+        ch.peek()
+        ch.release()
+    """,
+        prepare=lambda board: board.allow(Overflowed),
+    )
+    assert board.log == "[3, 1] 3 True False\n"
+    blocks = board.channels["blocks"]
+    sent = [(each.data, each.priority, each.accepted) for each in blocks.sent]
+    assert sent == [(b"one", 1, True), (b"two!", 1, True)]
+    assert blocks.messages == [b"one", b"two!"] and blocks.dropped == 1
+    assert [depth for _, depth in blocks.depths] == [1, 2, 1, 0]
+    assert [type(each) for each in board.faults] == [Overflowed]
+
+
 # MicroPython's semantics, against MicroPython
 
 ASYNCIO = (ROOT / "host_tests" / "device" / "asyncio_order.py").read_text()

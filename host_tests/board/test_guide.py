@@ -160,6 +160,11 @@ FAILURES = {
         (),
         (r"<rpi_pico, simulated, at 5.000 ms>: what happened", "print  begun"),
     ),
+    "a firmware that is not there, once": (
+        "board.run('nope.py')",
+        (),
+        (r"BoardError: no firmware \S+/nope\.py\n",),
+    ),
     "a board that is not there": (
         "pass",
         ("--ringlane-target=rp2040:none.uf2",),
@@ -167,8 +172,8 @@ FAILURES = {
     ),
     "a target that is none": (
         "pass",
-        ("--ringlane-target=/dev/ttyACM0",),
-        ("it is sim, unix or rp2040:FILE.uf2; not yet a port",),
+        ("--ringlane-target=pico",),
+        ("--ringlane-target=pico: it is sim, unix, rp2040:FILE.uf2 or a serial port",),
     ),
 }
 

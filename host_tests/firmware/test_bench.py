@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ringlane_host.boards.virtual import BoardError
+from ringlane_host.boards import BoardError
 
 BENCH = Path(__file__).resolve().parents[2] / "firmware" / "bench"
 COLUMNS = ["4 B", "16 B", "64 B", "256 B", "16 B, 5 classes", "one word"]

@@ -203,6 +203,10 @@ def test_what_may_be_wrong(tmp_path):
     assert status == 1 and "name the program's FILE" in err
     status, _, err = top("/dev/ttyACM77", "--once")
     assert (status, err.count("\n")) == (1, 1) and "no such port" in err
+    status, _, err = top("/dev/null", "--once")
+    assert status == 1 and "cannot open /dev/null: it is no serial port" in err
+    status, _, err = top("/dev/null", "--seconds", -3)
+    assert status == 2 and "--seconds: must be above 0, not -3" in err
     status, _, err = top("virtual", tmp_path / "none.py", "--once")
     assert status == 1 and f"no file {tmp_path}/none.py" in err
     broken = tmp_path / "broken.py"

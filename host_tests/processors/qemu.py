@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from ringlane_host.boards.virtual import BoardError
+from ringlane_host.boards import BoardError
 
 
 class Machine(NamedTuple):

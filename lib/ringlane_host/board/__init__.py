@@ -37,7 +37,7 @@ from .buses import Bus, Registers
 from .channels import ChannelRecord, Channels, Message
 from .faults import *  # noqa: F403
 from .faults import BoardError, BoardReset, Fault, NobodyWakes, NotSimulated
-from .firmware import Firmware
+from .firmware import Firmware, find
 from .flash import Flash
 from .kernel import NEVER, Kernel, Stopped
 
@@ -132,10 +132,7 @@ class SimulatedBoard:
         what the firmware raised.
         """
         self._check_open()
-        files = [folder / path for folder in self._folders]
-        file = next((each for each in files if each.is_file()), None)
-        if file is None:
-            raise BoardError(f"no firmware {' or '.join(map(str, files))}")
+        file = find(self._folders, path)
         self._look_in(file.parent)
         self._begin(lambda: self._firmware.run(file), file.name)
 

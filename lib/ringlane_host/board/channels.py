@@ -65,10 +65,10 @@ class Message(NamedTuple):
 class ChannelRecord:
     """What passed through one channel.
 
-    `sent`: each message that was offered; `received`: each that was taken by recv or recv_word, or
-    by what waits with them. recv_words, skip, clear, claims and triggers are not recorded, only
-    counted, by the channel's own counters. `depths`: (microseconds, messages queued), after each
-    of those messages, skip and clear.
+    `sent`: each message that was offered, by a commit also; `received`: each that was taken by
+    recv, recv_word or release, or by what waits with them. recv_words, skip, clear and triggers
+    are not recorded, only counted, by the channel's own counters. `depths`: (microseconds,
+    messages queued), after each of those messages, skip and clear.
     """
 
     def __init__(self, channel):
@@ -114,6 +114,9 @@ class Channels:
         self._note = note
         self._records = {}  # id(channel): record, which keeps the channel
         self._owners = {}  # (id(end), "send" or "recv"): (end, contexts)
+        self._ends = {}  # by the cell of a zero-copy end's words: that cell, the end's cell
+        self._claims = {}  # (id(end), class): the slot
+        self._peeked = {}  # id(end): (message, priority, latency)
 
     def __getitem__(self, key):
         records = list(self._records.values())
@@ -138,6 +141,8 @@ class Channels:
             return None
         if function.__name__ == "_drop":  # skip and clear
             return lambda args, result: self._depth(self._record(args[0]))
+        if module == "ringlane.zero_copy":
+            return self._in_place(function)
         verb = _VERBS.get(function.__name__)
         names = function.__code__.co_freevars
         if verb is None or not {"cold", "own"} & {*names}:
@@ -151,6 +156,44 @@ class Channels:
         own = function.__closure__[names.index("own")]
         return lambda args, result: note(own.cell_contents[1], args[first:], result, side, word)
 
+    def _in_place(self, function):
+        cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+        note = {
+            "claim": self._claimed,
+            "commit": self._committed,
+            "peek": self._peek,
+            "release": self._released,
+        }.get(function.__name__)
+        if note is None:
+            return None
+        at = cells["at"]  # which release shares with peek, and has nothing else
+        if "cold" in cells:
+            self._ends[id(at)] = at, cells["cold"]
+        end = self._ends[id(at)][1]
+        return lambda args, result: note(end.cell_contents, args, result)
+
+    def _claimed(self, end, args, result):
+        if result is None:
+            self._overflow(self._record(end))
+        else:
+            self._claims[id(end), args[0]] = result
+
+    def _committed(self, end, args, result):
+        priority, size = args
+        data = bytes(self._claims.pop((id(end), priority))[:size])
+        self._send(end, data, data, priority, result, "sender")
+
+    def _peek(self, end, args, result):
+        if result:
+            size, priority, latency = result
+            self._peeked[id(end)] = bytes(end.view[:size]), priority, latency
+        else:
+            self._receive(end, None, "receiver")
+
+    def _released(self, end, args, result):
+        if result:
+            self._receive(end, self._peeked.pop(id(end)), "receiver")
+
     def _record(self, end):
         channel = getattr(end, "_channel", end)
         record = self._records.get(id(channel))
@@ -162,46 +205,59 @@ class Channels:
         record.depths.append((self._kernel.now, len(record.channel)))
 
     def _sent(self, end, args, result, side, word):
-        record = self._record(end)
         data = args[0]
         data = (data & 0xFFFFFFFF).to_bytes(4, "little") if word else bytes(data)
         priority = args[1] if len(args) > 1 else None
+        self._send(end, data, args[0] if word else data, priority, result, side)
+
+    def _send(self, end, data, what, priority, result, side):
+        record = self._record(end)
         context = self._kernel.context()
         kernel = self._kernel
         record.sent.append(
             Message(kernel.now, data, priority, None, bool(result), context, kernel.who(), id(end))
         )
         self._depth(record)
-        what = args[0] if word else data
         label = "" if priority is None else f" {_CLASSES[priority & 7]}"
         outcome = "" if result else ": no room"
         self._note("send", f"{_name(record.channel)} <- {what!r}{label}{outcome}")
-        if not result and not record.overflowed and record.channel.dropped:
+        if not result:
+            self._overflow(record)
+        if getattr(record.channel, "_send_guard", None) is None:
+            # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
+            self._own(end, side, "tasks" if context == "soft handler" else context)
+
+    def _overflow(self, record):
+        if not record.overflowed and record.channel.dropped:
             record.overflowed = True
             self._kernel.fault(
                 Overflowed,
                 f"{record.channel._title()}: no room for a message of {self._kernel.who()}, "
                 f"its capacity is {record.channel.capacity}",
             )
-        if getattr(record.channel, "_send_guard", None) is None:
-            # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
-            self._own(end, side, "tasks" if context == "soft handler" else context)
 
     def _received(self, end, args, result, side, word):
-        record = self._record(end)
-        context = self._kernel.context()
+        message = None
         if result:
             size, priority, latency = result
             if word:
                 data = (size & 0xFFFFFFFF).to_bytes(4, "little")
             else:
                 data = bytes(args[0][:size])
+            message = data, priority, latency
+        self._receive(end, message, side, result[0] if word and result else None)
+
+    def _receive(self, end, message, side, word=None):
+        record = self._record(end)
+        context = self._kernel.context()
+        if message:
+            data, priority, latency = message
             kernel = self._kernel
             record.received.append(
                 Message(kernel.now, data, priority, latency, True, context, kernel.who(), id(end))
             )
             self._depth(record)
-            what = size if word else data
+            what = data if word is None else word
             self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
         if getattr(record.channel, "_recv_guard", None) is None:
             self._own(end, side, context)

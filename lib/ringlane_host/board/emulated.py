@@ -12,17 +12,16 @@ begins there; the code takes as long as on the chip; no faults are looked for.
 """
 
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from rp2040py.gpio_pin import GPIOPinState
 
-from .. import boards
 from ..boards.emulated import EmulatedPico, compiled
 from ..boards.wires import PRESSED, TOGGLED, PinStimulus
 from .faults import BoardError
 from .firmware import ringlane_folder
+from .outside import OutsideBoard, beside
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -45,13 +44,11 @@ core.IOQueue.wait_io_event = first
 _RAW = b"raw REPL; CTRL-B to exit\r\n>"
 
 
-class EmulatedBoard:
+class EmulatedBoard(OutsideBoard):
     """EmulatedBoard(uf2, refuse, *folders): a Pico with that firmware file."""
 
     def __init__(self, uf2, refuse, *folders):
-        self._refuse = refuse
-        self._folders = [Path(folder).resolve() for folder in folders or (".",)]
-        self._facts: Any = boards.load("rpi_pico")
+        super().__init__("rpi_pico, emulated", "an emulated Pico", refuse, folders)
         self._uf2 = uf2
         self._pico: Any = None
         self._output = bytearray()
@@ -60,28 +57,15 @@ class EmulatedBoard:
         self._uarts = {}
         self._adc = [0] * 5
         self._alarms = []  # kept while they are scheduled
-        self.name = "rpi_pico, emulated"
-
-    def __getattr__(self, name):
-        if name[0] == "_":
-            raise AttributeError(name)
-        self._refuse(f"an emulated Pico shows from outside no board.{name}")
 
     # Running
 
     def run(self, path="main.py"):
         """Load a file as the main program, with ringlane and what lies beside it."""
-        files = [folder / path for folder in self._folders]
-        file = next((each for each in files if each.is_file()), None)
-        if file is None:
-            raise BoardError(f"no firmware {' or '.join(map(str, files))}")
-        beside = [
-            each
-            for each in sorted(file.parent.glob("*.py"))
-            if each != file and not each.name.startswith(("test_", "conftest"))
-        ]
+        file = self._find(path)
+        modules = [each for each in beside(file) if each.suffix == ".py"]
         library = [each for each in sorted((file.parent / "lib").glob("*")) if _is_code(each)]
-        held = compiled(ringlane_folder(), *beside, *library)
+        held = compiled(ringlane_folder(), *modules, *library)
         if b"__name__" in file.read_bytes():  # it may ask whether it is the main program
             held[_MAIN + ".py"] = file.read_bytes()
             begin = b"exec(open('%s.py').read(), {'__name__': '__main__'})"
@@ -181,9 +165,6 @@ class EmulatedBoard:
             self._pico.__exit__()
             self._pico = None
 
-    def allow(self, *kinds):
-        """Nothing: no fault is found here."""
-
     @property
     def ended(self):
         """Whether the main program has ended; handlers go on."""
@@ -193,11 +174,6 @@ class EmulatedBoard:
     def us(self):
         """Microseconds since run() returned."""
         return round((self._clock.nanos - self._origin) / 1000) if self._pico else 0
-
-    @property
-    def ms(self):
-        """Milliseconds since run() returned."""
-        return self.us / 1000
 
     @property
     def log(self):
@@ -218,9 +194,8 @@ class EmulatedBoard:
 
     def pin(self, number):
         """As SimulatedBoard.pin."""
-        facts = self._facts
-        number = facts.pins.get(number, number)
-        if not isinstance(number, int) or not 0 <= number < facts.peripherals.gpio:
+        number = self._number(number)
+        if number >= self._facts.peripherals.gpio:
             raise BoardError(f"no pin {number!r}")
         if self._pico is None:
             self._refuse("an emulated Pico has pins after run()")
@@ -258,9 +233,6 @@ class EmulatedBoard:
         if number not in self._uarts:
             self._uarts[number] = _Uart(self, self._mcu.uart[number])
         return self._uarts[number]
-
-    def __repr__(self):
-        return f"<{self.name}, at {self.ms:.3f} ms>"
 
 
 def _is_code(path):

@@ -5,7 +5,7 @@ the test lets time pass next, or by `board.stop()`, since a board itself would g
 means it to happen says `board.allow(SoftHandlerDropped)` first.
 """
 
-from ..boards.wires import BoardError
+from ..boards import BoardError
 from ..simulate import SimulationError
 
 

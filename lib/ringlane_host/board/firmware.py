@@ -38,6 +38,15 @@ PLAIN = (
 _codes: dict[tuple[str, int, bool], types.CodeType] = {}  # by path and when it was written
 
 
+def find(folders, path):
+    """Return where the firmware `path` is in one of `folders`. Raises BoardError."""
+    files = [folder / path for folder in folders]
+    for file in files:
+        if file.is_file():
+            return file
+    raise BoardError(f"no firmware {' or '.join(map(str, dict.fromkeys(files)))}")
+
+
 class _Instrument(ast.NodeTransformer):
     def _call(self, name, at, *args):
         call = ast.Expr(ast.Call(ast.Name(name, ast.Load()), [*map(ast.Constant, args)], []))
@@ -245,4 +254,4 @@ class Firmware:
         return module
 
 
-__all__ = ["PLAIN", "Firmware", "is_ours", "ringlane_folder"]
+__all__ = ["PLAIN", "Firmware", "find", "is_ours", "ringlane_folder"]

@@ -1,5 +1,8 @@
 """MicroPython's asyncio on a simulated board: its semantics, its names, the board's time.
 
+Here are tasks and the loop; wait_for and gather are in waits.py, Event, ThreadSafeFlag and Lock in
+locks.py, streams in stream.py.
+
 What differs from CPython's and matters to firmware: tasks run in the order in which they became
 ready, to the millisecond; a task cannot cancel itself; cancel() of a task that awaits another one
 cancels that; CancelledError is no Exception; a ThreadSafeFlag has one waiter; what is waited for
@@ -7,59 +10,19 @@ through core._io_queue is looked at before each step of a task and after each ev
 """
 
 import heapq
-import io
 import os
 import types
 
-from .faults import AllTasksWait, NotSimulated, TaskRaised
+from . import locks, stream, waits
+from .faults import AllTasksWait, TaskRaised
 from .firmware import is_ours
 from .kernel import NEVER
+from .parking import POLL, CancelledError, Parked, TimeoutError
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
-_POLL = 3  # MP_STREAM_POLL
 _IN, _OUT = 1, 4
 _TICKS = 1 << 30
-
-
-class CancelledError(BaseException):
-    """Thrown into a task that is cancelled."""
-
-
-class TimeoutError(Exception):
-    """wait_for's time has passed."""
-
-
-class _Pause:
-    """Yields once to the loop: for `await`, `yield from` and `yield`."""
-
-    def __await__(self):
-        yield
-
-    __iter__ = __await__
-
-
-class _Parked:
-    """What a task waits in: a list of tasks."""
-
-    def __init__(self):
-        self.tasks = []
-
-    def add(self, task):
-        self.tasks.append(task)
-        task.parked = self
-
-    def pop(self):
-        task = self.tasks.pop(0)
-        task.parked = None
-        return task
-
-    def remove(self, task):
-        if task in self.tasks:
-            self.tasks.remove(task)
-
-    def __bool__(self):
-        return bool(self.tasks)
 
 
 def make(kernel, time, say, look_us):
@@ -82,7 +45,7 @@ def make(kernel, time, say, look_us):
             self.error = None
             self.awaited = False
             self.on_done = None  # gather's
-            self.waiting = _Parked()
+            self.waiting = Parked()
 
         def __await__(self):
             if not self.finished:
@@ -195,7 +158,7 @@ def make(kernel, time, say, look_us):
                 flags = (_IN if reading else 0) | (_OUT if writing else 0)
                 kernel.core.viper += 1  # asyncio looks by itself: that is no work of the firmware
                 try:
-                    ready = stream.ioctl(_POLL, flags)
+                    ready = stream.ioctl(POLL, flags)
                 finally:
                     kernel.core.viper -= 1
                 if not ready:
@@ -213,7 +176,6 @@ def make(kernel, time, say, look_us):
     asyncio = types.ModuleType("asyncio", "MicroPython's asyncio on a simulated board.")
     queue = TaskQueue()
     streams = IOQueue()
-    pause = _Pause()
 
     def where(task):
         coro = task.coro
@@ -280,7 +242,7 @@ def make(kernel, time, say, look_us):
         return [
             entry[0] or entry[1]
             for entry in streams.map.values()
-            if entry[2].ioctl(_POLL, (_IN if entry[0] else 0) | (_OUT if entry[1] else 0))
+            if entry[2].ioctl(POLL, (_IN if entry[0] else 0) | (_OUT if entry[1] else 0))
         ]
 
     def run_until_complete(main=None):
@@ -418,264 +380,6 @@ def make(kernel, time, say, look_us):
             raise RuntimeError("no running event loop")
         return core.cur_task
 
-    async def wait_for(aw, timeout, sleep=sleep):
-        return await wait_for_ms(aw, None if timeout is None else int(timeout * 1000))
-
-    async def wait_for_ms(aw, timeout):
-        task = promote(aw)
-        if timeout is None:
-            return await task
-        me = core.cur_task
-        if not task.finished:
-            due = kernel.now // 1000 + max(0, timeout)
-
-            class Either:
-                # What this task waits in: `task` or the time, whichever comes first.
-                @staticmethod
-                def remove(_):
-                    queue.remove(me)
-
-            def ring(_):
-                queue.remove(me)
-                queue.push(me)
-
-            if task.on_done is not None:
-                raise RuntimeError("can't wait")
-            task.on_done = ring
-            queue.push_at(me, due)
-            me.parked = Either
-            try:
-                await pause
-            except CancelledError:
-                task.on_done = None
-                task.cancel()
-                raise
-            task.on_done = None
-        if task.finished:
-            return await task
-        task.cancel()
-        try:
-            await task
-        except CancelledError:
-            pass
-        raise TimeoutError
-
-    async def gather(*aws, return_exceptions=False):
-        members = [promote(aw) for aw in aws]
-        me = core.cur_task
-        left = 0
-
-        class Group:
-            @staticmethod
-            def remove(_):
-                pass
-
-        def done(task):
-            nonlocal left
-            left -= 1
-            if me.parked is Group and (not left or (task.error and not return_exceptions)):
-                queue.push(me)
-
-        failed = False
-        for each in members:
-            if not each.finished:
-                if each.waiting or each.on_done is not None:
-                    raise RuntimeError("can't gather")
-                each.on_done = done
-                left += 1
-            elif each.error is not None and not return_exceptions:
-                failed = True
-        try:
-            if left and not failed:
-                me.parked = Group
-                await pause
-        except CancelledError:
-            for each in members:
-                if each.on_done is done:
-                    each.on_done = None
-                    each.cancel()
-            raise
-        results = []
-        error = None
-        for each in members:
-            each.awaited = each.finished or each.awaited
-            if each.on_done is done:
-                each.on_done = None
-            elif each.error is None:
-                results.append(each.result)
-            elif return_exceptions:
-                results.append(each.error)
-            elif error is None:
-                error = each.error
-        if error is not None:
-            raise error
-        return results
-
-    class Event:
-        """Set, cleared and waited for by tasks of one loop."""
-
-        def __init__(self):
-            self.state = False
-            self.waiting = _Parked()
-
-        def is_set(self):
-            return self.state
-
-        def set(self):
-            while self.waiting:
-                queue.push(self.waiting.pop())
-            self.state = True
-            kernel.stirred += 1
-
-        def clear(self):
-            self.state = False
-
-        async def wait(self):
-            if not self.state:
-                self.waiting.add(core.cur_task)
-                await pause
-            return True
-
-    class ThreadSafeFlag(io.IOBase):
-        """Set from anywhere, waited for by one task."""
-
-        def __init__(self):
-            self.state = 0
-
-        def ioctl(self, request, flags):
-            return self.state * flags if request == _POLL else -1
-
-        def set(self):
-            self.state = 1
-
-        def clear(self):
-            self.state = 0
-
-        async def wait(self):
-            if not self.state:
-                streams.queue_read(self)
-                await pause
-            self.state = 0
-
-    class Lock:
-        """A mutex for tasks."""
-
-        def __init__(self):
-            self.state = 0  # 1: locked; a task: it is the next to lock it
-            self.waiting = _Parked()
-
-        def locked(self):
-            return self.state == 1
-
-        def release(self):
-            if self.state != 1:
-                raise RuntimeError("Lock not acquired")
-            if self.waiting:
-                self.state = self.waiting.pop()
-                queue.push(self.state)
-            else:
-                self.state = 0
-
-        async def acquire(self):
-            if self.state != 0:
-                me = core.cur_task
-                self.waiting.add(me)
-                try:
-                    await pause
-                except CancelledError:
-                    if self.state is me:
-                        self.state = 1
-                        self.release()
-                    raise
-            self.state = 1
-            return True
-
-        async def __aenter__(self):
-            return await self.acquire()
-
-        async def __aexit__(self, *exc):
-            return self.release()
-
-    class Stream:
-        """StreamReader and StreamWriter: of a UART, say."""
-
-        def __init__(self, s, e=None):
-            self.s = s
-            self.e = e or {}
-            self.out_buf = b""
-
-        def get_extra_info(self, v):
-            return self.e[v]
-
-        def close(self):
-            pass
-
-        async def wait_closed(self):
-            self.s.close()
-
-        async def _readable(self):
-            streams.queue_read(self.s)
-            await pause
-
-        async def read(self, n=-1):
-            found = b""
-            while True:
-                await self._readable()
-                part = self.s.read(n)
-                if part is not None:
-                    if n >= 0:
-                        return part
-                    if not part:
-                        return found
-                    found += part
-                elif found:
-                    return found
-
-        async def readinto(self, buf):
-            await self._readable()
-            return self.s.readinto(buf)
-
-        async def readexactly(self, n):
-            found = b""
-            while n:
-                await self._readable()
-                part = self.s.read(n)
-                if part is not None:
-                    if not part:
-                        raise EOFError
-                    found += part
-                    n -= len(part)
-            return found
-
-        async def readline(self):
-            found = b""
-            while True:
-                await self._readable()
-                part = self.s.readline()
-                if part is None:
-                    continue
-                found += part
-                if not part or found[-1] == 10:
-                    return found
-
-        def write(self, buf):
-            self.out_buf += buf
-
-        async def drain(self):
-            if not self.out_buf:
-                await sleep_ms(0)
-            while self.out_buf:
-                streams.queue_write(self.s)
-                await pause
-                count = self.s.write(self.out_buf)
-                self.out_buf = self.out_buf[count or 0 :]
-
-    def no_network(name):
-        def refuse(*args, **keywords):
-            raise NotSimulated(f"asyncio.{name}: there is no network on a simulated board")
-
-        return refuse
-
     core.cur_task = None
     core._task_queue = queue
     core._io_queue = streams
@@ -691,11 +395,10 @@ def make(kernel, time, say, look_us):
     for name, value in list(vars(core).items()):
         if name[0] != "_":
             setattr(asyncio, name, value)
-    for each in (wait_for, wait_for_ms, gather, Event, ThreadSafeFlag, Lock):
+    for each in (*waits.make(core, kernel, promote), *locks.make(core, kernel)):
         setattr(asyncio, each.__name__, each)
-    asyncio.StreamReader = asyncio.StreamWriter = Stream
-    for name in ("open_connection", "start_server"):
-        setattr(asyncio, name, no_network(name))
+    for name, value in stream.make(core).items():
+        setattr(asyncio, name, value)
     asyncio.core = core
     asyncio.__version__ = (3, 0, 0)
     return asyncio, core, tasks

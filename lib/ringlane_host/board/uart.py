@@ -6,6 +6,8 @@ from .faults import BoardError, NotSimulated, Overflowed
 from .kernel import NEVER
 from .sources import Source
 
+# Near to boards/device/machine/uart.py, which has another clock, MicroPython's RingIO, and no room
+# for what is checked and reported here.
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 _POLL = 3

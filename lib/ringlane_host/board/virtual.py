@@ -22,10 +22,11 @@ import threading
 import time
 from pathlib import Path
 
-from .. import boards
 from ..boards.virtual import VirtualBoard
-from ..boards.wires import BoardError, Wires
+from ..boards.wires import Wires
+from .faults import BoardError
 from .firmware import ringlane_folder
+from .outside import OutsideBoard, beside, copy_library
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -51,25 +52,17 @@ _TRACEBACK = "Traceback (most recent call last):"
 _RESET = re.compile("^(MPY: soft reboot|micropython ended with status)", re.MULTILINE)
 
 
-class RealTimeBoard:
+class RealTimeBoard(OutsideBoard):
     """RealTimeBoard(refuse, *folders): a virtual board whose flash has what lies in a folder."""
 
     def __init__(self, refuse, *folders):
-        self._refuse = refuse
-        self._folders = [Path(folder).resolve() for folder in folders or (".",)]
-        self._facts = boards.load("rpi_pico")  # for the pins' names
+        super().__init__("virtual board", "a virtual board", refuse, folders)
         self._wires = Wires()
         self._flash = tempfile.TemporaryDirectory(prefix="ringlane-")
         self._board: VirtualBoard | None = None
         self._log = ""
         self._told = 0  # so much of the log was searched for tracebacks
         self._start = 0.0
-        self.name = "virtual board"
-
-    def __getattr__(self, name):
-        if name[0] == "_":
-            raise AttributeError(name)
-        self._refuse(f"a virtual board shows from outside no board.{name}")
 
     # Running
 
@@ -77,16 +70,11 @@ class RealTimeBoard:
         """Power it on with a file as its main.py, and ringlane and what lies beside it."""
         if self._board is not None:
             raise BoardError("this board runs already: one run() a board")
-        files = [folder / path for folder in self._folders]
-        file = next((each for each in files if each.is_file()), None)
-        if file is None:
-            raise BoardError(f"no firmware {' or '.join(map(str, files))}")
+        file = self._find(path)
         flash = Path(self._flash.name)
-        for each in file.parent.iterdir():
-            if each.is_file() and not each.name.startswith(("test_", "conftest", "main.py")):
-                shutil.copy(each, flash)
-        if (file.parent / "lib").is_dir():
-            shutil.copytree(file.parent / "lib", flash / "lib")
+        for each in beside(file):
+            shutil.copy(each, flash)
+        copy_library(file, flash / "lib")
         shutil.copytree(ringlane_folder(), flash / "lib" / "ringlane", dirs_exist_ok=True)
         shutil.copy(file, flash / "main.py")
         own = flash / "boot.py"
@@ -140,9 +128,6 @@ class RealTimeBoard:
         if _RESET.search(log):
             raise BoardError(f"the board was reset: {self._log!r}")
 
-    def allow(self, *kinds):
-        """Nothing: no fault is found here."""
-
     def stop(self):
         """Power it off, and raise what the firmware raised if nobody has seen it."""
         try:
@@ -171,27 +156,15 @@ class RealTimeBoard:
         return round((time.monotonic() - self._start) * 1_000_000) if self._start else 0
 
     @property
-    def ms(self):
-        """Milliseconds since run() returned."""
-        return self.us / 1000
-
-    @property
     def log(self):
         """What the firmware printed, as one text."""
         return _BANNER.sub("", self._log)
-
-    def timeline(self, last=60):
-        """Return what was printed last; there is nothing else."""
-        return "\n".join(self.log.splitlines()[-last:])
 
     # Its pins
 
     def pin(self, number):
         """As SimulatedBoard.pin."""
-        number = self._facts.pins.get(number, number)
-        if not isinstance(number, int):
-            raise BoardError(f"no pin {number!r}")
-        return self._wires.pin(number)
+        return self._wires.pin(self._number(number))
 
     def adc(self, pin):
         """As SimulatedBoard.adc; no functions."""
@@ -204,9 +177,6 @@ class RealTimeBoard:
     def pwm(self, pin):
         """As SimulatedBoard.pwm."""
         return self._wires.pwm(pin)
-
-    def __repr__(self):
-        return f"<{self.name}, at {self.ms:.3f} ms>"
 
 
 __all__ = ["RealTimeBoard"]

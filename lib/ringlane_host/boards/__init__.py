@@ -37,6 +37,10 @@ FENCES = ("none", "dmb", "fence")
 TOOLS = ("uf2", "esptool", "none")
 
 
+class BoardError(RuntimeError):
+    """A board failed, or the way to it, or was asked for what it has not; the text says what."""
+
+
 class BoardFileError(ValueError):
     """A board's file is wrong; the text names the file, the key and the value."""
 
@@ -234,6 +238,7 @@ __all__ = [
     "ARCHES",
     "HANDLERS",
     "Board",
+    "BoardError",
     "BoardFileError",
     "Clock",
     "Firmware",

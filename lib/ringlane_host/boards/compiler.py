@@ -5,7 +5,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from .virtual import BoardError
+from . import BoardError
 
 
 def _run(*arguments):

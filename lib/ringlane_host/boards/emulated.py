@@ -11,6 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from rp2040py import cli as command
 from rp2040py.boards import BOARDS, resolve_firmware
 from rp2040py.device import MicroPythonDevice
 from rp2040py.gpio_pin import GPIOPinState
@@ -157,14 +158,7 @@ class EmulatedPico:
         A real one does. The emulator has no such path: an output reads 0 and has no edges.
         """
 
-        def follow(gpio):
-            def listen(state, _before):
-                if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
-                    gpio.set_input_value(state == GPIOPinState.HIGH)
-
-            return self.call(lambda: gpio.add_listener(listen))
-
-        detached = [follow(self._device.mcu.gpio[pin]) for pin in pins]
+        detached = [self.call(lambda pin=pin: _follow(self._device.mcu.gpio[pin])) for pin in pins]
 
         def stop():
             for detach in detached:
@@ -179,6 +173,14 @@ class EmulatedPico:
             return function()
 
         return self._device.simulator.call(call())
+
+
+def _follow(gpio):
+    def listen(state, _before):
+        if state in (GPIOPinState.LOW, GPIOPinState.HIGH):
+            gpio.set_input_value(state == GPIOPinState.HIGH)
+
+    return gpio.add_listener(listen)
 
 
 def _file_system(files, layout, scratch):
@@ -197,4 +199,28 @@ def _file_system(files, layout, scratch):
     return image
 
 
+def main():
+    """Run the command line of rp2040py, with chips that read what they drive."""
+    start = MicroPythonDevice.__init__
+
+    def started(device, *args, **options):
+        start(device, *args, **options)
+        for gpio in device.mcu.gpio:
+            _follow(gpio)
+
+            def listen(state, before, gpio=gpio):
+                # No longer driven: its pull decides again.
+                if before in (GPIOPinState.LOW, GPIOPinState.HIGH) and state > GPIOPinState.HIGH:
+                    gpio.release_input()
+
+            gpio.add_listener(listen)
+
+    MicroPythonDevice.__init__ = started  # type: ignore[assignment,method-assign]
+    command.main()
+
+
 __all__ = ["CYCLE_NS", "DeviceError", "EmulatedPico", "compiled"]
+
+
+if __name__ == "__main__":
+    main()

@@ -49,6 +49,8 @@ except SyntaxError:
     viper = 0
 print(getattr(kind, "_mpy", 0), version, sys.platform, viper, getattr(kind, "_machine", ""))
 """
+_EMULATOR = f"{__package__}.emulated"
+_IDENTIFY_S = 60.0
 _MOUNTED = "Local directory "  # how mpremote opens the line it prints when it mounts
 _BOOT_S = 120.0
 
@@ -66,7 +68,10 @@ class Target:
 
     def __init__(self, port, kind):
         self.port = port
-        status, text = self.stream("exec", _IDENTIFY, out=None, timeout=60)
+        try:
+            status, text = self.stream("exec", _IDENTIFY, out=None, timeout=_IDENTIFY_S)
+        except BoardError:
+            status, text = 1, ""  # it listens, and says nothing
         if status:
             said = (text.strip().splitlines() or ["mpremote says nothing"])[-1]
             raise BoardError(f"no MicroPython answers at {port}: {said}{_remedy(said)}")
@@ -241,7 +246,7 @@ def _emulated(uf2):
     if not Path(uf2).is_file():
         raise BoardError(f"no firmware file {uf2}: {_UF2_HELP}")
     process = subprocess.Popen(
-        [sys.executable, "-m", "rp2040py", "micropython", "--image", str(uf2), "--pty"],
+        [sys.executable, "-m", _EMULATOR, "micropython", "--image", str(uf2), "--pty"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -271,7 +276,7 @@ def _port_of(process):
         if port:
             return port[1]
     what = "".join(said).strip()
-    if "No module named rp2040py" in what:
+    if "No module named 'rp2040py'" in what:
         what = "it is not installed: pip install rp2040py"
     raise BoardError(f"the emulator rp2040py ended: {what}")
 

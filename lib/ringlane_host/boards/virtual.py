@@ -29,12 +29,14 @@ import threading
 import time
 from pathlib import Path
 
+from . import BoardError
+
 try:
     import tty
 except ImportError:  # Windows: the commands for real boards work there
     tty = None
 
-_DEVICE = Path(__file__).resolve().parent / "device"
+DEVICE = Path(__file__).resolve().parent / "device"
 _RAW_BANNER = b"raw REPL; CTRL-B to exit\r\n"
 _FRIENDLY_BANNER = b'Type "help()" for more information.\r\n'
 _SOFT_REBOOT = b"MPY: soft reboot\r\n"
@@ -83,10 +85,6 @@ def start_up(device, flash, files, end):
 
 start_up, start = None, start_up
 """
-
-
-class BoardError(RuntimeError):
-    """The board or mpremote failed; the text holds what it printed."""
 
 
 def micropython():
@@ -154,7 +152,7 @@ class _Relay:
         # imported as long as the host's file system is there.
         names = ["machine.py", "machine.mpy", "machine"]
         own = any((self._flash / lib / n).exists() for lib in ("", "lib") for n in names)
-        device = "" if own else str(_DEVICE)
+        device = "" if own else str(DEVICE)
         code = _START_UP + f"start({device!r}, {str(self._flash)!r}, {files!r}, {end!r})"
         # Without HOME there is no history file to read and write.
         env = {name: value for name, value in os.environ.items() if name != "HOME"}
@@ -450,4 +448,4 @@ def _text(data):
     return (data or b"").decode(errors="replace").replace("\r\n", "\n")
 
 
-__all__ = ["BoardError", "VirtualBoard", "micropython"]
+__all__ = ["DEVICE", "BoardError", "VirtualBoard", "micropython"]

@@ -17,13 +17,11 @@ import socket
 import threading
 from array import array
 
+from . import BoardError
+
 PRESSED, TOGGLED = "pressed", "toggled"  # levels that the pin's pull, or its own level, decides
 _PATIENCE_S = 10.0
 _U16 = 65535
-
-
-class BoardError(Exception):
-    """The test asked for what the board does not have; the text names it and what there is."""
 
 
 class PinStimulus:

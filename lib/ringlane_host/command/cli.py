@@ -5,6 +5,7 @@ command; or with --uf2 FILE `rp2040`, an emulated Pico.
 """
 
 import argparse
+import os
 import runpy
 import signal
 import subprocess
@@ -38,6 +39,9 @@ def main(args=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return options.command(options) or 0
+    except BrokenPipeError:  # as of `ringlane echo … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (BoardError, LookupError, OSError, boards.BoardFileError) as error:
         text = error.args[0] if isinstance(error, LookupError) else error
         print(f"ringlane {options.name}: {text}", file=sys.stderr)
@@ -123,16 +127,18 @@ def _parser():
     made.add_argument("--once", action="store_true", help="print the table once, and end")
     made.add_argument("--json", action="store_true", help="print all figures as JSON, and end")
     made.add_argument("--svg", type=Path, metavar="FILE", help="draw the table, and end")
-    made.add_argument("--seconds", type=float, default=1.0, help="how long to look first")
+    made.add_argument("--seconds", type=_seconds, default=1.0, help="how long to look first")
     made = command(_record, port=True)
     made.add_argument("out", metavar="OUT.mcap", type=Path)
     program(made)
-    made.add_argument("--seconds", type=float, help="default: until Ctrl-C or the program's end")
+    made.add_argument(
+        "--seconds", type=_seconds, help="default: until Ctrl-C or the program's end"
+    )
     for function in (_echo, _hz):
         made = command(function, port=True)
         made.add_argument("channel", metavar="CHANNEL", help="its name")
         program(made)
-        made.add_argument("--seconds", type=float, help="default: until Ctrl-C")
+        made.add_argument("--seconds", type=_seconds, help="default: until Ctrl-C")
     made = command(_advise)
     made.add_argument("recording", metavar="OUT.mcap", type=Path)
     made = command(_replay)
@@ -141,6 +147,12 @@ def _parser():
     made.add_argument("--channel", help="its name; default: the only one of the recording")
     made.add_argument("--board", default="rpi_pico", help="default: rpi_pico")
     return parser
+
+
+def _seconds(text):
+    if not 0 < float(text) < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return float(text)
 
 
 def _install(options):

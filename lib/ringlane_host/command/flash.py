@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from ..boards.virtual import BoardError
+from ..boards import BoardError
 
 _DOWNLOAD = "https://micropython.org/download"
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import package
+from ..boards import BoardError
 from ..boards.compiler import compile_to, emitted_mpy
-from ..boards.virtual import BoardError
 
 PLACE = "/lib/ringlane"
 _NEW = PLACE + ".new"

@@ -2,7 +2,7 @@
 
 import importlib.util
 
-from ..boards.virtual import BoardError
+from ..boards import BoardError
 
 
 class LinkError(BoardError):

@@ -31,6 +31,8 @@ def run_record(
     """Record to `path`, and say what is in it."""
     if path.suffix != ".mcap":
         raise LinkError(f"a recording's name ends in .mcap, not {path.name!r}")
+    if not path.parent.is_dir():
+        raise LinkError(f"no folder {path.parent}")
     with attached(target, uf2, files) as session:
         recorder = Recorder(path, session)
         try:
@@ -41,11 +43,13 @@ def run_record(
         finally:
             counts = session.counts
             missed = counts.events_overwritten + counts.events_lost
-            print(
-                f"{path}: {recorder.events:,} events"
-                + (f"; {missed:,} more are missing, counted there" if missed else "")
-            )
+            if counts.events:
+                print(
+                    f"{path}: {recorder.events:,} events"
+                    + (f"; {missed:,} more are missing, counted there" if missed else "")
+                )
         if not counts.events:
+            path.unlink()
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 
 
@@ -106,21 +110,23 @@ def run_hz(
     """Print once a second how often messages come to the channel, by their own times."""
     with attached(target, uf2, files) as session:
         times: deque[float] = deque(maxlen=10_000)
-        printed = time.monotonic()
+        printed, told = time.monotonic(), False
         for channel, batch in follow(session, name, seconds):
             if batch.lost or batch.overwritten:
                 times.clear()  # an interval across a gap is none
             if batch.sender is None:
                 continue
             for each in batch.events:
-                if each.outcome != "rejected":
+                if each.outcome == "queued":
                     times.append(each.ticks / channel.hz)
-            if time.monotonic() - printed > 1 and len(times) > 2:
+            told = time.monotonic() - printed > 1 and len(times) > 2
+            if told:
                 printed = time.monotonic()
                 print(_rate(times), flush=True)
         if len(times) < 3:
             raise LinkError(f"fewer than 3 messages came to {name!r}")
-        print(_rate(times), flush=True)
+        if not told:
+            print(_rate(times), flush=True)
 
 
 def _rate(times: deque[float]) -> str:

@@ -1,5 +1,6 @@
 """Wires: how a session reaches a board. A port where a program runs, or a program started here."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from . import LinkError, ProgramEnded
 from .session import Wire
 
 _REQUEST, _END = b"\x18", b"\x04"
+_RAW = b"raw REPL; CTRL-B to exit"
 _REQUEST_S = 5.0  # for the bytes of a board's request
+_STOP_S, _CTRL_C_S = 15.0, 2.0
 _AWAY_S = 10.0  # for so long a port may be away
 _STARTS = ("virtual", "rp2040")  # targets that are started for the command
 
@@ -37,6 +40,8 @@ class PortWire:
                 said = "another program has it open; close that first"
             elif not Path(port).exists() and "://" not in port:
                 said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
+            elif "://" not in port and not _is_terminal(port):
+                said = f"it is no serial port; a port is {TARGETS.partition('or ')[2]}"
             raise LinkError(f"cannot open {port}: {said}") from None
 
     def _open(self) -> None:
@@ -87,6 +92,17 @@ class PortWire:
             self._serial.close()
 
 
+def _is_terminal(port: str) -> bool:
+    try:
+        fd = os.open(port, os.O_RDWR | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return True  # what it is nobody can tell
+    try:
+        return os.isatty(fd)
+    finally:
+        os.close(fd)
+
+
 class _Ahead:
     """A serial port that gives all that has come at once, and takes back what was too much.
 
@@ -128,13 +144,14 @@ class ProgramWire:
         self.name = board.name
         self.careful_s = 10.0 if "emulated" in board.name else 1.0
         self.error: str | None = None  # while it runs
+        self.requests = 0  # of the board, for what is mounted
         self._lost = (TransportError, OSError)
         try:
             self._transport = SerialTransport(board.port)
+            self._transport.serial.timeout = _REQUEST_S
             self._port = self._transport.serial = _Ahead(self._transport.serial)
             self._transport.enter_raw_repl()
             self._transport.mount_local(folder)
-            self._port.port.timeout = _REQUEST_S
             self._transport.exec_raw_no_follow(code)
         except self._lost as error:
             raise LinkError(f"the program does not start at {board.port}: {error}") from None
@@ -159,6 +176,7 @@ class ProgramWire:
                     kind = self._port.read(1)[0]
                     self._port.write(_REQUEST)
                     self._serve[kind](self._transport.cmd)
+                    self.requests += 1
             if _END in found:  # nor that one
                 found, _, rest = found.partition(_END)
                 while _END not in rest:
@@ -171,6 +189,25 @@ class ProgramWire:
     def write(self, data: bytes) -> None:
         """As Wire.write."""
         self._port.write(data)
+
+    def reset(self) -> None:
+        """Stop the program and reset the board softly, so that no timer or interrupt goes on."""
+        try:
+            deadline = time.monotonic() + _STOP_S
+            try:
+                while time.monotonic() < deadline:
+                    self._port.write(b"\x03")  # one at a time: the next stops what the first began
+                    again = time.monotonic() + _CTRL_C_S
+                    while time.monotonic() < again:
+                        self.read(0.1)
+            except ProgramEnded:
+                self._port.write(_END)
+                said = b""
+                while _RAW not in said and time.monotonic() < deadline:
+                    said += self._port.read(self._port.inWaiting())
+                    time.sleep(0.01)
+        except self._lost:
+            pass
 
     def close(self) -> None:
         """Stop the program, if it still runs, and give the port back."""
