@@ -979,6 +979,15 @@ main()
     assert time.monotonic() - began < 60
 
 
+def test_a_simulation_may_take_longer_than_the_patience_with_a_loop(simulated, monkeypatch):
+    board = simulated("import time\nwhile True:\n    time.sleep_us(10)")
+    monkeypatch.setattr(kernel, "_HOST_PATIENCE_S", 0.02)
+    began = time.monotonic()
+    board.advance(ms=500)
+    assert board.us == 500_000 and time.monotonic() - began > 3 * 0.02
+    board.stop()
+
+
 def test_a_viper_function_without_end_is_named_and_ended(simulated, monkeypatch):
     monkeypatch.setattr(kernel, "_HOST_PATIENCE_S", 1.0)
     with pytest.raises(TimeoutError, match=r"computes without a loop, .* at .*main.py:"):

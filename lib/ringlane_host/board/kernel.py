@@ -549,8 +549,12 @@ class Kernel:
                 self._core_ended = False
                 self._enter(last)
                 last.resume.release()
-                if not self._idle.resume.acquire(timeout=_HOST_PATIENCE_S):
-                    raise TimeoutError(_where(last, "computes without a loop, a call or a wait"))
+                before = self.now
+                while not self._idle.resume.acquire(timeout=_HOST_PATIENCE_S):
+                    if self.now == before:
+                        hangs = "computes without a loop, a call or a wait"
+                        raise TimeoutError(_where(last, hangs))
+                    before = self.now
                 self.core = self._idle
                 if not self._core_ended:
                     break  # the horizon
