@@ -249,6 +249,7 @@ class Link:
         self._wants_events = False
         self._table = []
         self._edition = 0  # of the table, modulo 256
+        self.pause = _TURN_MS  # until the next turn, while a host is there
         self._to_tell = []  # what is to be sent, as it can be: functions and their arguments
         self._turn_of = self._turns = 0
 
@@ -578,7 +579,7 @@ async def serve(stream=None):
     try:
         while True:
             link.turn()
-            await asyncio.sleep_ms(_TURN_MS if link.attached else _IDLE_MS)
+            await asyncio.sleep_ms(link.pause if link.attached else _IDLE_MS)
     finally:
         _links.remove(link)
         link.close()
