@@ -6,13 +6,13 @@ import time
 import pytest
 import ringlane_host
 from conftest import DEVICE, PACKAGE, SOAK
-from ringlane import BULK, HIGH, LOW, NORMAL
+from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
-from ringlane_host.link.remote import LiveBoard, NotOpened
+from ringlane_host.link.remote import LiveBoard, NotDelivered, NotOpened, OutcomeUnknown
 from test_link import Noise, ProcessWire, word_of
 
-COUNT = 100_000 if SOAK else 10_000
+COUNT = 100_000 if SOAK else 6_000
 PROGRAM = "import remote_program; remote_program.main()"
 QUIET = "import remote_program; remote_program.main(False)"
 
@@ -239,3 +239,317 @@ def test_with_bytes_lost_flipped_and_doubled_each_message_comes_once(interpreter
     within(300, use())
     assert noise.done > 30
     visited(messages=2 * count, faults=noise.done)
+
+
+class CutWire(ProcessWire):
+    """A process's wire that is off, both ways, while `off` is true."""
+
+    off = False
+
+    def read(self, timeout):
+        data = super().read(timeout)
+        return b"" if self.off else data
+
+    def write(self, data):
+        if not self.off:
+            super().write(data)
+
+    def kill(self):
+        super().__exit__()
+
+    def __exit__(self, *exc):
+        pass
+
+
+@pytest.fixture
+def cut(interpreter):
+    """A function that gives the wire of a program; it is not ended by the host's end."""
+    made = []
+
+    def wire(program=QUIET):
+        made.append(CutWire(interpreter, program))
+        return made[-1]
+
+    yield wire
+    for each in made:
+        each.kill()
+
+
+def test_over_an_outage_each_message_comes_once(cut):
+    wire = cut()
+
+    async def use():
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            running = asyncio.create_task(there_and_back(board, 3000))
+            for seconds in (0.2, 4.0):  # shorter than a silence, and so long that it attaches anew
+                await asyncio.sleep(0.5)
+                assert not running.done()
+                wire.off = True
+                await asyncio.sleep(seconds)
+                wire.off = False
+            await running
+
+    within(200, use())
+
+
+def test_a_host_that_is_killed_loses_nothing_for_the_next_one(cut):
+    wire = cut()
+
+    async def first(count):
+        board = LiveBoard("a process", lambda: wire, 60)
+        await board._open()
+        there, back = board.channel("there"), board.channel("back")
+        back._begin_to_receive()
+        for number in range(count):
+            assert await there.asend(word_of(number)) == 1
+        got = [(await back.arecv()).data for _ in range(count // 2)]
+        wire.off = True  # killed, without a word
+        await board._close()
+        wire.off = False
+        return got
+
+    async def second(got, count):
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            there, back = board.channel("there"), board.channel("back")
+            assert await there.asend(b"end") == 1
+            while (message := await back.arecv()).data != b"end":
+                got.append(message.data) if not message.again or message.data not in got else None
+            assert back.counters.again <= count
+        # What the first host's link had, and its program had not taken, is gone with it.
+        sent = [word_of(number) for number in range(count)]
+        assert got == [each for each in sent if each in got] and len(got) >= count // 2
+
+    got = within(60, first(40))
+    within(60, second(got, 40))
+
+
+def test_a_full_channel_holds_up_its_class_alone_and_keeps_the_order(cut):
+    wire = cut()
+    program = """
+import asyncio, ringlane.link, ringlane.remote
+from ringlane import *
+jobs = PriorityChannel((2, 0, 0, 0, 2), slot_size=4, senders=2, name="jobs")
+seen = Channel(64, slot_size=4, name="seen")
+ringlane.remote.accept(jobs)
+ringlane.remote.forward(seen)
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    while not (jobs.counters(REALTIME).sent == 3 and jobs.counters(BULK).queued == 2):
+        while jobs.counters(REALTIME).queued:  # BULK stays full
+            m = jobs.recv_word()
+            seen.send_word(*m[:2])
+        await asyncio.sleep_ms(1)
+    await asyncio.sleep_ms(700)
+    while m := await jobs.arecv_word():
+        seen.send_word(*m[:2])
+
+asyncio.run(main())
+"""
+    wire = cut(program)
+
+    async def use():
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            jobs, seen = board.channel("jobs"), board.channel("seen")
+            bulk = [asyncio.create_task(jobs.asend_word(n, BULK)) for n in range(5)]
+            await asyncio.wait(bulk[:2])
+            begin = time.monotonic()
+            assert await jobs.asend_word(9, BULK, timeout_ms=0) == 0
+            assert await jobs.asend_word(9, BULK, timeout_ms=100) == 0
+            assert 0.1 < time.monotonic() - begin < 5
+            assert jobs.counters.refused == 2
+            bulk[3].cancel()  # it is refused, and comes no more
+            for n in range(3):
+                assert await jobs.asend_word(n, REALTIME, 5000) == 1
+            assert not any(each.done() for each in (bulk[2], bulk[4]))
+            done = await asyncio.gather(*bulk, return_exceptions=True)
+            assert done[:3] + done[4:] == [1] * 4
+            assert isinstance(done[3], asyncio.CancelledError)
+            words = [(await seen.arecv(5000)) for _ in range(7)]
+            by_class = [[m.word for m in words if m.priority == each] for each in (REALTIME, BULK)]
+            assert by_class == [[0, 1, 2], [0, 1, 2, 4]]
+            assert await seen.arecv(200) is None
+
+    within(60, use())
+
+
+RESET = """
+import asyncio, ringlane.link, ringlane.remote
+from ringlane import *
+inbox = Channel(4, slot_size=4, senders=2, name="inbox")
+rpc = RequestReplyChannel(2, slot_size=4, name="rpc")
+ringlane.remote.accept(inbox)
+ringlane.remote.accept(rpc)
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+class TwoWires:
+    """The wire of a board that is reset: another process."""
+
+    name = "a process"
+    careful_s = 0.0
+
+    def __init__(self, first, second):
+        self.now, self.then = first, second
+
+    def read(self, timeout):
+        return self.now.read(timeout)
+
+    def write(self, data):
+        self.now.write(data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+
+def test_after_a_reset_what_was_on_its_way_is_unknown_and_the_rest_is_sent(cut):
+    wire = TwoWires(cut(RESET), cut(RESET))
+
+    async def use():
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            inbox, rpc = board.channel("inbox"), board.channel("rpc")
+            assert await inbox.asend_word(1) == 1
+            asked = asyncio.create_task(rpc.call(b"x"))  # nobody serves
+            await asyncio.sleep(0.5)
+            wire.now.off = True
+            sent = [asyncio.create_task(inbox.asend_word(n)) for n in range(2)]
+            await asyncio.sleep(0.5)
+            wire.now = wire.then
+            for lost in (*sent, asked):
+                with pytest.raises(OutcomeUnknown, match="the board was reset"):
+                    await lost
+            assert board.resets == 1
+            assert inbox.counters.unknown == 2 and rpc.counters.unknown == 1
+            assert await inbox.asend_word(5) == 1
+            with pytest.raises(TimeoutError, match="'rpc': no reply in 200 ms"):
+                await rpc.call(b"x", 200)
+            assert rpc.counters.timed_out == 1
+            # The request was cancelled, so there is room for more.
+            for _ in range(4):
+                with pytest.raises(TimeoutError):
+                    await rpc.call(b"x", 100)
+
+    within(60, use())
+
+
+def test_without_a_board_a_send_says_whether_it_may_have_been_delivered(cut):
+    wire = cut(RESET)
+
+    async def use():
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            inbox = board.channel("inbox")
+            assert await inbox.asend_word(1) == 1
+            wire.off = True
+            with pytest.raises(OutcomeUnknown, match="'inbox': the board does not answer"):
+                await inbox.asend_word(2, timeout_ms=10)
+            await asyncio.sleep(3)  # the link is down now, and nothing goes
+            with pytest.raises(NotDelivered, match="'inbox': no link to the board"):
+                await inbox.asend_word(3, timeout_ms=10)
+            waiting = asyncio.create_task(inbox.asend_word(4))
+            await asyncio.sleep(0.1)
+        with pytest.raises(NotDelivered, match="the link is closed"):
+            await waiting
+        with pytest.raises(NotDelivered, match="the link is closed"):
+            await inbox.asend_word(5)
+        assert inbox.counters.failed == 3 and inbox.counters.unknown == 1
+        wire.off = False
+        async with LiveBoard("a process", lambda: wire, 60) as board:
+            inbox = board.channel("inbox")
+            assert [await inbox.asend_word(n, timeout_ms=0) for n in range(4)] == [1, 1, 1, 0]
+
+    within(60, use())
+
+
+def test_what_a_program_closes_is_over_and_so_is_what_it_ends(interpreter):
+    program = """
+import asyncio, ringlane.link, ringlane.remote
+from ringlane import *
+out = Channel(4, slot_size=4, name="out")
+copy = Channel(4, slot_size=4, name="copy", tap=Recorder(16, head=4))
+inbox = Channel(4, slot_size=4, senders=2, name="inbox")
+rpc = RequestReplyChannel(2, slot_size=4, name="rpc")
+ringlane.remote.forward(out)
+ringlane.remote.accept(inbox)
+ringlane.remote.accept(rpc)
+
+async def main():
+    task = asyncio.create_task(ringlane.link.serve())
+    await inbox.arecv(bytearray(4))
+    for ch in (out, copy):
+        ch.send_word(7, LOW)
+        ch.close()
+    rpc.close()
+    inbox.close()
+    await asyncio.sleep_ms(1500)
+
+asyncio.run(main())
+"""
+
+    async def use():
+        async with process(interpreter, program) as board:
+            names = ("out", "copy", "inbox", "rpc")
+            out, copy, inbox, rpc = map(board.channel, names)
+            assert await inbox.asend(b"go") == 1
+            assert [m.word async for m in out] == [7]
+            assert [m.word async for m in copy] == [7]
+            assert await out.arecv() is False
+            assert await inbox.asend(b"no") == 0 and inbox.counters.closed == 1
+            with pytest.raises(ConnectionResetError, match="'rpc' is closed"):
+                await rpc.call(b"no")
+            await asyncio.sleep(2)
+            with pytest.raises(NotDelivered, match="the program on a process has ended"):
+                await inbox.asend(b"x")
+
+    within(60, use())
+
+
+def test_requests_that_a_host_leaves_unanswered_fail(cut):
+    wire = cut(PROGRAM)
+    said = []
+
+    async def use(replies):
+        async with LiveBoard("a process", lambda: wire, 60, said.append) as board:
+            async for request in board.channel("ask").requests():
+                if not replies:
+                    break  # and goes without a word to the caller
+                if await request.reply(b"done"):
+                    await asyncio.sleep(0.3)
+                    break
+
+    within(60, use(False))
+    within(60, use(True))
+    assert "asked 255 b''" in "".join(said) and "asked 0 b'done'" in "".join(said)
+
+
+def test_a_program_is_started_on_an_emulated_pico(uf2, tmp_path):
+    program = tmp_path / "on_pico.py"
+    program.write_text(
+        (DEVICE / "remote_program.py").read_text().replace("await ringlane.link.serve()", "")
+        + """
+async def both():
+    asyncio.create_task(run(False))
+    await ringlane.link.serve()
+
+asyncio.run(both())
+"""
+    )
+
+    async def use():
+        async with ringlane_host.remote("rp2040", program, uf2=uf2) as board:
+            there, back = board.channel("there"), board.channel("back")
+            for number in range(4):
+                assert await there.asend(word_of(number), number) == 1
+            got = [await back.arecv() for _ in range(4)]
+            assert [(m.data, m.priority) for m in got] == [(word_of(n), n) for n in range(4)]
+            assert await board.channel("motor").call(b"on a chip") == (7, b"on a chip!")
+
+    within(400, use())
