@@ -69,8 +69,11 @@ class _Op:
     body: bytes
     future: "asyncio.Future[int | None]"
     deadline: float | None
-    flying: bool = False
     answer: Callable[[int], object] = field(default=lambda result: None)
+
+    def late(self, now: float, grace: float = 0.0) -> bool:
+        """Whether its time is over."""
+        return self.deadline is not None and now > self.deadline + grace
 
 
 class _Lane:
@@ -104,14 +107,16 @@ class _Lane:
             self.flying.append(op)
             stream.put(index, op.what | (FIRST if self.first else 0), op.body, op.answer)
             self.first = False
-        for each in [op for op in self.waiting if op.deadline is not None and now > op.deadline]:
+        # What has only to wait for others on the wire is tried once, however late.
+        held_up = not ready or self.first or bool(self.refused)
+        for each in [op for op in self.waiting if held_up and op.late(now)]:
             self.waiting.remove(each)
             if ready:
                 self.pump.resolve(each.future, None)
             else:
                 self.pump.fail(each.future, NotDelivered(f"{self.name!r}: no link to the board"))
         for each in self.flying:
-            if each.deadline is not None and now > each.deadline + _GRACE_S:
+            if each.late(now, _GRACE_S):
                 text = f"{self.name!r}: the board does not answer; it may get it yet"
                 self.pump.fail(each.future, OutcomeUnknown(text))
 
@@ -121,7 +126,7 @@ class _Lane:
         if op.future.done():
             return
         if result == FULL:
-            if op.deadline is not None and self.pump.clock() > op.deadline:
+            if op.late(self.pump.clock()):
                 self.pump.resolve(op.future, None)
                 # What was on its way behind it was refused with it, and comes again.
                 self.first = True
