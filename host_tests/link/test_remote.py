@@ -534,7 +534,7 @@ class PicoWire:
     """The USB console of an emulated Pico on which `program` is typed."""
 
     name = "an emulated RP2040"
-    careful_s = 0.0
+    careful_s = 10.0  # it may be slow
 
     def __init__(self, pico, program):
         self.pico = pico
@@ -587,7 +587,7 @@ def test_over_the_usb_of_an_emulated_pico(pico, visited):
     pico.reset()
     pico.exec("import remote_program")  # which takes the emulator a while
     wire = PicoWire(pico, QUIET)
-    count = 40
+    count = 10
 
     async def use():
         async with LiveBoard("a Pico", lambda: wire, 240) as board:

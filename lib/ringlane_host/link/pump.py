@@ -55,7 +55,6 @@ from .stream import (
 if TYPE_CHECKING:
     from .remote import LiveBoard, LiveChannel
 
-_TABLE_S = 10.0
 _POLL_S = 0.005
 _RETRY_S = 0.02  # after a message found no room
 _GRACE_S = 3.0  # for the answer to what was on its way when its time was over
@@ -341,7 +340,7 @@ class Pump:
                 begin = self.clock()
                 while not self._stop.is_set():
                     self._turn(session)
-                    if self._told is None and self.clock() > begin + _TABLE_S:
+                    if self._told is None and self.clock() > begin + self._attach_s:
                         raise LinkError(f"{wire.name}: the board does not tell its channels")
         except Exception as caught:  # whatever it is, somebody waits for the end
             error = caught
