@@ -99,8 +99,8 @@ class _Lane:
         ready = self.pump.alive and stream is not None and stream.opened and index is not None
         while ready and self.waiting and not self.refused and now >= self.retry_at:
             assert stream is not None and index is not None
-            if not stream.room:
-                break
+            if not stream.room or self.first and self.flying:
+                break  # what is still on its way was refused, too, and goes before it
             op = self.waiting.popleft()
             op.answer = partial(self.answered, op)
             self.flying.append(op)
@@ -401,7 +401,7 @@ class Pump:
 
     def _events(self, batch: Events) -> None:
         channel = self._listeners.get(batch.channel.name)
-        if channel is None or batch.sender is None:
+        if channel is None or batch.sender is None or channel.about.forwards:
             return
         kinds = [each.outcome for each in batch.events]
         dropped, rejected = kinds.count("dropped"), kinds.count("rejected")
