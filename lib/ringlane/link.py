@@ -49,7 +49,8 @@ VERSION = 1  # of the frames
 # Types. From the host:
 # Credit limit u16: frames with numbers below it may be sent; snapshot period in ms u16; flags u8.
 _ATTACH = const(1)
-_ASK = const(2)  # credit limit u16, token u32, which _TELL_TIME gives back
+# Credit limit u16, token u32, which _TELL_TIME gives back; bytes of the desk's stream u16.
+_ASK = const(2)
 _ASK_TABLE = const(3)
 _BYE = const(4)
 # From the board:
@@ -60,6 +61,8 @@ _EVENTS = const(0x84)
 _BOARD = const(0x85)
 _TELL_TIME = const(0x86)
 _GONE = const(0x87)
+
+opened = []  # the desk of remote.py, once a channel is opened to a host: it has frames of its own
 
 _WANTS_EVENTS = const(1)  # in the flags of _ATTACH
 _TAPPED = const(1)  # in the flags of _CHANNEL
@@ -246,6 +249,7 @@ class Link:
         self._wants_events = False
         self._table = []
         self._edition = 0  # of the table, modulo 256
+        self.pause = _TURN_MS  # until the next turn, while a host is there
         self._to_tell = []  # what is to be sent, as it can be: functions and their arguments
         self._turn_of = self._turns = 0
 
@@ -261,6 +265,8 @@ class Link:
         if time.ticks_diff(now, self._shown) >= self._period:
             self._shown = now
             self._round()
+        for desk in opened:
+            desk.turn(self)
         # A frame of a single event costs as much as one of several: they wait for others a while.
         self._turns = (self._turns + 1) % _LOOK_EVERY
         least = 8 if self._turns else 1
@@ -270,6 +276,8 @@ class Link:
             if self._to_tell:
                 tell, what = self._to_tell.pop(0)
                 tell(what)
+            elif opened and opened[0].tell(self):
+                pass
             elif not self._wants_events or not self._tell_events(least):
                 return
 
@@ -278,6 +286,7 @@ class Link:
         if self.attached and self._flush():
             self._send(_GONE, 0)
             self.attached = False
+        self._leave(True)
 
     # -- what comes
 
@@ -310,7 +319,7 @@ class Link:
         ):
             self.damaged += 1
             return
-        version, kind, session, _ = unpack_from("<BBHH", frame)
+        version, kind, session, number = unpack_from("<BBHH", frame)
         if kind == _ATTACH and (version != VERSION or body >= 5):
             # Also to a host of another version, so that it can say so.
             self._attach(session, frame if version == VERSION else None)
@@ -318,6 +327,9 @@ class Link:
             self._heard = time.ticks_ms()
             if kind == _ASK and body >= 6:
                 self._limit, token = unpack_from("<HI", frame, _HEADER)
+                if body >= 8:
+                    for desk in opened:
+                        desk.acked(self, unpack_from("<H", frame, _HEADER + 6)[0])
                 if self._flush():
                     pack_into("<II", self._out, _BODY, token, _now())
                     self._send(_TELL_TIME, 8)
@@ -325,12 +337,23 @@ class Link:
                 self._tell_table()
             elif kind == _BYE:
                 self.attached = False
-            else:
+                self._leave(True)
+            elif not opened or not opened[0].take(self, kind, number, frame[_HEADER : size - 4]):
                 self.damaged += 1
         else:
             self.damaged += 1
 
+    def _leave(self, for_good):
+        for desk in opened:
+            desk.left(self, for_good)
+
+    def tell(self, function):
+        """Let `function(link)` send a frame when there is credit; once, however often told."""
+        if (function, self) not in self._to_tell:
+            self._to_tell.append((function, self))
+
     def _attach(self, session, frame):
+        self._leave(False)
         self._session = session
         self._number = 0
         if self._flush():
@@ -380,8 +403,19 @@ class Link:
         self._edition = self._edition + 1 & 0xFF
         self._tell_table()
 
+    def _change_table(self, _):
+        # The last events of channels that have closed go first: then their rings are forgotten.
+        left = [each for each in self._rings() if self._table[each[0]].closed and each[1].waiting]
+        if left and self._wants_events:
+            self._to_tell = [(self._tell_ring, each) for each in left]
+            self._to_tell.append((self._change_table, None))
+        else:
+            self._new_table()
+
     def _tell_table(self):
         self._to_tell = [(self._tell_channel, each) for each in range(len(self._table))]
+        if not self._table:
+            self._to_tell = [(self._tell_no_channel, None)]
         self._to_tell += [(self._tell_ring, each) for each in self._rings()]
 
     def _rings(self):
@@ -394,12 +428,13 @@ class Link:
 
     def _round(self):
         # A snapshot of everything is due.
-        if any(tell is self._tell_status for tell, _ in self._to_tell):
+        if any(tell == self._tell_status for tell, _ in self._to_tell):  # `is` is never true there
             self.skipped = self.skipped + 1 & 0x3FFFFFFF
             return  # the one before is not sent yet
-        if channels()[:_CHANNELS_MAX] != self._table:
-            self._new_table()
         self._to_tell.append((self._tell_status, None))
+        if channels()[:_CHANNELS_MAX] != self._table:
+            self._to_tell.append((self._change_table, None))
+            return
         self._to_tell += [(self._tell_snapshot, each) for each in range(len(self._table))]
         if self._wants_events:
             self._to_tell += [(self._tell_ring, each) for each in self._rings()]
@@ -416,6 +451,10 @@ class Link:
         )
         self._send(_BOARD, 16)
 
+    def _tell_no_channel(self, _):
+        pack_into("<BBB", self._out, _BODY, self._edition, 0, 0)
+        self._send(_CHANNEL, 3)
+
     def _tell_channel(self, index):
         channel = self._table[index]
         clock = channel.clock
@@ -424,6 +463,8 @@ class Link:
             flags |= _MEASURED
         if clock.ticks is time.ticks_us:
             flags |= _DEFAULT_CLOCK
+        for desk in opened:
+            flags |= desk.flags(channel) << 3
         pack_into(
             "<BBBBBHII",
             self._out,
@@ -531,6 +572,13 @@ class Link:
 _links = []  # that are served
 
 
+def retell():
+    """Tell hosts the channels again, as one was opened to them."""
+    for link in _links:
+        if link.attached:
+            link._new_table()
+
+
 async def attached():
     """Wait until a host is attached to a link of this program, so that it misses nothing."""
     while not any(link.attached for link in _links):
@@ -547,7 +595,7 @@ async def serve(stream=None):
     try:
         while True:
             link.turn()
-            await asyncio.sleep_ms(_TURN_MS if link.attached else _IDLE_MS)
+            await asyncio.sleep_ms(link.pause if link.attached else _IDLE_MS)
     finally:
         _links.remove(link)
         link.close()
