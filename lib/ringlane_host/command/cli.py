@@ -133,7 +133,9 @@ def _parser():
         "RINGLANE_MQTT_PASSWORD",
     )
     program(made)
-    made.add_argument("--ca", metavar="FILE", type=Path, help="who signed the broker's certificate")
+    made.add_argument(
+        "--ca", metavar="FILE", type=Path, help="who signed the broker's certificate"
+    )
     made.add_argument("--name", dest="called", help="the board's, in topics; default: the port's")
     made.add_argument("--prefix", default="ringlane", help="of its topics; default: ringlane")
     made.add_argument(
@@ -154,6 +156,12 @@ def _parser():
     )
     made.add_argument(
         "--buffer-mb", type=float, default=64.0, help="what may wait, on disk; default: 64"
+    )
+    made.add_argument(
+        "--mqtt",
+        choices=["5", "3.1.1"],
+        default="5",
+        help="default: 5, and 3.1.1 where the broker has no more",
     )
     made.add_argument("--seconds", type=float, help="default: until Ctrl-C or the program's end")
     made = command(_advise)
@@ -391,6 +399,7 @@ def _bridge(options):
             raw=options.raw,
             buffer=options.buffer,
             limit=int(options.buffer_mb * 1e6),
+            five=options.mqtt == "5",
             seconds=options.seconds,
         ),
     )

@@ -113,8 +113,8 @@ class Bridge:
                     self.ledger.told(each)
                     messages += self._messages(each, session)
         if messages:
-            for each in messages:
-                self.ledger.of(each.channel).waiting += 1
+            for message in messages:
+                self.ledger.of(message.channel).waiting += 1
             self._drop(self._buffer.add(messages), BUFFER)
             if self._buffer.trouble:
                 self.say(f"the buffer takes no more: {self._buffer.trouble}")

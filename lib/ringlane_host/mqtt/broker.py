@@ -13,6 +13,7 @@ import queue
 import ssl
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _FORM = "mqtt://[USER[:PASSWORD]@]HOST[:PORT], or mqtts://"
 _ACKNOWLEDGED_MAX = 100  # messages of QoS 1 on their way
 UNCONFIRMED_MAX = 1000  # messages of QoS 0 on their way
 _CONNECT_S = 5.0
+_ANSWER_S = 3.0  # after that MQTT 3.1.1 is tried: some brokers do not answer a client of MQTT 5
 # By what a broker refuses a client for good, as paho names it.
 _FOR_GOOD = {
     "Bad user name or password": "it does not take that user name and password",
@@ -115,7 +117,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Received:
-    """Somebody sent this. `reply_to`: a topic, "" if no answer is wanted; `correlation`: for it."""
+    """Somebody sent this. `reply_to`: the topic for an answer, with `correlation`; "": none."""
 
     topic: str
     payload: bytes
@@ -137,8 +139,9 @@ class Broker:
     """Broker(address, name, will): a client of that name. A context manager.
 
     will: (topic, payload), which the broker publishes, retained, when this client is gone.
-    topics: what it subscribes to, filters. delays: seconds before it connects again, the first and
-    the longest. keep_alive: seconds; after up to twice that a broker that says nothing is lost.
+    topics: what it subscribes to, filters. five: whether MQTT 5 is tried. delays: seconds before
+    it connects again, the first and the longest. keep_alive: seconds; after up to twice that a
+    broker that says nothing is lost.
     """
 
     def __init__(
@@ -148,7 +151,8 @@ class Broker:
         will: tuple[str, bytes],
         *,
         topics: Sequence[str] = (),
-        delays: tuple[int, int] = (1, 30),
+        five: bool = True,
+        delays: tuple[float, float] = (1.0, 30.0),
         keep_alive: int = 20,
     ) -> None:
         self.address = address
@@ -166,7 +170,8 @@ class Broker:
         self._most = _ACKNOWLEDGED_MAX
         self._ever = False  # it was connected once
         self._refusal = ""
-        self._five = True
+        self._five = five
+        self._opened: float | None = None  # when there was a connection that is not answered yet
         self._client = self._start()
 
     def __enter__(self) -> "Broker":
@@ -180,7 +185,7 @@ class Broker:
         from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         version = MQTTProtocolVersion.MQTTv5 if self._five else MQTTProtocolVersion.MQTTv311
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, self._name, protocol=version)
+        client: Any = mqtt.Client(CallbackAPIVersion.VERSION2, self._name, protocol=version)
         if self.address.user is not None:
             client.username_pw_set(self.address.user, self.address.password)
         if self.address.tls:
@@ -190,19 +195,21 @@ class Broker:
         client.reconnect_delay_set(*self._delays)
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(_ACKNOWLEDGED_MAX)
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
-        options = {"clean_start": True} if self._five else {}
-        client.connect_async(
-            self.address.host, self.address.port, keepalive=self._keep_alive, **options
-        )
+        client.connect_async(self.address.host, self.address.port, keepalive=self._keep_alive)
         client.loop_start()
         return client
 
     # -- in paho's thread: they only say what happened
+
+    def _on_socket_open(self, client: Any, _data: Any, _socket: Any) -> None:
+        now = time.monotonic()
+        self._news.put(lambda: self._was_opened(client, now))
 
     def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, about: Any) -> None:
         if reason.is_failure:
@@ -246,6 +253,8 @@ class Broker:
         Once it was connected nothing is for good: a broker may be set up anew meanwhile.
         """
         found: list[News] = []
+        if self._opened is not None and time.monotonic() - self._opened > _ANSWER_S:
+            self._try_older()
         while True:
             try:
                 news = self._news.get_nowait()()
@@ -254,21 +263,32 @@ class Broker:
             if news is not None:
                 found.append(news)
 
+    def _try_older(self) -> None:
+        self._opened = None
+        if self._five and not self._ever:
+            self._five = False
+            client, self._client = self._client, None
+            self._stop(client)
+            self._client = self._start()
+
+    def _was_opened(self, client: Any, now: float) -> None:
+        if client is self._client:
+            self._opened = now
+
     def _was_connected(self, most: int) -> News:
         self.reconnects += self._ever
         self.connected = self._ever = True
         self._refusal = ""
+        self._opened = None
         self._most = most
         return Connected()
 
     def _was_refused(self, client: Any, said: str) -> News | None:
         if client is not self._client:
             return None
+        self._opened = None
         if said == "Unsupported protocol version" and self._five and not self._ever:
-            self._five = False
-            client.on_disconnect = None
-            self._stop(client)
-            self._client = self._start()
+            self._try_older()
             return None
         self._refusal = _FOR_GOOD.get(said, said.lower())
         if said in _FOR_GOOD and not self._ever:
@@ -293,6 +313,10 @@ class Broker:
     def _was_lost(self, client: Any, said: str) -> News | None:
         if client is not self._client:
             return None
+        if self._opened is not None and self._five and not self._ever:
+            self._try_older()
+            return None
+        self._opened = None
         self.connected = False
         unconfirmed = tuple(each.token for each in self._unconfirmed)
         self._unconfirmed.clear()

@@ -35,6 +35,7 @@ class Options:
     raw: bool = False
     buffer: Path | None = None
     limit: int = 64 << 20
+    five: bool = True
     seconds: float | None = None
 
 
@@ -47,7 +48,7 @@ def run_bridge(
     will = topics.online, b"false"
     with (
         Buffer(options.buffer, options.limit) as buffer,
-        Broker(address, f"{options.prefix}-{topics.board}", will) as broker,
+        Broker(address, f"{options.prefix}-{topics.board}", will, five=options.five) as broker,
     ):
         bridge = Bridge(
             broker,
@@ -119,9 +120,7 @@ class _Run:
                 self._idle()
 
     def _turn(self, session: Session) -> None:
-        self._bridge.take(
-            session.poll(_BUSY_TURN_S if self._bridge.busy else _TURN_S), session
-        )
+        self._bridge.take(session.poll(_BUSY_TURN_S if self._bridge.busy else _TURN_S), session)
         self._bridge.turn()
         if time.monotonic() - self._begin > _TABLE_S:
             self._check()
@@ -139,7 +138,9 @@ class _Run:
                     f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()"
                 )
         if not any(each.tapped for each in known.values()):
-            raise _WrongChannel("no channel there has a tap: make one with tap=ringlane.Recorder()")
+            raise _WrongChannel(
+                "no channel there has a tap: make one with tap=ringlane.Recorder()"
+            )
 
     def _idle(self) -> None:
         end = time.monotonic() + _AGAIN_S

@@ -49,11 +49,7 @@ class Account:
     def balance(self) -> int:
         """0, or the ledger is wrong."""
         return (
-            self.sent
-            + self.earlier
-            - self.delivered
-            - self.waiting
-            - sum(self.dropped.values())
+            self.sent + self.earlier - self.delivered - self.waiting - sum(self.dropped.values())
         )
 
     def as_json(self) -> dict[str, Any]:
