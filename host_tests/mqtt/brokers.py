@@ -131,7 +131,7 @@ class Proxy:
 
     def _carry(self, source, to):
         with suppress(OSError):
-            while data := source.recv(4096):
+            while data := source.recv(512):
                 if self._random.random() < self.lossy:
                     self.cuts += 1
                     to.sendall(data[: self._random.randrange(len(data))])

@@ -92,19 +92,13 @@ def test_every_message_comes_with_its_class_and_time_and_the_ledger_says_so(brok
             assert came == sorted(came)
         assert len({each["boot"] for each in messages}) == 1
         account = bridged.account()
-        assert (account.sent, account.delivered, sum(account.dropped.values())) == (COUNT,) * 2 + (
-            0,
-        )
+        assert (account.sent, account.delivered, +account.dropped) == (COUNT, COUNT, {})
         until(lambda: subscriber.of(TOPICS.ledger)[-1]["channels"][ADC]["delivered"] == COUNT)
         # The word is 4 bytes of 6; the recorder keeps 4.
         assert [each["data"] for each in subscriber.of(TOPICS.of("cut"))] == [b"fits".hex()]
         cut = bridged.account("cut")
         assert (cut.sent, cut.delivered, cut.balance) == (3, 1, 0)
-        assert cut.dropped == {
-            "cut": 1,
-            "rejected": 1,
-            **dict.fromkeys(("overwritten", "link"), 0),
-        }
+        assert +cut.dropped == {"cut": 1, "rejected": 1}
         assert "cut: the recorder keeps 4 of 6 bytes of a message" in " ".join(bridged.said)
     # The newest of each channel is kept.
     with Subscriber(broker) as later:
@@ -138,12 +132,12 @@ def test_with_connections_that_break_qos_1_loses_nothing_and_the_rest_is_counted
         Proxy(broker.port, lossy=0.1, seed=seed) as proxy,
         Bridged(broker, proxy.port, COUNT) as bridged,
     ):
-        bridged.run_until(lambda: bridged.account().sent == COUNT)
+        bridged.run_until(lambda: bridged.account().sent == COUNT and proxy.cuts > 4)
         proxy.lossy = 0.0
         bridged.run_until(lambda: not bridged.buffer.count and not bridged.broker.unconfirmed)
         bridged.end()
         missing = exact(bridged, subscriber)
-        assert proxy.cuts > 2 and bridged.broker.reconnects > 1
+        assert bridged.broker.reconnects > 1
         visited(messages=COUNT, cuts=proxy.cuts, missing=len(missing) + 1)
 
 
