@@ -49,7 +49,8 @@ VERSION = 1  # of the frames
 # Types. From the host:
 # Credit limit u16: frames with numbers below it may be sent; snapshot period in ms u16; flags u8.
 _ATTACH = const(1)
-_ASK = const(2)  # credit limit u16, token u32, which _TELL_TIME gives back
+# Credit limit u16, token u32, which _TELL_TIME gives back; bytes of the desk's stream u16.
+_ASK = const(2)
 _ASK_TABLE = const(3)
 _BYE = const(4)
 # From the board:
@@ -60,6 +61,8 @@ _EVENTS = const(0x84)
 _BOARD = const(0x85)
 _TELL_TIME = const(0x86)
 _GONE = const(0x87)
+
+opened = []  # the desk of remote.py, once a channel is opened to a host: it has frames of its own
 
 _WANTS_EVENTS = const(1)  # in the flags of _ATTACH
 _TAPPED = const(1)  # in the flags of _CHANNEL
@@ -261,6 +264,8 @@ class Link:
         if time.ticks_diff(now, self._shown) >= self._period:
             self._shown = now
             self._round()
+        for desk in opened:
+            desk.turn(self)
         # A frame of a single event costs as much as one of several: they wait for others a while.
         self._turns = (self._turns + 1) % _LOOK_EVERY
         least = 8 if self._turns else 1
@@ -270,6 +275,8 @@ class Link:
             if self._to_tell:
                 tell, what = self._to_tell.pop(0)
                 tell(what)
+            elif opened and opened[0].tell(self):
+                pass
             elif not self._wants_events or not self._tell_events(least):
                 return
 
@@ -278,6 +285,7 @@ class Link:
         if self.attached and self._flush():
             self._send(_GONE, 0)
             self.attached = False
+        self._leave(True)
 
     # -- what comes
 
@@ -310,7 +318,7 @@ class Link:
         ):
             self.damaged += 1
             return
-        version, kind, session, _ = unpack_from("<BBHH", frame)
+        version, kind, session, number = unpack_from("<BBHH", frame)
         if kind == _ATTACH and (version != VERSION or body >= 5):
             # Also to a host of another version, so that it can say so.
             self._attach(session, frame if version == VERSION else None)
@@ -318,6 +326,9 @@ class Link:
             self._heard = time.ticks_ms()
             if kind == _ASK and body >= 6:
                 self._limit, token = unpack_from("<HI", frame, _HEADER)
+                if body >= 8:
+                    for desk in opened:
+                        desk.acked(self, unpack_from("<H", frame, _HEADER + 6)[0])
                 if self._flush():
                     pack_into("<II", self._out, _BODY, token, _now())
                     self._send(_TELL_TIME, 8)
@@ -325,12 +336,23 @@ class Link:
                 self._tell_table()
             elif kind == _BYE:
                 self.attached = False
-            else:
+                self._leave(True)
+            elif not opened or not opened[0].take(self, kind, number, frame[_HEADER : size - 4]):
                 self.damaged += 1
         else:
             self.damaged += 1
 
+    def _leave(self, for_good):
+        for desk in opened:
+            desk.left(self, for_good)
+
+    def tell(self, function):
+        """Let `function(link)` send a frame when there is credit; once, however often told."""
+        if (function, self) not in self._to_tell:
+            self._to_tell.append((function, self))
+
     def _attach(self, session, frame):
+        self._leave(False)
         self._session = session
         self._number = 0
         if self._flush():
@@ -424,6 +446,8 @@ class Link:
             flags |= _MEASURED
         if clock.ticks is time.ticks_us:
             flags |= _DEFAULT_CLOCK
+        for desk in opened:
+            flags |= desk.flags(channel) << 3
         pack_into(
             "<BBBBBHII",
             self._out,
@@ -529,6 +553,13 @@ class Link:
 
 
 _links = []  # that are served
+
+
+def retell():
+    """Tell hosts the channels again, as one was opened to them."""
+    for link in _links:
+        if link.attached:
+            link._new_table()
 
 
 async def attached():

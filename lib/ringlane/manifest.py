@@ -33,6 +33,7 @@ package(
         "probe.py",
         "queue.py",
         "registry.py",
+        "remote.py",
         "report.py",
         "request_reply.py",
         "sender.py",

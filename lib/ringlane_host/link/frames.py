@@ -15,7 +15,11 @@ BODY_MAX = PAYLOAD_MAX - 6 - 4
 
 # Types from the host, and from the board.
 ATTACH, ASK, ASK_TABLE, BYE = range(1, 5)
-HELLO, CHANNEL, SNAPSHOT, EVENTS, STATUS, TIME, GONE = range(0x81, 0x88)
+HELLO, CHANNEL, SNAPSHOT, EVENTS, STATUS, TIME, GONE, STREAM = range(0x81, 0x89)
+# Of the host, for the desk of ringlane.remote; such types pass a console as they are.
+OPEN, DATA, RESUME = 0x20, 0x21, 0x22
+
+STRAY_MAX = 29  # bytes of a frame from the host where a wire is careful, see session.Wire
 
 _ESCAPE = 0x1B
 _WIRE_MAX = 2 * (PAYLOAD_MAX + 1)

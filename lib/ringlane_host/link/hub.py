@@ -15,8 +15,7 @@ from pathlib import Path
 
 from ..boards.targets import Target
 from . import LinkError, ProgramEnded
-from .frames import Frame, Splitter
-from .session import STRAY_MAX
+from .frames import STRAY_MAX, Frame, Splitter
 from .wires import ProgramWire, start_program
 
 _CHUNK = 4096

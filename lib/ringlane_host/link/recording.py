@@ -16,7 +16,18 @@ from typing import Any
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, need
-from .session import US_MASK, Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
+from .session import (
+    US_MASK,
+    Channel,
+    ChannelClocks,
+    Events,
+    Gone,
+    Hello,
+    Item,
+    Session,
+    Snapshot,
+    Text,
+)
 
 _LAST_S = 5.0  # for the board's clock to be known, after a short recording
 _KIND = "ringlane"  # the file's profile, and the name of its metadata
@@ -66,7 +77,7 @@ class Recorder:
         self._wall = time.time() - time.monotonic()
         self._hello: Hello | None = None
         self._channels: dict[str, Channel] = {}
-        self._offsets: dict[str, tuple[int, int]] = {}  # of a channel: µs and ticks at one moment
+        self._clocks = ChannelClocks(session.board_clock)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -86,7 +97,7 @@ class Recorder:
                     if self._hello is not None and each.boot != self._hello.boot:
                         self._write("text", "text", self._now(), {"text": "(the board was reset)"})
                     self._hello = each
-                    self._offsets.clear()
+                    self._clocks = ChannelClocks(self.session.board_clock)
                 case Channel():
                     self._channels[each.name] = each
                 case Text():
@@ -113,7 +124,7 @@ class Recorder:
         self._file.close()
 
     def _snapshot(self, shot: Snapshot) -> None:
-        self._offsets[shot.channel.name] = shot.us, shot.ticks
+        self._clocks.note(shot)
         lanes = [
             {key: value for key, value in vars(row).items() if not isinstance(value, bytes)}
             for row in shot.rows
@@ -134,12 +145,12 @@ class Recorder:
             self._write("missing", "missing", self._now(), body)
         if not batch.events:
             return
-        if not channel.default_clock and channel.name not in self._offsets:
+        if self._clocks.us(channel, batch.events[0].ticks) is None:
             self._held.append(batch)  # a snapshot will tell how its clock stands
             return
         for each in batch.events:
             self.events += 1
-            us = self._event_us(channel, each)
+            us = self._clocks.us(channel, each.ticks) or 0
             body = {
                 "us": us,
                 "lane": lane_of(channel, each.priority),
@@ -157,14 +168,6 @@ class Recorder:
             if each.priority is not None:
                 body["class"] = each.priority
             self._write(f"{channel.name}/{each.outcome}", each.outcome, us, body)
-
-    def _event_us(self, channel: Channel, event: Event) -> int:
-        if channel.default_clock:
-            return self._us(event.ticks)
-        us, ticks = self._offsets[channel.name]
-        half = (channel.mask + 1) // 2
-        since = ((event.ticks - ticks + half) & channel.mask) - half
-        return self._us(us) + since * 1_000_000 // channel.hz
 
     def _us(self, us: int) -> int:
         return self.session.board_clock.unwrapped(us & US_MASK)

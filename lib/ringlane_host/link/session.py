@@ -32,6 +32,8 @@ from .frames import (
     HELLO,
     SNAPSHOT,
     STATUS,
+    STRAY_MAX,
+    STREAM,
     TIME,
     VERSION,
     Damaged,
@@ -39,6 +41,7 @@ from .frames import (
     Splitter,
     encode,
 )
+from .stream import Stream
 
 OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
 RECEIVER = 255  # in place of a sender's number
@@ -49,7 +52,6 @@ _LONG_S = 8.0  # to wait for an answer without a word
 _KNOCK = b"#ringlane"
 _WINDOW = 64  # frames that the board may send ahead
 _GRANT_EVERY = 16
-STRAY_MAX = 29  # bytes of a frame from the host, see Wire
 _AGAIN_S = 0.5  # between attempts to attach
 _SILENCE_S = 2.5  # longer than any period: the board was reset, or is gone
 _ASK_S = 1.0
@@ -112,6 +114,8 @@ class Channel:
     hz: int  # of its clock
     mask: int  # its clock's period - 1
     default_clock: bool
+    accepts: bool = False  # a host may send into it, or call
+    forwards: bool = False  # its messages go to a host, or a host serves
 
 
 @dataclass(frozen=True)
@@ -217,6 +221,29 @@ class BoardClock:
         return seconds, rtt / 2 + abs(seconds - middle) * _DRIFT
 
 
+class ChannelClocks:
+    """The times of channels whose clock is not the board's: known from their snapshots."""
+
+    def __init__(self, board: BoardClock) -> None:
+        self._board = board
+        self._offsets: dict[str, tuple[int, int]] = {}  # of a channel: µs and ticks at one moment
+
+    def note(self, shot: Snapshot) -> None:
+        """Learn how the channel's clock stands."""
+        self._offsets[shot.channel.name] = shot.us, shot.ticks
+
+    def us(self, channel: Channel, ticks: int) -> int | None:
+        """Return the board's microseconds, which do not wrap; None before the first snapshot."""
+        if channel.default_clock:
+            return self._board.unwrapped(ticks)
+        if channel.name not in self._offsets:
+            return None
+        us, then = self._offsets[channel.name]
+        half = (channel.mask + 1) // 2
+        since = ((ticks - then + half) & channel.mask) - half
+        return self._board.unwrapped(us) + since * 1_000_000 // channel.hz
+
+
 @dataclass
 class Counts:
     """What the link itself has seen."""
@@ -247,6 +274,7 @@ class Session:
     ) -> None:
         self._early: list[Item] = []  # what came while it attached
         self.hello: Hello | None = None
+        self.stream: Stream | None = None  # for what the program opens, if anybody uses it
         self.board_clock = BoardClock()
         self.counts = Counts()
         self._wire = wire
@@ -265,6 +293,7 @@ class Session:
         self._granted = 0
         self._edition = -1
         self._table: dict[int, Channel] = {}
+        self._channels = -1  # that the board has; -1: not known
         self._held: list[Frame] = []
         self._rings: dict[tuple[str, int], tuple[int, int]] = {}  # (next event, overwritten)
         self._text = b""
@@ -326,6 +355,13 @@ class Session:
             for (name, sender), (following, _) in self._rings.items()
         }
 
+    @property
+    def table(self) -> dict[str, Channel] | None:
+        """The board's channels by name, None until all are known."""
+        if len(self._table) != self._channels:
+            return None
+        return {each.name: each for each in self._table.values()}
+
     def poll(self, timeout: float) -> list[Item]:
         """Return what has come, after `timeout` seconds at the latest; keep the link up."""
         early, self._early = self._early, []
@@ -361,6 +397,8 @@ class Session:
                 due = now - self._asked[1] > max(_ANSWER_S, careful)
             else:
                 due = now - self._told > often or used >= _GRANT_EVERY
+            if self.stream is not None:
+                due = self._stream_out(self.stream, due)
             if due:
                 self._ask()
         elif now - self._tried > max(_AGAIN_S, careful):
@@ -373,6 +411,17 @@ class Session:
             self._tries = [*self._tries[-_TRIES_MAX:], session]
             self._wire.write(frame if careful else _KNOCK + frame)
 
+    def _stream_out(self, stream: Stream, due: bool) -> bool:
+        # Write what the stream has to send now; return whether an ask is due, which confirms, too.
+        careful = self._wire.careful_s
+        if careful and (self._asked is not None or due or not stream.overdue(careful)):
+            return due and stream.overdue(careful)  # one frame on its way, of either kind
+        while (frame := stream.frame(self._session, careful)) is not None:
+            self._wire.write(frame)
+            if careful:
+                return False
+        return due or stream.wants_to_confirm and self._asked is None
+
     def _ask(self) -> None:
         # For the time, with credit: one frame does both, as only one may be on its way.
         self._granted = (self._expected + _WINDOW) & 0xFFFF
@@ -380,6 +429,8 @@ class Session:
         while len(frame) > STRAY_MAX:
             token = secrets.randbits(32)
             body = struct.pack("<HI", self._granted, token)
+            if self.stream is not None:
+                body += struct.pack("<H", self.stream.got)
             frame = encode(ASK, self._session, 0, body)
         self._asked = token, self._clock()
         self._wire.write(frame)
@@ -444,6 +495,9 @@ class Session:
                 if self._clock() - self._asked_table > 0.2:
                     self._asked_table = self._clock()
                     self._send(ASK_TABLE)
+        elif frame.kind == STREAM:
+            if self.stream is not None:
+                self.stream.take(body)
         elif frame.kind == GONE:
             self._attached = False
             self._tried = self._clock() + 1.0  # a moment for whatever comes after
@@ -457,20 +511,23 @@ class Session:
             self.counts.resets += 1
             self._rings.clear()
             self.board_clock = BoardClock()
-        self._edition = -1
+        self._edition = self._channels = -1
         self._table.clear()
         self._held.clear()
+        if self.stream is not None:
+            self.stream.begin()
         self._attached = True
         self.hello = Hello(boot, texts[0], texts[1], texts[2], again)
         return self.hello
 
     def _channel(self, body: bytes, found: list[Item]) -> None:
-        edition, index, _, flags, senders, slot_size, hz, mask = struct.unpack_from(
+        edition, index, count, flags, senders, slot_size, hz, mask = struct.unpack_from(
             "<BBBBBHII", body
         )
         if edition != self._edition:
             self._edition = edition
             self._table.clear()
+            self._channels = count
         pattern, _, name = body[15:].decode("utf-8", "replace").partition(";")
         channel = Channel(
             name,
@@ -482,6 +539,8 @@ class Session:
             hz,
             mask,
             bool(flags & 4),
+            bool(flags & 8),
+            bool(flags & 16),
         )
         self._table[index] = channel
         found.append(channel)
@@ -562,6 +621,7 @@ def _event(raw: bytes, mask: int) -> Event:
 __all__ = [
     "BoardClock",
     "Channel",
+    "ChannelClocks",
     "Counts",
     "Event",
     "Events",
