@@ -12,8 +12,8 @@ from .session import Channel, Event, Events, Session, Status
 from .watch import shown
 from .wires import open_wire
 
-ATTACH_S = 10.0
-START_S = 60.0  # for a program that has to be loaded first
+_ATTACH_S = 10.0
+_START_S = 60.0  # for a program that has to be loaded first
 _TABLE_S = 3.0
 
 
@@ -21,7 +21,7 @@ _TABLE_S = 3.0
 def attached(target: str, uf2: str | None, files: tuple[Path, ...]) -> Iterator[Session]:
     """Give a session with the board, with events. A context manager."""
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
-        session.attach(START_S if files else ATTACH_S)
+        session.attach(_START_S if files else _ATTACH_S)
         yield session
 
 

@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -59,6 +59,7 @@ class Bridge:
         self.ledger = Ledger()
         self.online = False  # the board is there
         self.channels: dict[str, Channel] = {}  # of the board
+        self.received: deque[Received] = deque()  # for the board, for whoever takes them out
         self._broker = broker
         self._buffer = buffer
         self._topics = topics
@@ -190,7 +191,7 @@ class Bridge:
                     self.say(f"the broker refuses the bridge's own message: {news.reason}")
                     self._flying_ledger &= news.token != _LEDGER
                 case Received():
-                    self._received(news)
+                    self.received.append(news)
         if self.online != (self._clock() - self._heard < _SILENCE_S):
             self.online = not self.online
         if not self._broker.full and self._online_told != self.online:
@@ -199,9 +200,6 @@ class Bridge:
             self._broker.publish(self._topics.online, state, 1, _ONLINE)
         self._send()
         self._tell_ledger(self._clock() - self._ledger_at >= _LEDGER_S)
-
-    def _received(self, message: Received) -> None:
-        pass
 
     def _was_lost(self, news: Lost) -> None:
         if news.reason != self._lost:
@@ -272,12 +270,13 @@ class Bridge:
         """Send what waits, for `timeout` seconds at most, and the last ledger."""
         self._heard = -1e9  # nobody listens to the board any more
         end = self._clock() + timeout
+        self.turn()
         while self._clock() < end and (
             self._buffer.count or self._broker.unconfirmed or self._broker.flying
         ):
-            self.turn()
             self._tell_ledger(bool(self._broker.unconfirmed))
             time.sleep(0.005)
+            self.turn()
         unknown, kept = self._broker.give_up(), self._buffer.path is not None
         rows = [each for each in unknown if isinstance(each, tuple)]
         # What is of QoS 1 is in the buffer still, and a file of it is kept.

@@ -117,13 +117,17 @@ class Refused:
 
 @dataclass(frozen=True)
 class Received:
-    """Somebody sent this. `reply_to`: the topic for an answer, with `correlation`; "": none."""
+    """Somebody sent this. `reply_to`: the topic for an answer, with `correlation`; "": none.
+
+    `retained`: not now, but the broker kept it. `about`: its user properties.
+    """
 
     topic: str
     payload: bytes
     retained: bool
-    reply_to: str = ""
-    correlation: bytes | None = None
+    reply_to: str
+    correlation: bytes | None
+    about: dict[str, str]
 
 
 News = Connected | Lost | Taken | Refused | Received
@@ -218,7 +222,7 @@ class Broker:
             return
         most = min(_ACKNOWLEDGED_MAX, getattr(about, "ReceiveMaximum", _ACKNOWLEDGED_MAX))
         for each in self._topics:
-            client.subscribe(each, qos=1)
+            client.subscribe(each, qos=2)
         self._news.put(lambda: self._was_connected(most))
 
     def _on_connect_fail(self, client: Any, _data: Any) -> None:
@@ -242,6 +246,7 @@ class Broker:
             bool(message.retain),
             getattr(about, "ResponseTopic", ""),
             getattr(about, "CorrelationData", None),
+            dict(getattr(about, "UserProperty", ())),
         )
         self._news.put(lambda: received)
 

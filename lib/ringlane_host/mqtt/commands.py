@@ -1,21 +1,25 @@
 """`ringlane bridge`."""
 
+import asyncio
+import queue
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..link import LinkError, ProgramEnded
-from ..link.commands import ATTACH_S, START_S
-from ..link.session import Session
-from ..link.wires import open_wire
+from ..link.remote import LiveBoard
+from ..link.session import Item, Session
 from .bridge import QOS_1, Bridge
 from .broker import Address, Broker
 from .buffer import Buffer
+from .downlink import Downlink
 from .topics import Topics
 
-_TURN_S = 0.05
-_BUSY_TURN_S = 0.005
+_TURN_S = 0.01
+_BUSY_TURN_S = 0.002
 _TABLE_S = 3.0  # for the board to tell its channels
 _BROKER_S = 6.0  # for the broker to say whether it takes this client
 _LAST_S = 5.0
@@ -45,10 +49,15 @@ def run_bridge(
     """Bridge until Ctrl-C, the program's end or `seconds`; print what became of every message."""
     address = Address.parse(url, options.ca)
     topics = Topics(options.name or target.rstrip("/").rpartition("/")[2], options.prefix)
-    will = topics.online, b"false"
     with (
         Buffer(options.buffer, options.limit) as buffer,
-        Broker(address, f"{options.prefix}-{topics.board}", will, five=options.five) as broker,
+        Broker(
+            address,
+            f"{options.prefix}-{topics.board}",
+            (topics.online, b"false"),
+            topics=[topics.sets],
+            five=options.five,
+        ) as broker,
     ):
         bridge = Bridge(
             broker,
@@ -61,9 +70,7 @@ def run_bridge(
         )
         _await_broker(bridge, broker)
         try:
-            _Run(bridge, options).follow(target, uf2, files)
-        except KeyboardInterrupt:
-            pass
+            asyncio.run(_Run(bridge, broker, topics, options).run(target, uf2, files))
         finally:
             bridge.close(_LAST_S)
             for line in bridge.ledger.lines():
@@ -78,7 +85,7 @@ def _await_broker(bridge: Bridge, broker: Broker) -> None:
     end = time.monotonic() + _BROKER_S
     while not broker.connected and not bridge.without_broker and time.monotonic() < end:
         bridge.turn()
-        time.sleep(0.01)
+        time.sleep(_TURN_S)
 
 
 class _WrongChannel(LinkError):
@@ -86,48 +93,104 @@ class _WrongChannel(LinkError):
 
 
 class _Run:
-    def __init__(self, bridge: Bridge, options: Options) -> None:
+    def __init__(self, bridge: Bridge, broker: Broker, topics: Topics, options: Options) -> None:
         self._bridge = bridge
+        self._broker = broker
+        self._topics = topics
         self._options = options
-        self._begin = time.monotonic()
-        self._attached = False
+        self._begin: float | None = None  # when the board was there at first
+        self._stopped = False
+        self._downlink: Downlink | None = None
+
+    async def run(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:
+        """Bridge, as run_bridge says."""
+        loop = asyncio.get_running_loop()
+        with suppress(NotImplementedError):  # on Windows: there KeyboardInterrupt ends it
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(each, self._stop)
+        tasks = [
+            asyncio.create_task(self._turns()),
+            asyncio.create_task(self._follow(target, uf2, files)),
+        ]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        self._stop()
+        tasks[1].cancel()  # it may wait for a board
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def _stop(self) -> None:
+        self._stopped = True
 
     def _goes_on(self) -> bool:
         seconds = self._options.seconds
-        return seconds is None or time.monotonic() - self._begin < seconds
+        if seconds is not None and self._begin is not None:
+            self._stopped |= time.monotonic() - self._begin > seconds
+        return not self._stopped
 
-    def follow(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:
-        """Follow the board, and what comes to that port when it was away."""
+    async def _turns(self) -> None:
+        while self._goes_on():
+            self._bridge.turn()
+            while self._bridge.received:
+                received = self._bridge.received.popleft()
+                if self._downlink is not None:
+                    self._downlink.take(received)
+                else:
+                    self._bridge.ledger.downlink["received"] += 1
+                    self._bridge.ledger.downlink["refused"] += 1
+                    self._bridge.say(f"{received.topic}: the board is not there")
+            await asyncio.sleep(_BUSY_TURN_S if self._bridge.busy else _TURN_S)
+
+    async def _follow(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:
+        # The board, and what comes to that port when it was away.
         while self._goes_on():
             try:
-                with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
-                    if not self._attached:
-                        session.attach(START_S if files else ATTACH_S)
-                        self._attached = True
-                        self._begin = time.monotonic()
-                    while self._goes_on():
-                        self._turn(session)
-            except ProgramEnded as ended:
-                if ended.error:
-                    raise
-                return
+                await self._board(LiveBoard(target, files, uf2, None))
             except _WrongChannel:
                 raise
             except LinkError as error:
-                if not self._attached or files:
+                if files and isinstance(error, ProgramEnded) and not error.error:
+                    return
+                if self._begin is None or files:
                     raise
                 self._bridge.say(f"{error}; it is tried again")
-                self._idle()
+                await asyncio.sleep(_AGAIN_S)
 
-    def _turn(self, session: Session) -> None:
-        self._bridge.take(session.poll(_BUSY_TURN_S if self._bridge.busy else _TURN_S), session)
-        self._bridge.turn()
-        if time.monotonic() - self._begin > _TABLE_S:
-            self._check()
+    async def _board(self, board: LiveBoard) -> None:
+        news: queue.SimpleQueue[tuple[list[Item], Session]] = queue.SimpleQueue()
+        board.watch = lambda items, session: news.put((items, session))
 
-    def _check(self) -> None:
-        known = self._bridge.channels
-        if not known:
+        def take() -> None:
+            while not news.empty():
+                self._bridge.take(*news.get())
+
+        async with board:
+            self._begin = self._begin or time.monotonic()
+            self._downlink = Downlink(
+                board,
+                self._broker,
+                self._topics,
+                self._bridge.ledger,
+                raw=self._options.raw,
+                say=self._bridge.say,
+            )
+            try:
+                while self._goes_on() and board.error is None:
+                    take()
+                    self._check(board)
+                    await asyncio.sleep(_TURN_S)
+                await self._downlink.close()
+            finally:
+                self._downlink = None
+                take()
+        take()
+        if self._goes_on() and board.error is not None:
+            raise board.error
+
+    def _check(self, board: LiveBoard) -> None:
+        assert self._begin is not None
+        known = board.channels
+        if not known or time.monotonic() - self._begin < _TABLE_S:
             return
         for name in self._options.channels:
             if name not in known:
@@ -137,16 +200,11 @@ class _Run:
                 raise _WrongChannel(
                     f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()"
                 )
-        if not any(each.tapped for each in known.values()):
+        if not any(each.tapped or each.accepts for each in known.values()):
             raise _WrongChannel(
-                "no channel there has a tap: make one with tap=ringlane.Recorder()"
+                "no channel there has a tap, or is open to a host: make one with "
+                "tap=ringlane.Recorder()"
             )
-
-    def _idle(self) -> None:
-        end = time.monotonic() + _AGAIN_S
-        while time.monotonic() < end and self._goes_on():
-            self._bridge.turn()
-            time.sleep(_TURN_S)
 
 
 __all__ = ["Options", "run_bridge"]

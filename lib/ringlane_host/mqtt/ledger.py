@@ -69,10 +69,15 @@ class Account:
 
 
 class Ledger:
-    """The accounts of a board's channels, by name."""
+    """The accounts of a board's channels, by name.
+
+    `downlink`, of messages for the board: received = sent + answered, of calls, + full: without
+    room in the channel, + refused + unknown: the board was lost at that moment.
+    """
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
+        self.downlink: Counter[str] = Counter()  # messages for the board: received, sent, ...
         self.resets = 0  # after each, what the board had not told yet is in no account
         self._boot: int | None = None
         self._first_boot = True
@@ -111,6 +116,7 @@ class Ledger:
         """Return all of it by name."""
         return {
             "resets": self.resets,
+            "downlink": dict(self.downlink),
             "channels": {name: each.as_json() for name, each in self.accounts.items()},
         }
 
@@ -119,6 +125,9 @@ class Ledger:
         lines = [f"{name}: {each}" for name, each in self.accounts.items()]
         used = {where for each in self.accounts.values() for where in +each.dropped}
         lines += [f"  {where}: {text}" for where, text in WHERE.items() if where in used]
+        if self.downlink:
+            ways = [f"{count:,} {what}" for what, count in self.downlink.items()]
+            lines.append(f"for the board: {', '.join(ways)}")
         if self.resets:
             lines.append(f"  and {self.resets} resets of the board: what it had not told, is lost")
         return lines

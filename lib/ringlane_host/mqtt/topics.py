@@ -2,7 +2,7 @@
 
 import string
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ..link import LinkError
 
@@ -51,9 +51,14 @@ class Topics:
         """Return where a channel's messages go."""
         return self._below(level(channel))
 
-    def set(self, channel: str) -> str:
-        """Return where messages for the channel come from."""
-        return self._below(level(channel), SET)
+    @property
+    def sets(self) -> str:
+        """Where messages for channels come from, a filter."""
+        return self._below("+", SET)
+
+    def channel_of(self, topic: str) -> str:
+        """Return for which channel a message is that came by `sets`."""
+        return unquote(topic.split("/")[-2])
 
 
 __all__ = ["SET", "Topics", "level"]
