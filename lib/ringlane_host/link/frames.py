@@ -4,6 +4,7 @@ for each in splitter.feed(data):  # what a port has given
     ...  # bytes: what the program printed; a Frame; or Damaged
 """
 
+import secrets
 import zlib
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ STRAY_MAX = 29  # bytes of a frame from the host where a wire is careful, see se
 
 _ESCAPE = 0x1B
 _WIRE_MAX = 2 * (PAYLOAD_MAX + 1)
+
+
+def plain_number(size: int) -> int:
+    """Return a random number of so many bytes, none of which becomes longer in a frame."""
+    return int.from_bytes(bytes(0x20 + secrets.randbelow(0xE0) for _ in range(size)))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import LinkError, ProgramEnded
@@ -27,6 +27,7 @@ from .session import (
     Session,
     Snapshot,
     Text,
+    Wire,
 )
 from .stream import (
     CALL,
@@ -49,13 +50,10 @@ from .stream import (
     Record,
     Stream,
 )
-from .wires import open_wire
 
 if TYPE_CHECKING:
     from .remote import LiveBoard, LiveChannel
 
-_ATTACH_S = 10.0
-_START_S = 60.0  # for a program that has to be loaded first
 _TABLE_S = 10.0
 _POLL_S = 0.005
 _RETRY_S = 0.02  # after a message found no room
@@ -67,6 +65,7 @@ _QUIET = 2  # statuses without a channel: there is none
 class _Op:
     """A message or a call on its way to the board."""
 
+    what: int
     body: bytes
     future: "asyncio.Future[int | None]"
     deadline: float | None
@@ -77,10 +76,9 @@ class _Op:
 class _Lane:
     """Messages of one class of a channel: in order, also where the board refuses some."""
 
-    def __init__(self, pump: "Pump", name: str, what: int) -> None:
+    def __init__(self, pump: "Pump", name: str) -> None:
         self.pump = pump
         self.name = name
-        self.what = what
         self.waiting: deque[_Op] = deque()
         self.flying: deque[_Op] = deque()
         self.refused: list[_Op] = []
@@ -104,7 +102,7 @@ class _Lane:
             op = self.waiting.popleft()
             op.answer = partial(self.answered, op)
             self.flying.append(op)
-            stream.put(index, self.what | (FIRST if self.first else 0), op.body, op.answer)
+            stream.put(index, op.what | (FIRST if self.first else 0), op.body, op.answer)
             self.first = False
         for each in [op for op in self.waiting if op.deadline is not None and now > op.deadline]:
             self.waiting.remove(each)
@@ -171,16 +169,22 @@ class Pump:
     """Keeps the link of `board` up. begin(), end() and the sends are the event loop's."""
 
     def __init__(
-        self, board: "LiveBoard", target: str, files: tuple[Path, ...], uf2: str | None
+        self,
+        board: "LiveBoard",
+        wire: Callable[[], AbstractContextManager[Wire]],
+        attach_s: float,
     ) -> None:
         self.clock = time.monotonic
         self.stream: Stream | None = None
         self.indices: dict[str, int] = {}  # of what is opened
         self._board = board
-        self._how = target, uf2, files
+        self._wire = wire
+        self._attach_s = attach_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready: asyncio.Future[None] | None = None
-        self._thread = threading.Thread(target=self._run, name=f"link to {target}", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"link to {board.name}", daemon=True
+        )
         self._stop = threading.Event()
         self._ended: Exception | None = None
         self._commands: deque[Callable[[], object]] = deque()
@@ -222,10 +226,12 @@ class Pump:
         """Let the thread call it."""
         self._commands.append(function)
 
-    async def send(self, name: str, level: int, data: bytes, timeout_ms: int | None) -> int | None:
+    async def send(
+        self, about: About, level: int, data: bytes, timeout_ms: int | None
+    ) -> int | None:
         """Send a message: how many get it; None: no room; -1: closed. Raise as asend."""
-        classes = self._classes.get(name)
-        lane = level if classes is not None and len(classes) != 5 else 0
+        name = about.name
+        lane = level if about.pattern == "PriorityChannel" else 0
         return await self._go((name, lane), SEND | level << 3, data, timeout_ms)
 
     async def call(self, name: str, number: int, data: bytes) -> int | None:
@@ -239,10 +245,10 @@ class Pump:
         if self._ended is not None:
             raise NotDelivered(f"{key[0]!r}: {self._ended}")
         deadline = None if timeout_ms is None else self.clock() + timeout_ms / 1e3
-        op = _Op(body, self._loop.create_future(), deadline)
+        op = _Op(what, body, self._loop.create_future(), deadline)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes.setdefault(key, _Lane(self, key[0], what))
+            lane = self._lanes.setdefault(key, _Lane(self, key[0]))
         self.do(partial(lane.waiting.append, op))
         try:
             return await op.future
@@ -318,14 +324,13 @@ class Pump:
     def _run(self) -> None:
         error: Exception = LinkError("the link is closed")
         try:
-            target, uf2, files = self._how
-            with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
-                session.attach(_START_S if files else _ATTACH_S)
+            with self._wire() as wire, Session(wire, events=True) as session:
+                session.attach(self._attach_s)
                 begin = self.clock()
                 while not self._stop.is_set():
                     self._turn(session)
                     if self._told is None and self.clock() > begin + _TABLE_S:
-                        raise LinkError(f"{target}: the board does not tell its channels")
+                        raise LinkError(f"{wire.name}: the board does not tell its channels")
         except Exception as caught:  # whatever it is, somebody waits for the end
             error = caught
         self._ended = error

@@ -17,7 +17,9 @@ import struct
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, ProgramEnded
+from .session import Wire
 
 if TYPE_CHECKING:
     from .session import Item, Session
@@ -33,6 +36,8 @@ _UNREAD_MAX = 100_000  # messages that nobody has received; tapped channels lose
 _FORWARDED = 64  # messages that a board may forward ahead
 _REQUESTS = 8
 _NORMAL = 2
+_ATTACH_S = 10.0
+_START_S = 60.0  # for a program that has to be loaded first
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -55,8 +60,8 @@ class Message:
 
     `data`: its bytes, of a tapped channel the first `head` of them; `size`: how many it had;
     `priority`: its class, 0 to 4; `us`: when it was sent, in microseconds of the board's clock;
-    `latency_us`: how long it then waited for the link, None for a copy; `sender`: its number there,
-    None if it was forwarded; `again`: a host before may have had it, too.
+    `latency_us`: how long it then waited for the link, None for a copy; `sender`: its number
+    there, None if it was forwarded; `again`: a host before may have had it, too.
     """
 
     data: bytes
@@ -291,6 +296,7 @@ class RemoteChannel(ABC):
     def _begin_to_receive(self) -> None:
         """Let messages come; raise NotOpened if none can."""
 
+    @abstractmethod
     def _taken(self, stream: int) -> None:
         """A message of that stream was given to somebody."""
 
@@ -377,7 +383,12 @@ def remote(
     from . import need
 
     need("cobs", "serial")
-    return LiveBoard(str(target), tuple(map(Path, files)), uf2 and str(uf2), text)
+    from .wires import open_wire
+
+    paths = tuple(map(Path, files))
+    firmware = None if uf2 is None else str(uf2)
+    wire = partial(open_wire, str(target), firmware, paths)
+    return LiveBoard(str(target), wire, _START_S if files else _ATTACH_S, text)
 
 
 # -- a board that runs
@@ -395,22 +406,22 @@ class LiveBoard(RemoteBoard):
 
     def __init__(
         self,
-        target: str,
-        files: tuple[Path, ...],
-        uf2: str | None,
-        text: Callable[[str], object] | None,
+        name: str,
+        wire: Callable[[], AbstractContextManager[Wire]],
+        attach_s: float = _ATTACH_S,
+        text: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__()
         from .pump import Pump
 
-        self.name = target
+        self.name = name
         self.resets = 0
         self._text = text
         self._about: dict[str, About] = {}
         self._calls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         self._last_call = 0
         self._error: Exception | None = None
-        self._pump = Pump(self, target, files, uf2)
+        self._pump = Pump(self, wire, attach_s)
 
     @property
     def channels(self) -> dict[str, About]:
@@ -555,7 +566,7 @@ class LiveChannel(RemoteChannel):
                 f"channel {self.name!r} takes nothing from a host: the program has to call "
                 f"ringlane.remote.accept()"
             )
-        return await self._counted(self._pump.send(self.name, priority, data, timeout_ms))
+        return await self._counted(self._pump.send(self.about, priority, data, timeout_ms))
 
     async def _counted(self, sending: Awaitable[int | None]) -> int:
         try:

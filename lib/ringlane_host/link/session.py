@@ -12,7 +12,6 @@ What is missing is known exactly, by the numbers that the board gives: frames by
 each, a ring's events by that of the first in each frame, beside how many the board overwrote.
 """
 
-import secrets
 import struct
 import sys
 import time
@@ -40,6 +39,7 @@ from .frames import (
     Frame,
     Splitter,
     encode,
+    plain_number,
 )
 from .stream import Stream
 
@@ -406,7 +406,7 @@ class Session:
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
             frame = b" " * 99
             while len(frame) > STRAY_MAX:
-                session = secrets.randbelow(1 << 16)
+                session = plain_number(2)
                 frame = encode(ATTACH, session, 0, body)
             self._tries = [*self._tries[-_TRIES_MAX:], session]
             self._wire.write(frame if careful else _KNOCK + frame)
@@ -427,11 +427,11 @@ class Session:
         self._granted = (self._expected + _WINDOW) & 0xFFFF
         frame = b" " * 99
         while len(frame) > STRAY_MAX:
-            token = secrets.randbits(32)
+            token = plain_number(4)
             body = struct.pack("<HI", self._granted, token)
             if self.stream is not None:
                 body += struct.pack("<H", self.stream.got)
-            frame = encode(ASK, self._session, 0, body)
+            frame = encode(ASK, self._session, plain_number(2), body)
         self._asked = token, self._clock()
         self._wire.write(frame)
 

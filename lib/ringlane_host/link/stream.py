@@ -5,14 +5,13 @@ is not confirmed is sent again from there, the board takes each byte once, in or
 result of each record. What comes from the board is a stream of the same kind.
 """
 
-import secrets
 import struct
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .frames import BODY_MAX, DATA, OPEN, RESUME, STRAY_MAX, encode
+from .frames import BODY_MAX, DATA, OPEN, RESUME, STRAY_MAX, encode, plain_number
 
 _RESULTS = 32  # records that may be on the way
 _WINDOW = 512  # bytes that may be
@@ -59,8 +58,7 @@ class Stream:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        # Bytes that no wire escapes, so that each frame fits into what a careful wire takes.
-        self.number = int.from_bytes(bytes(0x20 + secrets.randbelow(0xE0) for _ in range(4)))
+        self.number = plain_number(4)
         self.records: deque[Record] = deque()
         self.lost = ""
         self.opened = False  # the board has answered in this session
@@ -151,7 +149,7 @@ class Stream:
         if self._next == self._base:
             self._tried = now
         at = self._next - self._base
-        count = min(count, BODY_MAX - 2)
+        count = min(count, STRAY_MAX - 12 if careful else BODY_MAX - 2)
         frame = self._data(session, at, count)
         while careful and len(frame) > STRAY_MAX:
             count -= 1
@@ -175,7 +173,7 @@ class Stream:
         frame = b" " * 99
         while len(frame) > STRAY_MAX:
             kind = RESUME if self._known else OPEN
-            frame = encode(kind, session, secrets.randbelow(1 << 16), body)
+            frame = encode(kind, session, plain_number(2), body)
         return frame
 
     def _data(self, session: int, at: int, count: int) -> bytes:
