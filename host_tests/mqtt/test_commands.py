@@ -129,7 +129,7 @@ def test_messages_and_calls_come_to_the_board_and_what_is_wrong_is_told(
                 about = Properties(PacketTypes.PUBLISH)
                 for name, value in properties.items():
                     setattr(about, name, value)
-            client.client.publish(topics.set(channel), payload, 2, properties=about)
+            client.client.publish(topics.of(channel) + "/set", payload, 2, properties=about)
 
         say("led", (5).to_bytes(4, "little") if raw else "5")
         say("led", b"-" * 5 if raw else '{"data": "2d2d2d2d2d"}')

@@ -59,7 +59,7 @@ class Bridge:
         self.ledger = Ledger()
         self.online = False  # the board is there
         self.channels: dict[str, Channel] = {}  # of the board
-        self.received: deque[Received] = deque()  # for the board, for whoever takes them out
+        self.received: deque[tuple[str, Received]] = deque()  # for channels, to be taken out
         self._broker = broker
         self._buffer = buffer
         self._topics = topics
@@ -191,7 +191,10 @@ class Bridge:
                     self.say(f"the broker refuses the bridge's own message: {news.reason}")
                     self._flying_ledger &= news.token != _LEDGER
                 case Received():
-                    self.received.append(news)
+                    # Some brokers send what was kept also where the filter does not match.
+                    channel = self._topics.channel_of(news.topic)
+                    if channel is not None:
+                        self.received.append((channel, news))
         if self.online != (self._clock() - self._heard < _SILENCE_S):
             self.online = not self.online
         if not self._broker.full and self._online_told != self.online:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..link import LinkError, ProgramEnded
-from ..link.remote import LiveBoard
+from ..link.remote import LiveBoard, RemoteBoard, remote
 from ..link.session import Item, Session
 from .bridge import QOS_1, Bridge
 from .broker import Address, Broker
@@ -70,7 +70,7 @@ def run_bridge(
         )
         _await_broker(bridge, broker)
         try:
-            asyncio.run(_Run(bridge, broker, topics, options).run(target, uf2, files))
+            asyncio.run(_Run(bridge, broker, options).run(target, uf2, files))
         finally:
             bridge.close(_LAST_S)
             for line in bridge.ledger.lines():
@@ -93,10 +93,9 @@ class _WrongChannel(LinkError):
 
 
 class _Run:
-    def __init__(self, bridge: Bridge, broker: Broker, topics: Topics, options: Options) -> None:
+    def __init__(self, bridge: Bridge, broker: Broker, options: Options) -> None:
         self._bridge = bridge
         self._broker = broker
-        self._topics = topics
         self._options = options
         self._begin: float | None = None  # when the board was there at first
         self._stopped = False
@@ -132,9 +131,9 @@ class _Run:
         while self._goes_on():
             self._bridge.turn()
             while self._bridge.received:
-                received = self._bridge.received.popleft()
+                channel, received = self._bridge.received.popleft()
                 if self._downlink is not None:
-                    self._downlink.take(received)
+                    self._downlink.take(channel, received)
                 else:
                     self._bridge.ledger.downlink["received"] += 1
                     self._bridge.ledger.downlink["refused"] += 1
@@ -145,7 +144,7 @@ class _Run:
         # The board, and what comes to that port when it was away.
         while self._goes_on():
             try:
-                await self._board(LiveBoard(target, files, uf2, None))
+                await self._board(remote(target, *files, uf2=uf2))
             except _WrongChannel:
                 raise
             except LinkError as error:
@@ -156,7 +155,9 @@ class _Run:
                 self._bridge.say(f"{error}; it is tried again")
                 await asyncio.sleep(_AGAIN_S)
 
-    async def _board(self, board: LiveBoard) -> None:
+    async def _board(self, board: RemoteBoard) -> None:
+        if not isinstance(board, LiveBoard):
+            raise LinkError(f"a bridge is from a board, and {board.name} is a recording")
         news: queue.SimpleQueue[tuple[list[Item], Session]] = queue.SimpleQueue()
         board.watch = lambda items, session: news.put((items, session))
 
@@ -169,7 +170,6 @@ class _Run:
             self._downlink = Downlink(
                 board,
                 self._broker,
-                self._topics,
                 self._bridge.ledger,
                 raw=self._options.raw,
                 say=self._bridge.say,

@@ -16,7 +16,6 @@ from ..link import LinkError
 from ..link.remote import OutcomeUnknown, RemoteBoard, RemoteChannel
 from .broker import Broker, Received
 from .ledger import Ledger
-from .topics import Topics
 
 _PATIENCE_MS = 5000  # for room in the channel, or for a reply
 _FORM = 'a word as 5 or {"value": 5}, or bytes as {"data": "0a0b"}, each also with "class"'
@@ -55,7 +54,7 @@ def understand(payload: bytes) -> tuple[bytes, int]:
 
 
 class Downlink:
-    """Downlink(board, broker, topics): take() what was received; its tasks send it on.
+    """Downlink(board, broker, ledger): take() what was received; its tasks send it on.
 
     raw: payloads are the messages' bytes, of the class that a user property `class` names.
     """
@@ -64,7 +63,6 @@ class Downlink:
         self,
         board: RemoteBoard,
         broker: Broker,
-        topics: Topics,
         ledger: Ledger,
         *,
         raw: bool,
@@ -72,15 +70,14 @@ class Downlink:
     ) -> None:
         self._board = board
         self._broker = broker
-        self._topics = topics
         self._ledger = ledger
         self._raw = raw
         self._say = say
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, received: Received) -> None:
-        """Send a message on. In order: those for one channel by one task after the other."""
-        task = asyncio.create_task(self._send(received))
+    def take(self, name: str, received: Received) -> None:
+        """Send a message on to the channel of that name; they arrive in this order."""
+        task = asyncio.create_task(self._send(name, received))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -89,8 +86,7 @@ class Downlink:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_PATIENCE_MS / 1e3)
 
-    async def _send(self, received: Received) -> None:
-        name = self._topics.channel_of(received.topic)
+    async def _send(self, name: str, received: Received) -> None:
         count = self._ledger.downlink
         count["received"] += 1
         try:

@@ -56,9 +56,11 @@ class Topics:
         """Where messages for channels come from, a filter."""
         return self._below("+", SET)
 
-    def channel_of(self, topic: str) -> str:
-        """Return for which channel a message is that came by `sets`."""
-        return unquote(topic.split("/")[-2])
+    def channel_of(self, topic: str) -> str | None:
+        """Return for which channel a message is that came by `sets`; None: it came by mistake."""
+        rest, _, last = topic.rpartition("/")
+        board, _, channel = rest.rpartition("/")
+        return unquote(channel) if last == SET and board == self._below() else None
 
 
 __all__ = ["SET", "Topics", "level"]
