@@ -25,7 +25,7 @@ def free_port():
         return found.getsockname()[1]
 
 
-def until(true, patience=20.0, what=""):
+def until(true, patience=60.0, what=""):
     """Wait until true() is; fail if it does not become so."""
     end = time.monotonic() + patience
     while not true():
@@ -158,15 +158,17 @@ class Proxy:
 
 
 class Subscriber:
-    """Gets everything below `topic`: `got`, as (topic, payload, retained). A context manager."""
+    """Gets everything below `topic`: `got`, as (topic, payload, retained, properties).
 
-    def __init__(self, broker, topic="#", user=None):
+    A context manager. take: a function that gets each instead.
+    """
+
+    def __init__(self, broker, topic="#", take=None):
         version = MQTTProtocolVersion.MQTTv5 if broker.five else MQTTProtocolVersion.MQTTv311
         self.got = []
+        self._take = take
         self.subscribed = threading.Event()
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=version)
-        if user:
-            self.client.username_pw_set(*user)
         self.client.reconnect_delay_set(0.1, 0.2)
         self.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self.client.on_disconnect = lambda *_: self.subscribed.clear()
@@ -177,7 +179,11 @@ class Subscriber:
         assert self.subscribed.wait(10)
 
     def _on_message(self, _client, _data, message):
-        self.got.append((message.topic, message.payload, message.retain, message.properties))
+        what = message.topic, message.payload, message.retain, message.properties
+        if self._take:
+            self._take(*what)
+        else:
+            self.got.append(what)
 
     def of(self, topic, retained=True):
         """The payloads that came to a topic, from JSON; or those only that were new then."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import trustme
@@ -110,7 +110,7 @@ def fails(ringlane):
 
 
 @pytest.mark.parametrize("raw", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[-1:])  # with MQTT 5 if it can be
 def test_messages_and_calls_come_to_the_board_and_what_is_wrong_is_told(
     kind, raw, board, tmp_path
 ):
@@ -171,7 +171,7 @@ def test_messages_and_calls_come_to_the_board_and_what_is_wrong_is_told(
         until(lambda: client.of(topics.online)[-1] is False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[-1:])  # with MQTT 5 if it can be
 def test_a_kept_message_is_not_sent_and_a_killed_bridge_is_gone(kind, board, tmp_path):
     words = ["--name", "x", "--prefix", "plant"]
     with BrokerProcess(kind, tmp_path) as broker, Subscriber(broker) as client:
@@ -179,7 +179,7 @@ def test_a_kept_message_is_not_sent_and_a_killed_bridge_is_gone(kind, board, tmp
         with bridged(board, broker, *words) as process:
             until(lambda: client.of("plant/x/online")[-1:] == [True])
             said = process.stderr.readline() + process.stderr.readline()
-            assert "led/set: it was kept by the broker, so it may be old" in said
+            assert "led/set: the broker kept it, so it may be old" in said
         until(lambda: client.of("plant/x/online")[-1] is False)
         assert not client.of("plant/x/adc")
 
@@ -196,7 +196,25 @@ def test_what_a_broker_refuses_is_told(board, tmp_path, ringlane, fails, monkeyp
             monkeypatch.setenv("RINGLANE_MQTT_PASSWORD", "p@ss/1")
 
 
-def test_a_certificate_is_checked(board, tmp_path, ringlane, fails):
+@pytest.fixture
+def web():
+    """The port of a server that speaks neither MQTT nor TLS."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            with suppress(OSError):
+                while True:
+                    client = server.accept()[0]
+                    client.recv(999)
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    client.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)  # ends accept()
+
+
+def test_a_certificate_is_checked(board, tmp_path, ringlane, fails, web):
     ca, other = trustme.CA(), trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     other.cert_pem.write_to_path(tmp_path / "other.pem")
@@ -212,37 +230,30 @@ def test_a_certificate_is_checked(board, tmp_path, ringlane, fails):
     with (
         broker_of("127.0.0.1") as broker,
         broker_of("another.host") as wrong,
-        BrokerProcess("amqtt", tmp_path) as plain,
     ):
         words = ["--mqtt", "3.1.1", "--seconds", "0.1"]
         trusted = ["--ca", tmp_path / "ca.pem"]
         status, _, err = ringlane(board, f"mqtts://127.0.0.1:{broker.port}", *words, *trusted)
         assert status == 0 and "is there" in err, err
-        for to, given, said in (
-            (broker, [], "its certificate is not to be trusted: unable to get local issuer"),
-            (broker, ["--ca", tmp_path / "other.pem"], "its certificate is not to be trusted"),
-            (wrong, trusted, "certificate is not valid for '127.0.0.1'"),
-            (plain, trusted, "it speaks no TLS"),
+        for port, given, said in (
+            (broker.port, [], "its certificate is not to be trusted: unable to get local issuer"),
+            (
+                broker.port,
+                ["--ca", tmp_path / "other.pem"],
+                "its certificate is not to be trusted",
+            ),
+            (wrong.port, trusted, "certificate is not valid for '127.0.0.1'"),
+            (web, trusted, "it speaks no TLS"),
         ):
-            line = fails(board, f"mqtts://127.0.0.1:{to.port}", *words, *given)
-            assert f"the broker at 127.0.0.1:{to.port}: " in line and said in line, line
+            line = fails(board, f"mqtts://127.0.0.1:{port}", *words, *given)
+            assert f"the broker at 127.0.0.1:{port}: " in line and said in line, line
 
 
-def test_what_is_no_broker_or_not_there_is_told_and_waited_for(board, ringlane):
-    with socket.create_server(("127.0.0.1", 0)) as other:
-
-        def answer():
-            while True:
-                client = other.accept()[0]
-                client.recv(999)
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-                client.close()
-
-        threading.Thread(target=answer, daemon=True).start()
-        for port in (free_port(), other.getsockname()[1]):
-            status, out, err = ringlane(board, f"mqtt://127.0.0.1:{port}", "--seconds", "0.5")
-            assert status == 0 and f"no broker at 127.0.0.1:{port}: " in err, err
-            assert "adc: 0 sent = 0 delivered" in out
+def test_what_is_no_broker_or_not_there_is_told_and_waited_for(board, ringlane, web):
+    for port in (free_port(), web):
+        status, out, err = ringlane(board, f"mqtt://127.0.0.1:{port}", "--seconds", "0.5")
+        assert status == 0 and f"no broker at 127.0.0.1:{port}: " in err, err
+        assert "adc: 0 sent = 0 delivered" in out
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,9 @@ class Bridge:
                 case Received():
                     # Some brokers send what was kept also where the filter does not match.
                     channel = self._topics.channel_of(news.topic)
-                    if channel is not None:
+                    if channel is not None and news.retained:
+                        self.refuse(news, "the broker kept it, so it may be old: it is not sent")
+                    elif channel is not None:
                         self.received.append((channel, news))
         if self.online != (self._clock() - self._heard < _SILENCE_S):
             self.online = not self.online
@@ -203,6 +205,12 @@ class Bridge:
             self._broker.publish(self._topics.online, state, 1, _ONLINE)
         self._send()
         self._tell_ledger(self._clock() - self._ledger_at >= _LEDGER_S)
+
+    def refuse(self, received: Received, why: str) -> None:
+        """Count a message for the board that is not sent to it."""
+        self.ledger.downlink["received"] += 1
+        self.ledger.downlink["refused"] += 1
+        self.say(f"{received.topic}: {why}")
 
     def _was_lost(self, news: Lost) -> None:
         if news.reason != self._lost:

@@ -10,6 +10,7 @@ come, too.
 
 import os
 import queue
+import re
 import ssl
 import sys
 import threading
@@ -313,6 +314,7 @@ class Broker:
                 raise LinkError(f"the broker at {self.address}: {said}")
         else:
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            said = re.sub(r"^_ssl\.c:\d+: The", "the TLS", said)
         return Lost(said)
 
     def _was_lost(self, client: Any, said: str) -> News | None:

@@ -135,9 +135,7 @@ class _Run:
                 if self._downlink is not None:
                     self._downlink.take(channel, received)
                 else:
-                    self._bridge.ledger.downlink["received"] += 1
-                    self._bridge.ledger.downlink["refused"] += 1
-                    self._bridge.say(f"{received.topic}: the board is not there")
+                    self._bridge.refuse(received, "the board is not there")
             await asyncio.sleep(_BUSY_TURN_S if self._bridge.busy else _TURN_S)
 
     async def _follow(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:

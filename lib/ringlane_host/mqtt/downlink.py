@@ -92,8 +92,6 @@ class Downlink:
         try:
             if len(self._tasks) > _WAITING_MAX:
                 raise _Wrong(f"{_WAITING_MAX:,} messages wait for the board")
-            if received.retained:
-                raise _Wrong("it was kept by the broker, so it may be old: it is not sent")
             channel = self._board.channel(name)
             if channel.about.calls:
                 await self._call(channel, received)
