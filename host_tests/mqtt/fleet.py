@@ -163,8 +163,15 @@ def run(boards, seconds, rate, kind=None, calm=False, out=print):
 
 
 def _turn_all(members):
-    if not any([each.turn() for each in members]):
+    came = [each.turn() for each in members]
+    if not any(came):
         time.sleep(0.002)
+
+
+def _turn_for(members, seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        _turn_all(members)
 
 
 def _turn_until(members, true, patience=120):
@@ -183,11 +190,9 @@ def _restart(members, broker, proxy, subscriber, came):
     seen = -1
     while seen != len(came.times):
         seen = len(came.times)
-        end = time.monotonic() + 0.3
-        _turn_until(members, lambda: time.monotonic() > end)
+        _turn_for(members, 0.3)
     broker.stop()
-    end = time.monotonic() + 1
-    _turn_until(members, lambda: time.monotonic() > end)
+    _turn_for(members, 1.0)
     broker.start()
     _turn_until(members, subscriber.subscribed.is_set)
     proxy.open = True
@@ -214,7 +219,7 @@ def _reckon(members, came, resets, took, cpu, cuts):
     if total["resets"] < resets // 2:
         raise FleetError(f"{resets} resets, and only {total['resets']} were seen")
     late = sorted(came.late_ms)
-    children = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "boards": len(members),
         "seconds": round(took, 1),
@@ -232,7 +237,7 @@ def _reckon(members, came, resets, took, cpu, cuts):
         },
         "resets": total["resets"],
         "cuts": cuts,
-        "memory, MB": round(children / 1024),
+        "memory, MB": round(memory / 1024),
     }
 
 

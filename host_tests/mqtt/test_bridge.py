@@ -81,6 +81,7 @@ def test_every_message_comes_with_its_class_and_time_and_the_ledger_says_so(brok
         until(lambda: subscriber.of(TOPICS.online)[-1] is True)
         bridged.end()
         until(lambda: subscriber.of(TOPICS.online)[-1] is False)
+        until(lambda: len(numbers(subscriber)) == COUNT)
         assert numbers(subscriber) == dict.fromkeys(range(COUNT), 1)
         messages = subscriber.of("ringlane/board%201/a%2Fb%20%2B%23%25", retained=False)
         for each in messages:
@@ -111,7 +112,9 @@ def test_every_message_comes_with_its_class_and_time_and_the_ledger_says_so(brok
 
 def exact(bridged, subscriber):
     """The ledger is right, by what the subscriber got."""
-    account, got = bridged.account(), numbers(subscriber)
+    account = bridged.account()
+    until(lambda: len(numbers(subscriber)) >= account.delivered)
+    got = numbers(subscriber)
     assert account.balance == 0 and account.waiting == 0
     missing = set(range(COUNT)) - set(got)
     known = sum(account.dropped.values()) - account.dropped["unconfirmed"]
