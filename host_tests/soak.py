@@ -45,6 +45,8 @@ SWEEPS = (
     "interrupts/test_request_reply_interrupts.py",
     "link/test_link.py",
     "link/test_taps.py",
+    "mqtt/test_bridge.py",
+    "mqtt/test_fleet.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

@@ -11,7 +11,7 @@ def test_a_fleet_loses_nothing_without_a_count(kind, interpreter, visited):
     boards, seconds = (20, 60) if SOAK else (3, 3)
     found = fleet.run(boards, seconds, 25, kind, out=lambda text: None)
     assert found["sent"] == found["delivered"] + sum(found["dropped"].values())
-    assert found["resets"] > boards // 2 and found["cuts"]
+    assert found["resets"] and found["broken connections"]
     visited(messages=found["sent"], came=found["came"], resets=found["resets"])
 
 

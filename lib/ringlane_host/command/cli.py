@@ -379,8 +379,7 @@ def _bridge(options):
     A channel's messages go to ringlane/BOARD/CHANNEL. What the broker does not take yet waits on
     disk.
     """
-    need("paho", extra="mqtt")
-    need("cobs", "serial")
+    need("paho", "cobs", "serial", extra="mqtt")
     from ..mqtt.commands import Options, run_bridge
 
     qos_1 = -1 if options.qos1 == "none" else CLASS_NAMES.index(options.qos1)
