@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from brokers import KINDS, BrokerProcess, Proxy, Subscriber, until
+from brokers import KINDS, BrokerProcess, Proxy, Subscriber, free_port, until
 from conftest import DEVICE, PACKAGE, SOAK
 from ringlane_host.link.session import Session
 from ringlane_host.link.wires import ProcessWire
@@ -168,3 +168,30 @@ def test_a_restart_of_the_broker_loses_nothing(kind, tmp_path):
         bridged.end()
         exact(bridged, subscriber)
         assert f"no broker at 127.0.0.1:{proxy.port}: " in " ".join(bridged.said)
+
+
+def test_what_waits_at_the_end_is_sent_by_the_next_bridge_or_counted(broker, tmp_path):
+    kept = tmp_path / "kept"
+    with Bridged(broker, free_port(), COUNT, kept) as away:
+        away.run_until(lambda: away.account().sent == COUNT)
+        away.end(0)
+        assert away.account().waiting == away.buffer.count - 1 == COUNT
+    with Subscriber(broker) as subscriber, Bridged(broker, broker.port, 0, kept) as bridged:
+        assert bridged.account().earlier == COUNT
+        bridged.run_until(lambda: not bridged.buffer.count and not bridged.broker.unconfirmed)
+        bridged.end()
+        until(lambda: len(numbers(subscriber)) == COUNT)
+        assert numbers(subscriber) == dict.fromkeys(range(COUNT), 1)
+        assert (
+            str(bridged.account()) == f"0 sent + {COUNT} earlier = {COUNT} delivered + 0 dropped"
+        )
+    with Bridged(broker, free_port(), 100) as lost:
+        lost.run_until(lambda: lost.account().sent == 100)
+        lost.end(0)
+        assert str(lost.account()) == "100 sent = 0 delivered + 100 dropped (100 unsent)"
+    with Bridged(broker, free_port(), 600, limit=20_000) as full:
+        full.run_until(lambda: full.account().sent == 600)
+        full.end(0)
+        account = full.account()
+        assert account.dropped["buffer"] + account.dropped["unsent"] == 600 and not account.balance
+        assert account.dropped["buffer"] > 400

@@ -60,9 +60,11 @@ class Buffer:
         counts = self._data.execute("SELECT channel, count(*) FROM messages GROUP BY channel")
         self.left: dict[str, int] = dict(counts.fetchall())
         self.count = sum(self.left.values())
-        self.bytes: int = self._data.execute(
-            "SELECT coalesce(sum(bytes), 0) FROM messages"
-        ).fetchone()[0]
+        self.bytes: int
+        self._newest: int | None  # number
+        self.bytes, self._newest = self._data.execute(
+            "SELECT coalesce(sum(bytes), 0), coalesce(max(id), 0) FROM messages"
+        ).fetchone()
 
     def _open(self, name: str) -> None:
         self._data = data = sqlite3.connect(name, timeout=1, isolation_level=None)
@@ -99,11 +101,11 @@ class Buffer:
             self._data.execute("BEGIN")
             for each in messages:
                 row = each.bytes, each.channel, each.qos, each.topic, each.payload, each.about
-                self._data.execute(
+                self._newest = self._data.execute(
                     "INSERT INTO messages (bytes, channel, qos, topic, payload, about) "
                     "VALUES (?, ?, ?, ?, ?, ?)",
                     row,
-                )
+                ).lastrowid
                 self.bytes += each.bytes
                 self.count += 1
             dropped = self._make_room()
@@ -134,6 +136,8 @@ class Buffer:
 
     def following(self) -> list[tuple[int, Message]]:
         """Return the oldest messages behind the one last passed: their numbers, and they."""
+        if self._passed >= (self._newest or 0):
+            return []
         rows = self._data.execute(
             "SELECT id, channel, qos, topic, payload, about FROM messages WHERE id > ? "
             "ORDER BY id LIMIT ?",
@@ -147,6 +151,9 @@ class Buffer:
 
     def done(self, messages: Iterable[tuple[int, Message]]) -> None:
         """Remove messages: the broker has them."""
+        messages = list(messages)
+        if not messages:
+            return
         self._data.execute("BEGIN")
         for number, each in messages:
             self._delete(number, each.bytes)
