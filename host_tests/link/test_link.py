@@ -202,6 +202,28 @@ def test_a_hostile_host_writes_outside_nothing_on_the_simulated_memory(device):
     assert whole > 100 and damaged > 20 and written > 1000
 
 
+def test_a_host_that_asks_but_gives_no_credit_fills_no_memory(device):
+    import link_fuzz
+    from ringlane import Channel, link
+    from ringlane_host.simulate.ticks import clock
+
+    kept = [Channel(2, name=name) for name in "abc"]
+    pipe = link_fuzz.Pipe()
+    ours = link.Link(pipe)
+    clock.set(0)
+    try:
+        pipe.data = link_fuzz.frame(1, 7, b"\0\0\x32\0\1")
+        for number in range(200):
+            clock.advance(50_000)
+            pipe.data += link_fuzz.frame(2, 7, b"\0\0" + number.to_bytes(4, "little"))
+            ours.turn()
+            pipe.data = b""
+    finally:
+        clock.run()
+    assert ours.attached and len(ours._to_tell) < 20 and ours.skipped > 190
+    assert kept
+
+
 def test_a_board_takes_no_frame_of_which_one_bit_is_wrong(device):
     import link_fuzz
     from ringlane import link

@@ -249,6 +249,7 @@ class Link:
         self._wants_events = False
         self._table = []
         self._edition = 0  # of the table, modulo 256
+        self.pause = _TURN_MS  # until the next turn, while a host is there
         self._to_tell = []  # what is to be sent, as it can be: functions and their arguments
         self._turn_of = self._turns = 0
 
@@ -402,8 +403,19 @@ class Link:
         self._edition = self._edition + 1 & 0xFF
         self._tell_table()
 
+    def _change_table(self, _):
+        # The last events of channels that have closed go first: then their rings are forgotten.
+        left = [each for each in self._rings() if self._table[each[0]].closed and each[1].waiting]
+        if left and self._wants_events:
+            self._to_tell = [(self._tell_ring, each) for each in left]
+            self._to_tell.append((self._change_table, None))
+        else:
+            self._new_table()
+
     def _tell_table(self):
         self._to_tell = [(self._tell_channel, each) for each in range(len(self._table))]
+        if not self._table:
+            self._to_tell = [(self._tell_no_channel, None)]
         self._to_tell += [(self._tell_ring, each) for each in self._rings()]
 
     def _rings(self):
@@ -416,12 +428,13 @@ class Link:
 
     def _round(self):
         # A snapshot of everything is due.
-        if any(tell is self._tell_status for tell, _ in self._to_tell):
+        if any(tell == self._tell_status for tell, _ in self._to_tell):  # `is` is never true there
             self.skipped = self.skipped + 1 & 0x3FFFFFFF
             return  # the one before is not sent yet
-        if channels()[:_CHANNELS_MAX] != self._table:
-            self._new_table()
         self._to_tell.append((self._tell_status, None))
+        if channels()[:_CHANNELS_MAX] != self._table:
+            self._to_tell.append((self._change_table, None))
+            return
         self._to_tell += [(self._tell_snapshot, each) for each in range(len(self._table))]
         if self._wants_events:
             self._to_tell += [(self._tell_ring, each) for each in self._rings()]
@@ -437,6 +450,10 @@ class Link:
             self.damaged & 0x3FFFFFFF,
         )
         self._send(_BOARD, 16)
+
+    def _tell_no_channel(self, _):
+        pack_into("<BBB", self._out, _BODY, self._edition, 0, 0)
+        self._send(_CHANNEL, 3)
 
     def _tell_channel(self, index):
         channel = self._table[index]
@@ -578,7 +595,7 @@ async def serve(stream=None):
     try:
         while True:
             link.turn()
-            await asyncio.sleep_ms(_TURN_MS if link.attached else _IDLE_MS)
+            await asyncio.sleep_ms(link.pause if link.attached else _IDLE_MS)
     finally:
         _links.remove(link)
         link.close()

@@ -87,8 +87,12 @@ _FAILED = const(255)  # as in request_reply.py
 _RESULTS = const(32)  # that are kept, so a host has no more records on the way
 _BODY = const(8)  # in the link's buffer, as in link.py
 _BODY_MAX = const(244)
-_OUT_LEAST = const(512)
+_OUT_LEAST = const(1024)
+_WORTH = const(128)  # bytes are worth a frame beside others on the way
 _AGAIN_MS = const(500)  # without a confirmation, the stream is sent again from there
+_PAUSE_MS = const(10)  # between the link's turns, as in link.py
+_SHORT_MS = const(2)  # the same, while something is on its way
+_BUSY_MS = const(50)
 _DOORS_MAX = const(64)
 _SLOT_MAX = const(16384)  # so that a place of 16 bits tells all that is on the way apart
 
@@ -192,7 +196,7 @@ class Desk:
         self._listed = 0  # how many channels the host was told
         self._ended = False  # and that these were all
         self._due = True
-        self._since = time.ticks_ms()  # when the host last confirmed something
+        self._since = self._heard = time.ticks_ms()  # when it last confirmed, or sent, something
         for door in self._doors:
             door.reset()
 
@@ -271,6 +275,7 @@ class Desk:
                 return True
             self._ack(unpack_from("<H", body)[0])
             self._due = True
+            self._heard = time.ticks_ms()
             if not self._feed(number, body[2:]):
                 self._link = None
                 self._end()
@@ -287,9 +292,13 @@ class Desk:
     def turn(self, link):
         """Fetch what the channels have for the host of a link, as there is room."""
         if link is not self._link:
+            link.pause = _PAUSE_MS
             return
-        if self._next and time.ticks_diff(time.ticks_ms(), self._since) > _AGAIN_MS:
-            self._since = time.ticks_ms()
+        now = time.ticks_ms()
+        busy = self._used or time.ticks_diff(now, self._heard) < _BUSY_MS
+        link.pause = _SHORT_MS if busy else _PAUSE_MS
+        if self._next and time.ticks_diff(now, self._since) > _AGAIN_MS:
+            self._since = now
             self._next = self._acked
         while self._listed < len(self._doors):
             if not self._tell_door(self._listed):
@@ -310,10 +319,15 @@ class Desk:
 
     def tell(self, link):
         """Send a frame, if there is something to tell the host of a link; return whether."""
-        if link is not self._link or not self._due and self._next == self._used:
+        if link is not self._link:
             return False
         known = self._known
-        count = min(self._used - self._next, _BODY_MAX - _STREAM_HEADER - known)
+        count = self._used - self._next
+        if count < _WORTH and self._next > self._acked:
+            count = 0  # few bytes wait for others, until what is on its way is confirmed
+        if not self._due and not count:
+            return False
+        count = min(count, _BODY_MAX - _STREAM_HEADER - known)
         at = self._head(link, known)
         out = memoryview(link._out)
         out[at : at + known] = self._results[_RESULTS - known :]

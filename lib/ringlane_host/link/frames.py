@@ -4,6 +4,7 @@ for each in splitter.feed(data):  # what a port has given
     ...  # bytes: what the program printed; a Frame; or Damaged
 """
 
+import re
 import secrets
 import zlib
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ OPEN, DATA, RESUME = 0x20, 0x21, 0x22
 
 STRAY_MAX = 29  # bytes of a frame from the host where a wire is careful, see session.Wire
 
-_ESCAPE = 0x1B
+_ESCAPED = re.compile(rb"\x1b(.?)", re.DOTALL)
+_ON_WIRE = [bytes((0x1B, byte ^ 0x40) if byte < 32 else (byte,)) for byte in range(256)]
 _WIRE_MAX = 2 * (PAYLOAD_MAX + 1)
 
 
@@ -56,32 +58,16 @@ def encode(kind: int, session: int, number: int, body: bytes, version: int = VER
     payload = bytes((version, kind)) + session.to_bytes(2, "little")
     payload += number.to_bytes(2, "little") + body
     payload += zlib.crc32(payload).to_bytes(4, "little")
-    wire = bytearray()
-    for byte in cobs.encode(payload):
-        if byte < 32:
-            wire += bytes((_ESCAPE, byte ^ 0x40))
-        else:
-            wire.append(byte)
-    return b"\0" + bytes(wire) + b"\0"
+    return b"\0" + b"".join([_ON_WIRE[byte] for byte in cobs.encode(payload)]) + b"\0"
 
 
 def decode(chunk: bytes) -> Frame | None:
     """Return the frame that stood between two zeros, None if it is none."""
-    plain = bytearray()
-    escaped = False
-    for byte in chunk:
-        if escaped:
-            plain.append(byte ^ 0x40)
-            escaped = False
-        elif byte == _ESCAPE:
-            escaped = True
-        else:
-            plain.append(byte)
     try:
-        payload = cobs.decode(bytes(plain))
-    except cobs.DecodeError:
+        payload = cobs.decode(_ESCAPED.sub(lambda pair: bytes((pair[1][0] ^ 0x40,)), chunk))
+    except (cobs.DecodeError, IndexError):
         return None
-    if escaped or not 10 <= len(payload) <= PAYLOAD_MAX:
+    if not 10 <= len(payload) <= PAYLOAD_MAX:
         return None
     if zlib.crc32(payload[:-4]) != int.from_bytes(payload[-4:], "little"):
         return None

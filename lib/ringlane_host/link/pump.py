@@ -58,7 +58,6 @@ _TABLE_S = 10.0
 _POLL_S = 0.005
 _RETRY_S = 0.02  # after a message found no room
 _GRACE_S = 3.0  # for the answer to what was on its way when its time was over
-_QUIET = 2  # statuses without a channel: there is none
 
 
 @dataclass(eq=False)
@@ -94,7 +93,7 @@ class _Lane:
             self.refused.clear()
             self.first = True
             self.retry_at = now + _RETRY_S
-        ready = stream is not None and stream.opened and index is not None
+        ready = self.pump.alive and stream is not None and stream.opened and index is not None
         while ready and self.waiting and not self.refused and now >= self.retry_at:
             assert stream is not None and index is not None
             if not stream.room:
@@ -112,7 +111,7 @@ class _Lane:
                 self.pump.fail(each.future, NotDelivered(f"{self.name!r}: no link to the board"))
         for each in self.flying:
             if each.deadline is not None and now > each.deadline + _GRACE_S:
-                text = f"{self.name!r}: the board does not answer"
+                text = f"{self.name!r}: the board does not answer; it may get it yet"
                 self.pump.fail(each.future, OutcomeUnknown(text))
 
     def answered(self, op: _Op, result: int) -> None:
@@ -197,7 +196,7 @@ class Pump:
         self._classes: dict[str, tuple[int, ...]] = {}
         self._told: dict[str, About] | None = None
         self._all_opened = False
-        self._statuses = 0
+        self.alive = False
         self._held: list[Item] = []
         self._clocks = ChannelClocks(BoardClock())
         self._early: dict[str, list[Record]] = {}
@@ -358,6 +357,7 @@ class Pump:
                 self._record(self.stream.records.popleft())
             if self.stream.lost:
                 self._lose_stream(session)
+        self.alive = session.alive
         now = self.clock()
         for lane in list(self._lanes.values()):
             lane.turn(now)
@@ -376,7 +376,6 @@ class Pump:
         match item:
             case Hello():
                 self._clocks = ChannelClocks(session.board_clock)
-                self._statuses = 0
                 if item.again:
                     self._later(partial(_count_reset, self._board))
             case Text():
@@ -387,8 +386,6 @@ class Pump:
                 self._events(item)
             case Gone():
                 raise ProgramEnded(self._board.name, "")
-            case _:
-                self._statuses += type(item).__name__ == "Status"
 
     def _events(self, batch: Events) -> None:
         channel = self._listeners.get(batch.channel.name)
@@ -416,9 +413,7 @@ class Pump:
     def _look_at_table(self, session: Session) -> None:
         table = session.table
         if table is None:
-            if self._statuses < _QUIET or session._channels > 0:
-                return
-            table = {}
+            return
         if self.stream is None and any(each.accepts or each.forwards for each in table.values()):
             self.stream = session.stream = Stream()
         if self.stream is not None and not self._all_opened:

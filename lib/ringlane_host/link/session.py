@@ -356,6 +356,12 @@ class Session:
         }
 
     @property
+    def alive(self) -> bool:
+        """Whether the board is attached, and was heard of late."""
+        silence = self._clock() - self._heard
+        return self._attached and silence < max(_SILENCE_S, 2 * self._wire.careful_s)
+
+    @property
     def table(self) -> dict[str, Channel] | None:
         """The board's channels by name, None until all are known."""
         if len(self._table) != self._channels:
@@ -383,14 +389,13 @@ class Session:
 
     def _keep_up(self) -> None:
         now = self._clock()
-        silence = now - self._heard
         if self._at_prompt():
             if self._attached:
                 self._attached = False
                 self._wire.write(b"\x03")  # a prompt's line is empty then
             return
         careful = self._wire.careful_s
-        if self._attached and silence < max(_SILENCE_S, 2 * careful):
+        if self.alive:
             used = _WINDOW - ((self._granted - self._expected) & 0xFFFF)
             often = _FIRST_ASKS_S if self._asks < _FIRST_ASKS else _ASK_S
             if self._asked is not None:
@@ -521,6 +526,10 @@ class Session:
         return self.hello
 
     def _channel(self, body: bytes, found: list[Item]) -> None:
+        if len(body) == 3:  # there is none
+            self._edition, self._channels = body[0], 0
+            self._table.clear()
+            return
         edition, index, count, flags, senders, slot_size, hz, mask = struct.unpack_from(
             "<BBBBBHII", body
         )

@@ -15,6 +15,7 @@ from .frames import BODY_MAX, DATA, OPEN, RESUME, STRAY_MAX, encode, plain_numbe
 
 _RESULTS = 32  # records that may be on the way
 _WINDOW = 512  # bytes that may be
+_WORTH = 128  # bytes are worth a frame beside others on the way
 _AGAIN_S = 0.25  # without an answer: send it again
 _TRIES = 4
 _HALF, _MASK = 0x8000, 0xFFFF
@@ -81,6 +82,7 @@ class Stream:
     def put(self, index: int, what: int, body: bytes, answer: Callable[[int], object]) -> None:
         """Send a record; `answer(result)` is called once, when the board has told it."""
         self._waiting.append((struct.pack("<BBH", index, what, len(body)) + body, answer))
+        self._fill()
 
     def withdraw(self, answer: Callable[[int], object]) -> bool:
         """Forget the record with that answer; False if it is on its way, or is not here."""
@@ -92,8 +94,8 @@ class Stream:
 
     @property
     def room(self) -> bool:
-        """Whether a record put now is on its way at once."""
-        return not self._waiting and len(self._flying) < _RESULTS and self._sendable() >= 0
+        """Whether what was put before is on its way, so that it need not wait here."""
+        return not self._waiting
 
     def whereabouts(self, answer: Callable[[int], object]) -> bool:
         """Return whether the record with that answer may have reached the board."""
@@ -144,8 +146,8 @@ class Stream:
         if careful and self._next > self._base:
             return None
         count = min(self._base + len(self._bytes) - self._next, self._sendable())
-        if count <= 0:
-            return None
+        if count <= 0 or self._next > self._base and count < _WORTH:
+            return None  # few bytes wait for others until what is on its way is confirmed
         if self._next == self._base:
             self._tried = now
         at = self._next - self._base
