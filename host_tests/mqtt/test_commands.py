@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 import trustme
 from brokers import KINDS, BrokerProcess, Subscriber, free_port, until
-from conftest import PACKAGE
+from conftest import PACKAGE, ROOT
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from ringlane_host.boards.virtual import VirtualBoard
@@ -254,6 +254,33 @@ def test_what_is_no_broker_or_not_there_is_told_and_waited_for(board, ringlane, 
         status, out, err = ringlane(board, f"mqtt://127.0.0.1:{port}", "--seconds", "0.5")
         assert status == 0 and f"no broker at 127.0.0.1:{port}: " in err, err
         assert "adc: 0 sent = 0 delivered" in out
+
+
+def test_the_commands_of_the_readme_run(board, tmp_path, ringlane, monkeypatch):
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    made = ca.issue_cert("127.0.0.1")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
+    monkeypatch.chdir(tmp_path)
+    section = (ROOT / "README.md").read_text().partition("## More than one board: MQTT\n")[2]
+    commands = re.findall(r"^    ringlane bridge (.*)$", section.partition("\n## ")[0], re.M)
+    assert len(commands) == 2
+    with (
+        BrokerProcess("amqtt", tmp_path) as plain,
+        BrokerProcess("amqtt", tmp_path, tls=("server.pem", "key.pem")) as tls,
+    ):
+        for command in commands:
+            for old, new in {
+                "/dev/ttyACM0": board,
+                "localhost": f"127.0.0.1:{plain.port}",
+                "broker.example": f"127.0.0.1:{tls.port}",
+            }.items():
+                command = command.replace(old, new)
+            words = [*command.split(), "--mqtt", "3.1.1", "--seconds", "0.1"]
+            status, _, err = ringlane(*words)
+            assert status == 0 and "is there" in err, err
+    assert (tmp_path / "press1.buffer").exists()
 
 
 @pytest.mark.parametrize(
