@@ -4,9 +4,10 @@ import time
 
 import pytest
 from brokers import KINDS, BrokerProcess, Proxy, Subscriber, free_port, until
-from conftest import DEVICE, PACKAGE, SOAK
+from conftest import SOAK
+from process_wire import ProcessWire
+from ringlane_host.boards.virtual import micropython
 from ringlane_host.link.session import Session
-from ringlane_host.link.wires import ProcessWire
 from ringlane_host.mqtt.bridge import Bridge
 from ringlane_host.mqtt.broker import Address, Broker
 from ringlane_host.mqtt.buffer import Buffer
@@ -28,7 +29,7 @@ class Bridged:
 
     def __init__(self, broker, port, count, buffer=None, limit=64 << 20, **options):
         self.said = []
-        self.wire = ProcessWire(f"import bridged; bridged.main({count})", (PACKAGE.parent, DEVICE))
+        self.wire = ProcessWire(micropython(), f"import bridged; bridged.main({count})")
         self.session = Session(self.wire, events=True, period_ms=100)
         self.buffer = Buffer(buffer, limit)
         self.broker = Broker(
@@ -44,7 +45,7 @@ class Bridged:
         return self
 
     def __exit__(self, *exc):
-        self.wire.close()
+        self.wire.__exit__()
         self.broker.close()
         self.buffer.__exit__()
 
@@ -63,7 +64,7 @@ class Bridged:
 
     def end(self, timeout=10.0):
         self.bridge.close(timeout)
-        self.wire.close()
+        self.wire.__exit__()
 
 
 def numbers(subscriber, channel=ADC):

@@ -1,18 +1,14 @@
 """Wires: how a session reaches a board. A port where a program runs, or a program started here."""
 
-import os
-import select
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from .. import package
 from ..boards.targets import TARGETS, Target, connect
-from ..boards.virtual import micropython
 from . import LinkError, ProgramEnded
 from .session import Wire
 
@@ -188,54 +184,6 @@ class ProgramWire:
             pass
 
 
-class ProcessWire:
-    """The console of a MicroPython process (unix port) that runs `program`. A context manager.
-
-    `path`: the folders that it imports from; `heap`: its size, as -X heapsize= takes it. A session
-    attaches as to any board; the program is killed at the end.
-    """
-
-    def __init__(
-        self, program: str, path: Sequence[Path] = (package.FOLDER.parent,), heap: str = "2M"
-    ) -> None:
-        self.careful_s = 0.0
-        self.process = subprocess.Popen(
-            [micropython(), "-X", f"heapsize={heap}", "-c", program],
-            env=dict(os.environ, MICROPYPATH=":".join(map(str, (*path, ".frozen")))),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert self.process.stdin and self.process.stdout
-        self._in, self._out = self.process.stdin.fileno(), self.process.stdout.fileno()
-        self.name = f"MicroPython, process {self.process.pid}"
-
-    def read(self, timeout: float) -> bytes:
-        """As Wire.read. Raise ProgramEnded at the program's end."""
-        if not select.select([self._out], [], [], timeout)[0]:
-            return b""
-        data = os.read(self._out, 4096)
-        if not data:
-            raise ProgramEnded(self.name, "")
-        return data
-
-    def write(self, data: bytes) -> None:
-        """As Wire.write; nothing when the program has ended, which read() tells."""
-        with suppress(BrokenPipeError):
-            os.write(self._in, data)
-
-    def close(self) -> None:
-        """Kill the program."""
-        self.process.kill()
-        self.process.communicate()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
 @contextmanager
 def start_program(board: Target, code: str, *sources: Path) -> Iterator[ProgramWire]:
     """Give the wire of `code`, run on `board` with `sources` mounted, as Target.run. A context."""
@@ -274,4 +222,4 @@ def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ())
             wire.close()
 
 
-__all__ = ["PortWire", "ProcessWire", "ProgramWire", "open_wire", "start_program"]
+__all__ = ["PortWire", "ProgramWire", "open_wire", "start_program"]
