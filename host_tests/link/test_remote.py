@@ -506,7 +506,7 @@ asyncio.run(main())
             with pytest.raises(ConnectionResetError, match="'rpc' is closed"):
                 await rpc.call(b"no")
             await asyncio.sleep(2)
-            with pytest.raises(NotDelivered, match="the program on a process has ended"):
+            with pytest.raises(NotDelivered, match="'inbox': "):
                 await inbox.asend(b"x")
 
     within(60, use())
@@ -530,26 +530,68 @@ def test_requests_that_a_host_leaves_unanswered_fail(cut):
     assert "asked 255 b''" in "".join(said) and "asked 0 b'done'" in "".join(said)
 
 
-def test_a_program_is_started_on_an_emulated_pico(uf2, tmp_path):
-    program = tmp_path / "on_pico.py"
-    program.write_text(
-        (DEVICE / "remote_program.py").read_text().replace("await ringlane.link.serve()", "")
-        + """
-async def both():
-    asyncio.create_task(run(False))
-    await ringlane.link.serve()
+class PicoWire:
+    """The USB console of an emulated Pico on which `program` is typed."""
 
-asyncio.run(both())
-"""
-    )
+    name = "an emulated RP2040"
+    careful_s = 0.0
+
+    def __init__(self, pico, program):
+        self.pico = pico
+        self.program = program
+        self.cdc = pico._device.cdc
+        self.got = bytearray()
+        self.waiting = bytearray()
+
+    def __enter__(self):
+        self.runs = self.pico._running()
+        self.runs.__enter__()
+        self.pico.call(lambda: setattr(self.cdc, "on_serial_data", self.got.extend))
+        # Typed at the prompt, whose echo would look like a board on which nothing runs.
+        self.write(b"\r\x03" + self.program.encode() + b"\r\n")
+        echo = b""
+        while self.program.encode() + b"\r\n" not in echo:
+            echo += self.read(1)
+        return self
+
+    def __exit__(self, *exc):
+        self.write(b"\x03\x03")
+        self.read(0.5)
+        self.runs.__exit__(None, None, None)
+
+    def read(self, timeout):
+        end = time.monotonic() + timeout
+        while not self.got and time.monotonic() < end:
+            self.pico.call(self._pump)
+            time.sleep(0.002)
+        return self.pico.call(self._take)
+
+    def _take(self):
+        self._pump()
+        taken = bytes(self.got)
+        self.got.clear()
+        return taken
+
+    def _pump(self):
+        room = self.cdc.tx_fifo.size - self.cdc.tx_fifo.item_count
+        for byte in self.waiting[:room]:
+            self.cdc.send_serial_byte(byte)
+        del self.waiting[:room]
+
+    def write(self, data):
+        self.waiting += data
+        self.pico.call(self._pump)
+
+
+def test_over_the_usb_of_an_emulated_pico(pico, visited):
+    pico.reset()
+    wire = PicoWire(pico, QUIET)
+    count = 60
 
     async def use():
-        async with ringlane_host.remote("rp2040", program, uf2=uf2) as board:
-            there, back = board.channel("there"), board.channel("back")
-            for number in range(4):
-                assert await there.asend(word_of(number), number) == 1
-            got = [await back.arecv() for _ in range(4)]
-            assert [(m.data, m.priority) for m in got] == [(word_of(n), n) for n in range(4)]
+        async with LiveBoard("a Pico", lambda: wire, 240) as board:
+            await there_and_back(board, count)
             assert await board.channel("motor").call(b"on a chip") == (7, b"on a chip!")
 
-    within(400, use())
+    within(500, use())
+    visited(messages=2 * count)

@@ -200,7 +200,9 @@ class SimulatedBoard:
 
     def _find_sleepers(self):
         for core in self._kernel.cores:
-            for task in core.asleep() if core.asleep is not None and not core.ended else ():
+            if core.asleep is None or core.ended or core.in_soft:  # it looks after the handler
+                continue
+            for task in core.asleep():
                 if task not in self._sleepers:
                     self._sleepers.append(task)
                     self._kernel.fault(
@@ -412,6 +414,24 @@ class SimulatedBoard:
         some of them.
         """
         return replay.schedule(self, self._kernel, path, channel, after_ms)
+
+    def remote(self):
+        """Return the board as ringlane_host.remote() does: for a host's program under test.
+
+            async with board.remote() as there:
+                await there.channel("commands").asend(b"stop", timeout_ms=100)
+
+        The firmware runs already, and has opened its channels. Time passes while the host waits,
+        as in advance(), and what that raises the host gets; timeouts are of the board's time. It
+        takes the package cobs.
+        """
+        from ..link import need
+
+        need("cobs")
+        from .remote import SimulatedRemote  # which needs what nothing else here does
+
+        self._check_open()
+        return SimulatedRemote(self, self._kernel)
 
     def pwm(self, pin):
         """Return what PWM made of a pin: a list of (microseconds, Hz, duty of 65535)."""

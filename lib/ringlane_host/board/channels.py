@@ -19,7 +19,7 @@ _VERBS = {
     "recv_word": (False, "receiver", 0, True),
     "send_request": (True, "client", 0, False),
     "recv_response": (False, "client's receiver", 1, False),
-    "recv_request": (False, "server", 0, False),
+    "recv_request": (False, "server's receiver", 0, False),
     "send_response": (True, "server", 1, False),
 }
 _FIXES = {
@@ -28,6 +28,7 @@ _FIXES = {
     "client": "a channel",
     "client's receiver": "a channel",
     "server": "a channel",
+    "server's receiver": "a channel",
 }
 # Their verbs call those that are recorded.
 _WRAPPERS = (

@@ -4,8 +4,8 @@ for each in splitter.feed(data):  # what a port has given
     ...  # bytes: what the program printed; a Frame; or Damaged
 """
 
+import random
 import re
-import secrets
 import zlib
 from dataclasses import dataclass
 
@@ -23,14 +23,15 @@ OPEN, DATA, RESUME = 0x20, 0x21, 0x22
 
 STRAY_MAX = 29  # bytes of a frame from the host where a wire is careful, see session.Wire
 
+_RANDOM = random.SystemRandom()
 _ESCAPED = re.compile(rb"\x1b(.?)", re.DOTALL)
 _ON_WIRE = [bytes((0x1B, byte ^ 0x40) if byte < 32 else (byte,)) for byte in range(256)]
 _WIRE_MAX = 2 * (PAYLOAD_MAX + 1)
 
 
-def plain_number(size: int) -> int:
+def plain_number(size: int, random: random.Random = _RANDOM) -> int:
     """Return a random number of so many bytes, none of which becomes longer in a frame."""
-    return int.from_bytes(bytes(0x20 + secrets.randbelow(0xE0) for _ in range(size)))
+    return int.from_bytes(bytes(0x20 + random.randrange(0xE0) for _ in range(size)))
 
 
 @dataclass(frozen=True)

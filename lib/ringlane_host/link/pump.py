@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import LinkError, ProgramEnded
+from .frames import plain_number
 from .remote import About, Message, NotDelivered, NotOpened, OutcomeUnknown
 from .session import (
     BoardClock,
@@ -173,7 +174,8 @@ class Pump:
         wire: Callable[[], AbstractContextManager[Wire]],
         attach_s: float,
     ) -> None:
-        self.clock = time.monotonic
+        self.clock: Callable[[], float] = time.monotonic
+        self.number: Callable[[int], int] = plain_number
         self.stream: Stream | None = None
         self.indices: dict[str, int] = {}  # of what is opened
         self._board = board
@@ -208,7 +210,7 @@ class Pump:
         """Start the thread, and wait until the board's channels are known."""
         self._loop = asyncio.get_running_loop()
         self._ready = self._loop.create_future()
-        self._thread.start()
+        self._start()
         try:
             await asyncio.shield(self._ready)
         except BaseException:
@@ -220,6 +222,9 @@ class Pump:
         self._stop.set()
         if self._thread.is_alive():
             await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _start(self) -> None:
+        self._thread.start()
 
     def do(self, function: Callable[[], object]) -> None:
         """Let the thread call it."""
@@ -261,14 +266,16 @@ class Pump:
         future: asyncio.Future[int | None] = self._loop.create_future()
 
         def put() -> None:
-            if self._ended or self.stream is None or self.stream.number != stream:
-                self.resolve(future, 0)
+            if self._ended is not None:
+                self.fail(future, NotDelivered(f"no reply was sent: {self._ended}"))
+            elif self.stream is None or self.stream.number != stream:
+                self.resolve(future, 0)  # of a program before this one
             else:
                 self._replies.add(future)
                 self.stream.put(self.indices[name], REPLY, body, partial(self._replied, future))
 
         if self._ended is not None:
-            return False
+            raise NotDelivered(f"no reply was sent: {self._ended}")
         self.do(put)
         return await future == 1
 
@@ -313,8 +320,9 @@ class Pump:
         # The stream is over, or all is.
         for lane in list(self._lanes.values()):
             lane.lost(why, all_of_it=all_of_it)
-        for future in list(self._replies):
-            self._replied(future, 0)
+        for future in self._replies:
+            self.fail(future, OutcomeUnknown(f"no word of the reply: {why}"))
+        self._replies.clear()
         self._later(partial(self._board.forget_calls, why))
 
     def _later(self, function: Callable[[], object]) -> None:
@@ -332,6 +340,9 @@ class Pump:
                         raise LinkError(f"{wire.name}: the board does not tell its channels")
         except Exception as caught:  # whatever it is, somebody waits for the end
             error = caught
+        self._finish(error)
+
+    def _finish(self, error: Exception) -> None:
         self._ended = error
         for command in list(self._commands):
             command()
@@ -415,7 +426,7 @@ class Pump:
         if table is None:
             return
         if self.stream is None and any(each.accepts or each.forwards for each in table.values()):
-            self.stream = session.stream = Stream()
+            self.stream = session.stream = Stream(self.clock, self.number)
         if self.stream is not None and not self._all_opened:
             return
         self._table = table
@@ -453,7 +464,7 @@ class Pump:
         if "another host" in why:
             raise LinkError(why)
         self._lose(why, all_of_it=False)
-        self.stream = session.stream = Stream()
+        self.stream = session.stream = Stream(self.clock, self.number)
         self.indices.clear()
         self._all_opened = False
 

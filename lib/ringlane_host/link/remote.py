@@ -17,7 +17,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ _REQUESTS = 8
 _NORMAL = 2
 _ATTACH_S = 10.0
 _START_S = 60.0  # for a program that has to be loaded first
+_START_SLOWLY_S = 240.0  # the same, on an emulated chip
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -186,28 +187,21 @@ class RemoteChannel(ABC):
         neither a tap nor is forwarded, LinkError when there is no board any more.
         """
         self._begin_to_receive()
-        end = None if timeout_ms is None else asyncio.get_running_loop().time() + timeout_ms / 1e3
-        while not self._unread:
-            if self._error is not None:
-                raise self._error
-            if self._over:
-                return False
-            self._wake.clear()
-            if not await self._woken(end):
-                return None
+        try:
+            async with self._timeout(timeout_ms):
+                while not self._unread:
+                    if self._error is not None:
+                        raise self._error
+                    if self._over:
+                        return False
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            return None
         message, stream = self._unread.popleft()
         self._taken(stream)
         self.counters.received += 1
         return message
-
-    async def _woken(self, end: float | None) -> bool:
-        # Whether something came, or may have, before `end`.
-        try:
-            async with asyncio.timeout_at(end):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
-        return True
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self._messages()
@@ -254,7 +248,7 @@ class RemoteChannel(ABC):
         if not self.about.calls:
             raise TypeError(f"{self.name!r} is a {self.about.pattern}: asend() into it")
         try:
-            async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1e3):
+            async with self._timeout(timeout_ms):
                 return await self._call(raw)
         except TimeoutError:
             self.counters.timed_out += 1
@@ -286,6 +280,10 @@ class RemoteChannel(ABC):
             self.counters.unread += 1
         self._unread.append((message, stream))
         self._wake.set()
+
+    def _timeout(self, ms: int | None) -> AbstractAsyncContextManager[object]:
+        # Raises TimeoutError in what it surrounds.
+        return asyncio.timeout(None if ms is None else ms / 1e3)
 
     def _finish(self, error: Exception | None = None) -> None:
         self._over = True
@@ -388,7 +386,8 @@ def remote(
     paths = tuple(map(Path, files))
     firmware = None if uf2 is None else str(uf2)
     wire = partial(open_wire, str(target), firmware, paths)
-    return LiveBoard(str(target), wire, _START_S if files else _ATTACH_S, text)
+    attach_s = _START_SLOWLY_S if target == "rp2040" else _START_S if files else _ATTACH_S
+    return LiveBoard(str(target), wire, attach_s, text)
 
 
 # -- a board that runs
@@ -412,7 +411,7 @@ class LiveBoard(RemoteBoard):
         text: Callable[[str], object] | None = None,
     ) -> None:
         super().__init__()
-        from .pump import Pump
+        from .pump import Pump  # which imports this
 
         self.name = name
         self.resets = 0

@@ -261,7 +261,8 @@ class Counts:
 class Session:
     """The host's side of a link over `wire`. A context manager: it says goodbye at the end.
 
-    `events`: whether taps' events are wanted. `period_ms`: between snapshots.
+    `events`: whether taps' events are wanted. `period_ms`: between snapshots. `clock` and
+    `number`: the time in seconds, and random numbers as of plain_number(); for a simulation.
     """
 
     def __init__(
@@ -271,6 +272,7 @@ class Session:
         events: bool = False,
         period_ms: int = 500,
         clock: Callable[[], float] = time.monotonic,
+        number: Callable[[int], int] = plain_number,
     ) -> None:
         self._early: list[Item] = []  # what came while it attached
         self.hello: Hello | None = None
@@ -281,6 +283,7 @@ class Session:
         self._events = events
         self._period_ms = period_ms
         self._clock = clock
+        self._number = number
         self._splitter = Splitter()
         self._session = -1
         self._tries: list[int] = []
@@ -411,7 +414,7 @@ class Session:
             body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
             frame = b" " * 99
             while len(frame) > STRAY_MAX:
-                session = plain_number(2)
+                session = self._number(2)
                 frame = encode(ATTACH, session, 0, body)
             self._tries = [*self._tries[-_TRIES_MAX:], session]
             self._wire.write(frame if careful else _KNOCK + frame)
@@ -432,11 +435,11 @@ class Session:
         self._granted = (self._expected + _WINDOW) & 0xFFFF
         frame = b" " * 99
         while len(frame) > STRAY_MAX:
-            token = plain_number(4)
+            token = self._number(4)
             body = struct.pack("<HI", self._granted, token)
             if self.stream is not None:
                 body += struct.pack("<H", self.stream.got)
-            frame = encode(ASK, self._session, plain_number(2), body)
+            frame = encode(ASK, self._session, self._number(2), body)
         self._asked = token, self._clock()
         self._wire.write(frame)
 

@@ -58,8 +58,13 @@ class Stream:
     or why the board does not know this stream any more, so that another one has to begin.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.number = plain_number(4)
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        number: Callable[[int], int] = plain_number,
+    ) -> None:
+        self.number = number(4)
+        self._random = number
         self.records: deque[Record] = deque()
         self.lost = ""
         self.opened = False  # the board has answered in this session
@@ -175,7 +180,7 @@ class Stream:
         frame = b" " * 99
         while len(frame) > STRAY_MAX:
             kind = RESUME if self._known else OPEN
-            frame = encode(kind, session, plain_number(2), body)
+            frame = encode(kind, session, self._random(2), body)
         return frame
 
     def _data(self, session: int, at: int, count: int) -> bytes:
