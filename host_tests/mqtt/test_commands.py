@@ -15,6 +15,8 @@ from brokers import KINDS, BrokerProcess, Subscriber, free_port, until
 from conftest import PACKAGE, ROOT
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from process_wire import ProcessWire
+from ringlane_host.boards import virtual
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.command import cli
 from ringlane_host.link import LinkError
@@ -254,6 +256,42 @@ def test_what_is_no_broker_or_not_there_is_told_and_waited_for(board, ringlane, 
         status, out, err = ringlane(board, f"mqtt://127.0.0.1:{port}", "--seconds", "0.5")
         assert status == 0 and f"no broker at 127.0.0.1:{port}: " in err, err
         assert "adc: 0 sent = 0 delivered" in out
+
+
+OVER_TCP = """
+from ringlane import *
+
+ch = Channel(8, slot_size=4, name="samples", tap=Recorder(64, head=4))
+
+async def main():
+    asyncio.create_task(serve_at({port}))
+    while True:
+        ch.send_word(ch.sent, HIGH)
+        ch.recv_word()
+        await asyncio.sleep_ms(20)
+
+asyncio.run(main())
+"""
+
+
+def test_a_board_with_a_network_serves_one_bridge_after_the_other(tmp_path, micropython, ringlane):
+    guide = (PACKAGE.parent / "ringlane_host" / "mqtt" / "README.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.M | re.S)
+    port = free_port()
+    with (
+        BrokerProcess(KINDS[-1], tmp_path) as broker,
+        Subscriber(broker) as client,
+        ProcessWire(virtual.micropython(), code + OVER_TCP.format(port=port)),
+    ):
+        until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
+        for _ in range(2):
+            at = f"mqtt://127.0.0.1:{broker.port}"
+            words = ["--mqtt", "5" if broker.five else "3.1.1", "--seconds", "0.5", "--name", "x"]
+            status, out, err = ringlane(f"socket://127.0.0.1:{port}", at, *words)
+            assert status == 0, err
+            sent, delivered = re.findall(r"samples: (\d+) sent = (\d+) delivered \+ 0", out)[0]
+            assert int(sent) == int(delivered) > 0
+        assert client.of("ringlane/x/samples")[0]["class"] == "HIGH"
 
 
 def test_the_commands_of_the_readme_run(board, tmp_path, ringlane, monkeypatch):
