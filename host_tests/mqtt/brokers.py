@@ -1,6 +1,7 @@
 """Real brokers, a proxy that cuts connections to them, and a subscriber."""
 
 import json
+import os
 import random
 import shutil
 import socket
@@ -82,6 +83,12 @@ class BrokerProcess:
             lines += [f"certfile {self._tls[0]}", f"keyfile {self._tls[1]}", "user root"]
         (self._folder / "mosquitto.conf").write_text("\n".join(lines))
         return [MOSQUITTO, "-c", self._folder / "mosquitto.conf"]
+
+    @property
+    def cpu(self):
+        """Seconds of a processor that it has taken since its start."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self):
         self._process.kill()

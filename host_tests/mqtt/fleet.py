@@ -154,7 +154,7 @@ def run(boards, seconds, rate, kind=None, calm=False, out=print):
             stack.callback(each.close)
         _turn_until(members, lambda: all(each.session.hello for each in members))
         out(f"{boards} boards are there, {rate} messages a second each, {kind}")
-        cpu, begin = time.process_time(), time.monotonic()
+        cpu, broker_cpu, begin = time.process_time(), broker.cpu, time.monotonic()
         happened = Counter()
         dice = random.Random(boards)
         steps = () if calm else ("restart", *["reset"] * boards, *["cut"] * 4 * boards)
@@ -172,11 +172,12 @@ def run(boards, seconds, rate, kind=None, calm=False, out=print):
                     member.reset() if what == "reset" else member.cut()
         _turn_until(members, lambda: all(each.back for each in members))
         cpu, took = time.process_time() - cpu, time.monotonic() - begin
+        broker_cpu = broker.cpu - broker_cpu if calm else None  # of one start
         for each in members:
             each.bridge.turn()
         for each in members:
             each.bridge.close(10)
-        return _reckon(members, came, happened, took, cpu)
+        return _reckon(members, came, happened, took, cpu, broker_cpu)
 
 
 def _turn_all(members, publish=True):
@@ -213,7 +214,7 @@ def _restart(members, broker, subscriber, came):
         _turn_all(members, publish=False)
 
 
-def _reckon(members, came, happened, took, cpu):
+def _reckon(members, came, happened, took, cpu, broker_cpu):
     total = Counter()
     dropped = Counter()
     for each in members:
@@ -243,6 +244,8 @@ def _reckon(members, came, happened, took, cpu):
         "came again": sum(came.times.values()) - len(came.times),
         "messages a second": round(total["delivered"] / took),
         "bridges' cpu, us a message": round(cpu * 1e6 / max(1, total["delivered"])),
+        "broker's cpu, us a message": broker_cpu
+        and round(broker_cpu * 1e6 / max(1, total["delivered"])),
         "late, ms": {
             name: round(late[int((len(late) - 1) * part)], 1)
             for name, part in (("p50", 0.5), ("p99", 0.99))
@@ -269,6 +272,8 @@ def main():
     except FleetError as error:
         sys.exit(f"fleet: {error}")
     for name, value in found.items():
+        if value is None:
+            continue
         print(f"{name:28} {value:,}" if isinstance(value, int) else f"{name:28} {value}")
     dropped = sum(found["dropped"].values())
     print(f"{found['sent']:,} sent = {found['delivered']:,} delivered + {dropped:,} dropped")
