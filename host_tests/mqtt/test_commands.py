@@ -258,6 +258,39 @@ def test_what_is_no_broker_or_not_there_is_told_and_waited_for(board, ringlane, 
         assert "adc: 0 sent = 0 delivered" in out
 
 
+def test_channels_that_are_not_there_or_have_no_tap_are_told(board, ringlane):
+    at = "mqtt://127.0.0.1:1"
+    for name, said in (
+        ("adx", "no channel 'adx' on that board; there are adc, led, rpc"),
+        ("led", "channel 'led' has no tap: make it with tap=ringlane.Recorder()"),
+    ):
+        status, _, err = ringlane(board, at, "--channel", "adc", "--channel", name)
+        assert status == 1 and err.splitlines()[-1] == f"ringlane bridge: {said}"
+
+
+@pytest.mark.skipif("mosquitto" not in KINDS, reason="no mosquitto, which can refuse")
+def test_what_the_broker_refuses_is_counted_and_told(board, tmp_path):
+    may = (
+        "read #",
+        "write ringlane/x/online",
+        "write ringlane/x/ledger",
+        "write ringlane/x/led/set",
+    )
+    (tmp_path / "rules").write_text("".join(f"topic {each}\n" for each in may))
+    with (
+        BrokerProcess("mosquitto", tmp_path, rules=tmp_path / "rules") as broker,
+        Subscriber(broker) as client,
+        bridged(board, broker, "--name", "x") as process,
+    ):
+        until(lambda: client.of("ringlane/x/online")[-1:] == [True])
+        client.client.publish("ringlane/x/led/set", "5", 1)
+        until(lambda: '"dropped": {"refused": 1}' in json.dumps(client.of("ringlane/x/ledger")))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert "adc: 1 sent = 0 delivered + 1 dropped (1 refused)\n" in out
+        assert "adc: the broker refuses it: Not authorized" in err
+
+
 OVER_TCP = """
 from ringlane import *
 

@@ -136,7 +136,9 @@ def _parser():
     made.add_argument(
         "--ca", metavar="FILE", type=Path, help="who signed the broker's certificate"
     )
-    made.add_argument("--name", dest="called", help="the board's, in topics; default: the port's")
+    made.add_argument(
+        "--name", dest="called", metavar="NAME", help="the board's, in topics; default: the port's"
+    )
     made.add_argument("--prefix", default="ringlane", help="of its topics; default: ringlane")
     made.add_argument(
         "--channel", action="append", default=[], help="only this one; may be repeated"
@@ -155,7 +157,11 @@ def _parser():
         "--buffer", metavar="FILE", type=Path, help="what waits is kept there, for the next bridge"
     )
     made.add_argument(
-        "--buffer-mb", type=float, default=64.0, help="what may wait, on disk; default: 64"
+        "--buffer-mb",
+        metavar="MB",
+        type=float,
+        default=64.0,
+        help="what may wait, on disk; default: 64",
     )
     made.add_argument(
         "--mqtt",
