@@ -168,15 +168,15 @@ class Proxy:
 class Subscriber:
     """Gets everything below `topic`: `got`, as (topic, payload, retained, properties).
 
-    A context manager. take: a function that gets each instead.
+    A context manager. take: a function that gets each instead. name: the client's.
     """
 
-    def __init__(self, broker, topic="#", take=None):
+    def __init__(self, broker, topic="#", take=None, name=""):
         version = MQTTProtocolVersion.MQTTv5 if broker.five else MQTTProtocolVersion.MQTTv311
         self.got = []
         self._take = take
         self.subscribed = threading.Event()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=version)
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=version)
         self.client.reconnect_delay_set(0.1, 0.2)
         self.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self.client.on_disconnect = lambda *_: self.subscribed.clear()

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 import trustme
@@ -16,7 +16,6 @@ from conftest import PACKAGE, ROOT
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from process_wire import ProcessWire
-from ringlane_host.boards import virtual
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.command import cli
 from ringlane_host.link import LinkError
@@ -307,14 +306,19 @@ asyncio.run(main())
 """
 
 
-def test_a_board_with_a_network_serves_one_bridge_after_the_other(tmp_path, micropython, ringlane):
+def networked(port):
+    """A program that serves its link at that TCP port, as the guide does."""
     guide = (PACKAGE.parent / "ringlane_host" / "mqtt" / "README.md").read_text()
     (code,) = re.findall(r"^```python\n(.*?)^```", guide, re.M | re.S)
+    return code + OVER_TCP.format(port=port)
+
+
+def test_a_board_with_a_network_serves_one_bridge_after_the_other(tmp_path, interpreter, ringlane):
     port = free_port()
     with (
         BrokerProcess(KINDS[-1], tmp_path) as broker,
         Subscriber(broker) as client,
-        ProcessWire(virtual.micropython(), code + OVER_TCP.format(port=port)),
+        ProcessWire(interpreter, networked(port)),
     ):
         until(lambda: not socket.socket().connect_ex(("127.0.0.1", port)))
         for _ in range(2):
@@ -325,6 +329,44 @@ def test_a_board_with_a_network_serves_one_bridge_after_the_other(tmp_path, micr
             sent, delivered = re.findall(r"samples: (\d+) sent = (\d+) delivered \+ 0", out)[0]
             assert int(sent) == int(delivered) > 0
         assert client.of("ringlane/x/samples")[0]["class"] == "HIGH"
+
+
+def test_a_board_that_is_reset_is_found_again(tmp_path, interpreter):
+    port = free_port()
+    program = networked(port)
+    with (
+        BrokerProcess(KINDS[-1], tmp_path) as broker,
+        Subscriber(broker) as client,
+        ExitStack() as stack,
+    ):
+        board = ProcessWire(interpreter, program)
+        stack.callback(board.__exit__)
+        process = stack.enter_context(bridged(f"socket://127.0.0.1:{port}", broker, "--name", "x"))
+        until(lambda: client.of("ringlane/x/samples"))
+        board.__exit__()
+        until(lambda: client.of("ringlane/x/online")[-1] is False)
+        stack.enter_context(ProcessWire(interpreter, program))
+        until(lambda: client.of("ringlane/x/online")[-1] is True)
+        until(lambda: len({each["boot"] for each in client.of("ringlane/x/samples")}) == 2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert "resets of the board: 1;" in out
+        assert re.search(r"^samples: \d+ sent = \d+ delivered", out, re.M), (out, err)
+
+
+def test_another_client_of_the_same_name_is_thought_of(board, tmp_path):
+    with (
+        BrokerProcess(KINDS[-1], tmp_path) as broker,
+        Subscriber(broker) as client,
+        bridged(board, broker, "--name", "x") as process,
+    ):
+        until(lambda: client.of("ringlane/x/online")[-1:] == [True])
+        with Subscriber(broker, name="ringlane-x"):
+            for line in process.stderr:
+                if "is there another bridge of the name 'ringlane-x'?" in line:
+                    break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
 
 
 def test_the_commands_of_the_readme_run(board, tmp_path, ringlane, monkeypatch):

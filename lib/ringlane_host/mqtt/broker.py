@@ -30,6 +30,7 @@ _FORM = "mqtt://[USER[:PASSWORD]@]HOST[:PORT], or mqtts://"
 _ACKNOWLEDGED_MAX = 100  # messages of QoS 1 on their way
 UNCONFIRMED_MAX = 1000  # messages of QoS 0 on their way
 _CONNECT_S = 5.0
+_SHORT_S, _SHORT_MAX = 5.0, 3  # so short a connection, and so many
 _ANSWER_S = 3.0  # after that MQTT 3.1.1 is tried: some brokers do not answer a client of MQTT 5
 # By what a broker refuses a client for good, as paho names it.
 _FOR_GOOD = {
@@ -175,6 +176,8 @@ class Broker:
         self._most = _ACKNOWLEDGED_MAX
         self._ever = False  # it was connected once
         self._refusal = ""
+        self._since = 0.0  # when it was connected
+        self._short = 0  # connections in a row that broke at once
         self._five = five
         self._opened: float | None = None  # when there was a connection that is not answered yet
         self._client = self._start()
@@ -284,6 +287,7 @@ class Broker:
     def _was_connected(self, most: int) -> News:
         self.reconnects += self._ever
         self.connected = self._ever = True
+        self._since = time.monotonic()
         self._refusal = ""
         self._opened = None
         self._most = most
@@ -324,7 +328,12 @@ class Broker:
             self._try_older()
             return None
         self._opened = None
+        if self.connected:
+            short = time.monotonic() - self._since < _SHORT_S
+            self._short = self._short + 1 if short else 0
         self.connected = False
+        if self._short >= _SHORT_MAX:  # each of two clients of one name has the other thrown out
+            said += f" each time at once; is there another bridge of the name {self._name!r}?"
         unconfirmed = tuple(each.token for each in self._unconfirmed)
         self._unconfirmed.clear()
         return Lost(self._refusal or said.lower(), unconfirmed)

@@ -129,7 +129,9 @@ class Ledger:
             ways = [f"{count:,} {what}" for what, count in self.downlink.items()]
             lines.append(f"for the board: {', '.join(ways)}")
         if self.resets:
-            lines.append(f"  and {self.resets} resets of the board: what it had not told, is lost")
+            lines.append(
+                f"resets of the board: {self.resets}; what it had not told is in no account"
+            )
         return lines
 
 
