@@ -180,6 +180,7 @@ class Bridge:
                     self.say(f"the broker at {self._broker.address} is there")
                     self._lost = None
                     self._online_told = None  # it may have published the will
+                    self._ledger_told = ""  # and may have lost what it kept
                 case Lost():
                     self._was_lost(news)
                 case Taken():

@@ -177,13 +177,13 @@ class _Run:
                     take()
                     self._check(board)
                     await asyncio.sleep(_TURN_S)
+                error = board.error
                 await self._downlink.close()
             finally:
                 self._downlink = None
-                take()
         take()
-        if self._goes_on() and board.error is not None:
-            raise board.error
+        if error is not None:
+            raise error
 
     def _check(self, board: LiveBoard) -> None:
         assert self._begin is not None
