@@ -58,7 +58,7 @@ class Bridged:
         self.bridge.take(items, self.session)
         self.bridge.turn()
 
-    def run_until(self, true, patience=60.0):
+    def run_until(self, true, patience=600.0 if SOAK else 60.0):
         end = time.monotonic() + patience
         while not true():
             assert time.monotonic() < end, (self.account(), self.said)
