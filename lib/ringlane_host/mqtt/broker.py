@@ -332,11 +332,12 @@ class Broker:
             short = time.monotonic() - self._since < _SHORT_S
             self._short = self._short + 1 if short else 0
         self.connected = False
+        said = self._refusal or said.lower()
         if self._short >= _SHORT_MAX:  # each of two clients of one name has the other thrown out
-            said += f" each time at once; is there another bridge of the name {self._name!r}?"
+            said += f", each time at once; is there another bridge of the name {self._name!r}?"
         unconfirmed = tuple(each.token for each in self._unconfirmed)
         self._unconfirmed.clear()
-        return Lost(self._refusal or said.lower(), unconfirmed)
+        return Lost(said, unconfirmed)
 
     def _was_taken(self, packet: int, refused: str) -> News | None:
         flying = self._flying.pop(packet, None)
