@@ -44,6 +44,8 @@ SWEEPS = (
     "interrupts/test_fanout_interrupts.py",
     "interrupts/test_request_reply_interrupts.py",
     "link/test_link.py",
+    "link/test_remote.py",
+    "link/test_streams.py",
     "link/test_taps.py",
     "mqtt/test_bridge.py",
     "mqtt/test_fleet.py",

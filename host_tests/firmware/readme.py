@@ -6,8 +6,9 @@ from pathlib import Path
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 FIRST, *FRAGMENTS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-(SWEEP,) = (each for each in FRAGMENTS if "ringlane_host" in each)  # for CPython alone
+SWEEP, USES = (each for each in FRAGMENTS if "ringlane_host" in each)  # for CPython alone
 FRAGMENTS.remove(SWEEP)
+FRAGMENTS.remove(USES)
 CHIP = re.compile(r"\b(Pin|IrqGuard)\(")  # the unix port has none
 
 # What a reader fills in round a fragment.

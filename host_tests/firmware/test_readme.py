@@ -4,8 +4,9 @@ import re
 
 import pytest
 from conftest import PACKAGE
-from readme import CHIP, FIRST, FRAGMENTS, README, SWEEP, on_esp32, whole
+from readme import CHIP, FIRST, FRAGMENTS, README, SWEEP, USES, on_esp32, whole
 from ringlane_host.boards.targets import connect
+from ringlane_host.boards.virtual import VirtualBoard
 
 # By a fragment's first words: what shows that it did what the text says.
 THEN = {
@@ -39,6 +40,9 @@ assert seen[1:] == [b"one"]
 assert ch.send_word(1, LOW) and ch.recv_word() and not watch.met
 """,
     "import ringlane.link": "asyncio.run(main())",
+    "import ringlane.remote": """\
+assert ringlane.remote.ACCEPTS and len(commands._senders) == 2
+""",
     "recorder =": """\
 samples.send_word(7, NORMAL)
 assert recorder.events()[0].head == b"\\x07\\0\\0\\0"
@@ -99,3 +103,35 @@ def test_the_sweep(capsys):
     exec(compile(SWEEP, "README.md", "exec"), {"__name__": "sweep"})
     told = re.match(r"\d+ schedules, (\d+) points in \d+ accesses", capsys.readouterr().out)
     assert int(told[1]) > 5
+
+
+SERVES = """
+import ringlane.link
+
+async def obey():
+    buf = bytearray(16)
+    assert await commands.arecv(buf) and buf[:5] == b"start"
+    for number in range(5):
+        await samples.asend(number.to_bytes(4, "little"), NORMAL)
+    await commands.ready(500)
+    samples.close()
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await obey()
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_a_computer_uses_a_boards_channels(tmp_path, capsys):
+    (fragment,) = (each for each in FRAGMENTS if each.startswith("import ringlane.remote"))
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
+    (tmp_path / "main.py").write_text(whole(fragment) + SERVES)
+    assert "/dev/ttyACM0" in USES
+    with VirtualBoard(tmp_path) as board:
+        exec(compile(USES.replace("/dev/ttyACM0", board.port), "README.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [re.match(r"(\d) \d+ Counters\(received=", each)[1] for each in lines] == [*"01234"]

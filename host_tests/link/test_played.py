@@ -1,15 +1,19 @@
 """remote() of a recording and of the simulated board: the same object as of a board that runs."""
 
 import asyncio
+import re
+import time
 
 import pytest
 import ringlane_host
+from conftest import PACKAGE
 from ringlane import HIGH, LOW, REALTIME
 from ringlane_host.board import SimulatedBoard
+from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
 from ringlane_host.link.recording import Recording
 from ringlane_host.link.remote import NotOpened
-from test_record import recorded  # noqa: F401  the fixture
+from test_record import recorded, ringlane  # noqa: F401  the first is a fixture
 
 FIRMWARE = """
 import asyncio
@@ -153,3 +157,78 @@ def test_of_a_recording_what_was_sent_is_received_in_order(recorded):  # noqa: F
 
     with pytest.raises(LinkError, match="no recording none.mcap"):
         asyncio.run(missing())
+
+
+RECORDED = """
+import asyncio
+import ringlane.link
+from ringlane import *
+
+samples = Channel(16, slot_size=4, name="samples", tap=Recorder(256, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    for n in range(40):
+        samples.send_word(n * n, n % 5)
+        samples.recv_word()
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+REPLAYED = """
+import asyncio
+import ringlane.link
+import ringlane.remote
+from ringlane import *
+
+samples = Channel({capacity}, slot_size={slot}, senders=2, name="samples")
+{accept}
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    while m := await samples.arecv_word():
+        print("got", m[0], m[1])
+        if not {capacity} > 1:
+            await asyncio.sleep_ms(1000)
+
+asyncio.run(main())
+"""
+
+
+def test_a_recording_is_sent_into_a_running_board(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
+    made, out = tmp_path / "made.py", tmp_path / "out.mcap"
+    made.write_text(RECORDED)
+    status, _, err = ringlane("record", "virtual", out, made)
+    assert status == 0, err
+
+    def at(**how):
+        how = {"capacity": 64, "slot": 4, "accept": "ringlane.remote.accept(samples)"} | how
+        (tmp_path / "main.py").write_text(REPLAYED.format(**how))
+        return VirtualBoard(tmp_path)
+
+    with at() as board:
+        begin = time.monotonic()
+        status, said, err = ringlane("replay", out, board.port, "--speed", "2")
+        assert status == 0, err
+        assert "samples: 40 sent, 0 found no room, 0 not delivered, 0 unknown" in said
+        assert "40 messages at 2 times their speed" in said
+        assert time.monotonic() - begin > 0.4
+        status, _, err = ringlane("replay", out, board.port, "--speed", "0")
+        assert status == 1 and "--speed is above 0, not 0" in err
+        status, _, err = ringlane("replay", out, board.port, "--channel", "x")
+        assert status == 1 and "can be sent there: it has x; channels that take" in err
+    with at(capacity=1) as board:
+        status, said, err = ringlane("replay", out, board.port, "--speed", "4")
+        assert status == 0, err
+        sent, refused = map(int, re.search(r": (\d+) sent, (\d+) found no room", said).groups())
+        assert sent + refused == 40 and refused > 20
+    with at(slot=2) as board:
+        status, _, err = ringlane("replay", out, board.port)
+        assert status == 1 and "4 bytes for 'samples', whose slots there have 2" in err
+    with at(accept="") as board:
+        status, _, err = ringlane("replay", out, board.port)
+        assert status == 1 and "by ringlane.remote.accept(): none" in err

@@ -534,7 +534,7 @@ class PicoWire:
     """The USB console of an emulated Pico on which `program` is typed."""
 
     name = "an emulated RP2040"
-    careful_s = 0.0
+    careful_s = 10.0  # it may be slow
 
     def __init__(self, pico, program):
         self.pico = pico
@@ -548,7 +548,7 @@ class PicoWire:
         self.runs.__enter__()
         self.pico.call(lambda: setattr(self.cdc, "on_serial_data", self.got.extend))
         # Typed at the prompt, whose echo would look like a board on which nothing runs.
-        self.write(b"\r\x03" + self.program.encode() + b"\r\n")
+        self.write(b"\r\x03\x02" + self.program.encode() + b"\r\n")
         echo = b""
         while self.program.encode() + b"\r\n" not in echo:
             echo += self.read(1)
@@ -585,8 +585,9 @@ class PicoWire:
 
 def test_over_the_usb_of_an_emulated_pico(pico, visited):
     pico.reset()
+    pico.exec("import remote_program")  # which takes the emulator a while
     wire = PicoWire(pico, QUIET)
-    count = 60
+    count = 10
 
     async def use():
         async with LiveBoard("a Pico", lambda: wire, 240) as board:

@@ -265,6 +265,34 @@ def test_what_comes_back_is_what_was_sent(visited):
     assert faults > 300
 
 
+def test_behind_a_hub_that_takes_small_frames_only_messages_arrive_and_then_large_ones_again():
+    board = pair(there=250)
+    board.run = lambda: None
+    session = board.session()
+    index = index_of(session)["there"]
+    write = board.write
+
+    def hub(data):
+        return write(data) if board.turns or len(data) <= 29 else None
+
+    board.write = hub
+    results = []
+    begin = clock.now_us()
+    for number in range(40):
+        session.stream.put(index, SEND | 3 << 3, bytes([number]) * 40, results.append)
+    until(session, lambda records: len(results) == 40)
+    assert clock.now_us() - begin < 30e6
+    board.write = write
+    board.frames.clear()
+    for number in range(200):
+        session.stream.put(index, SEND | 3 << 3, bytes([number]) * 40, results.append)
+    until(session, lambda records: len(results) == 240)
+    assert results == [1] * 240 and max(board.frames) > 200
+    buf = bytearray(40)
+    got = [bytes(buf[: board.there.recv(buf)[0]]) for _ in range(240)]
+    assert got == [bytes([number]) * 40 for count in (40, 200) for number in range(count)]
+
+
 def test_of_a_host_that_is_killed_the_calls_are_cancelled_and_its_requests_fail():
     board = pair()
     session = board.session()

@@ -49,6 +49,7 @@ PASS_ONE_THROUGH_EACH = """
 import asyncio
 from array import array
 import ringlane.link
+import ringlane.remote
 from ringlane import *
 buf = bytearray(32)
 

@@ -61,31 +61,31 @@ _CALL = const(1)  # the host's number of the call u16; the request
 _CANCEL = const(2)  # number u16
 _REPLY = const(3)  # id u32, status u8; the reply
 _GRANT = const(4)  # messages that may be forwarded, since the stream's start, u16
-_FIRST = const(0x40)  # of those that were refused
+_ONCE_MORE = const(0x40)  # of those that were refused
 
 # Records of the board's stream: channel u8, kind | class << 3 | AGAIN u8, size u16; then the body.
 _OPENED = const(0)  # flags u8, classes that are in use u8, slot size u16; pattern;name
-_END = const(1)  # those were all
+_ALL_OPENED = const(1)  # those were all
 _MESSAGE = const(2)  # sent at, ticks u32; latency, ticks u32; the message
 _REQUEST = const(3)  # id u32; latency, ticks u32; the request
 _RESPONSE = const(4)  # number u16, status u8, latency, ticks u32; the reply
 _CLOSED = const(5)
 _AGAIN = const(0x80)  # it was sent to a host before
 
-_HEAD = const(4)  # bytes of a record's header
+_RECORD_HEAD = const(4)  # bytes of a record's header
 _EXTRA = const(8)  # the most bytes before the message in a body
 
 # Results. Below: how many receivers will get it.
 _MOST = const(239)
 _FULL = const(250)
-_REJECTED = const(251)
+_NO_SLOT = const(251)
 _CLOSED_THERE = const(252)
 _NOT_OPEN = const(253)
 _WRONG = const(254)  # no such class, or a record that makes no sense
 
 _FAILED = const(255)  # as in request_reply.py
 _RESULTS = const(32)  # that are kept, so a host has no more records on the way
-_BODY = const(8)  # in the link's buffer, as in link.py
+_BODY = const(2 + 6)  # in the link's buffer, as in link.py
 _BODY_MAX = const(244)
 _OUT_LEAST = const(1024)
 _WORTH = const(128)  # bytes are worth a frame beside others on the way
@@ -181,7 +181,7 @@ class Desk:
         self._doors = []
         self._link = None
         self._stream = 0
-        self._record = memoryview(bytearray(_HEAD + _EXTRA))
+        self._record = memoryview(bytearray(_RECORD_HEAD + _EXTRA))
         self._buffer = bytearray(0)
         self._out = memoryview(bytearray(_OUT_LEAST))
         self._base = self._used = self._next = self._acked = 0
@@ -221,14 +221,14 @@ class Desk:
 
     def _add(self, door, flag):
         size = door.channel.slot_size
-        if len(self._record) < size + _HEAD + _EXTRA:
-            record = memoryview(bytearray(size + _HEAD + _EXTRA))
+        if len(self._record) < size + _RECORD_HEAD + _EXTRA:
+            record = memoryview(bytearray(size + _RECORD_HEAD + _EXTRA))
             record[: self._filled] = self._record[: self._filled]
             self._record = record
         if len(self._buffer) < size:
             self._buffer = bytearray(size)
-        if len(self._out) < 2 * (size + _HEAD + _EXTRA):
-            out = memoryview(bytearray(2 * (size + _HEAD + _EXTRA)))
+        if len(self._out) < 2 * (size + _RECORD_HEAD + _EXTRA):
+            out = memoryview(bytearray(2 * (size + _RECORD_HEAD + _EXTRA)))
             out[: self._used] = self._out[: self._used]
             self._out = out
         door.flags |= flag
@@ -305,7 +305,7 @@ class Desk:
                 return
             self._listed += 1
         if not self._ended:
-            self._ended = self._put(0, _END, 0)
+            self._ended = self._put(0, _ALL_OPENED, 0)
         doors = self._doors
         for _ in range(len(doors)):
             self._turn_of = (self._turn_of + 1) % len(doors)
@@ -398,8 +398,8 @@ class Desk:
         self._accepted = number + len(data) & 0xFFFF
         record = self._record
         while at < len(data):
-            whole = _HEAD
-            if self._filled >= _HEAD:
+            whole = _RECORD_HEAD
+            if self._filled >= _RECORD_HEAD:
                 whole += unpack_from("<H", record, 2)[0]
                 if whole > len(record):
                     return False
@@ -407,11 +407,11 @@ class Desk:
             record[self._filled : self._filled + count] = data[at : at + count]
             self._filled += count
             at += count
-            if self._filled == _HEAD:
+            if self._filled == _RECORD_HEAD:
                 whole += unpack_from("<H", record, 2)[0]
             if self._filled == whole:
                 self._filled = 0
-                result = self._execute(record[_HEAD:whole])
+                result = self._execute(record[_RECORD_HEAD:whole])
                 self._results[: _RESULTS - 1] = self._results[1:]
                 self._results[_RESULTS - 1] = result
                 self._known = min(self._known + 1, _RESULTS)
@@ -486,8 +486,8 @@ class Desk:
         if door.channel.closed:
             return _CLOSED_THERE
         if size > door.channel.slot_size:
-            return _REJECTED
-        if what & _FIRST:
+            return _NO_SLOT
+        if what & _ONCE_MORE:
             door.blocked &= ~bit
         return _FULL if door.blocked & bit else 0
 
@@ -502,7 +502,7 @@ class Desk:
     def _reply(self, door, body):
         id, status = unpack_from("<IB", body)
         if len(body) - 5 > door.channel.slot_size:
-            return _REJECTED
+            return _NO_SLOT
         for i, asked in enumerate(door.asked):
             if id and asked == id:
                 door.asked[i] = 0
@@ -514,7 +514,7 @@ class Desk:
     # -- ours
 
     def _length(self, at):
-        return _HEAD + unpack_from("<H", self._out, at + 2)[0]
+        return _RECORD_HEAD + unpack_from("<H", self._out, at + 2)[0]
 
     def _ack(self, acked):
         count = acked - self._base & 0xFFFF
@@ -535,15 +535,15 @@ class Desk:
 
     def _put(self, index, what, size):
         # The header of a record whose body, behind it, is there already; whether there is room.
-        if self._used + _HEAD + size > len(self._out):
+        if self._used + _RECORD_HEAD + size > len(self._out):
             return False
         pack_into("<BBH", self._out, self._used, index, what, size)
-        self._used += _HEAD + size
+        self._used += _RECORD_HEAD + size
         return True
 
     def _room(self, size):
         # Where the body of the next record begins, or 0.
-        at = self._used + _HEAD
+        at = self._used + _RECORD_HEAD
         return at if at + size <= len(self._out) else 0
 
     def _tell_door(self, index):

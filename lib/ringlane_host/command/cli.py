@@ -174,9 +174,19 @@ def _parser():
     made.add_argument("recording", metavar="OUT.mcap", type=Path)
     made = command(_replay)
     made.add_argument("recording", metavar="OUT.mcap", type=Path)
-    made.add_argument("firmware", metavar="FILE", type=Path, help="the firmware's main.py")
-    made.add_argument("--channel", help="its name; default: the only one of the recording")
-    made.add_argument("--board", default="rpi_pico", help="default: rpi_pico")
+    made.add_argument(
+        "target", metavar="FILE.py|PORT", help=f"a firmware, to be simulated, or {TARGETS}"
+    )
+    program(made)
+    made.add_argument("--uf2", help="firmware for the PORT rp2040")
+    made.add_argument(
+        "--channel",
+        help="its name; default: the only one of the recording, at a PORT all that are open there",
+    )
+    made.add_argument(
+        "--speed", type=float, default=1.0, help="at a PORT: so many times faster; default: 1"
+    )
+    made.add_argument("--board", default="rpi_pico", help="to simulate; default: rpi_pico")
     return parser
 
 
@@ -416,14 +426,30 @@ def _advise(options):
 
 
 def _replay(options):
-    """Run a firmware on a simulated board, with a recording sent to one of its channels.
+    """Send a recording into a board's channels, each message at its time.
 
-    The firmware must not start what else sends to that channel.
+    With FILE.py that firmware runs on a simulated board, and must not start what else sends to
+    that channel. At a PORT a program runs, or the FILE behind it, that opens the channels by
+    ringlane.remote.accept().
     """
-    for path in (options.recording, options.firmware):
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}")
-    _commands().run_replay(options.recording, options.firmware, options.channel, options.board)
+    if not options.recording.is_file():
+        raise FileNotFoundError(f"no file {options.recording}")
+    if options.target.endswith(".py"):
+        firmware = Path(options.target)
+        if not firmware.is_file():
+            raise FileNotFoundError(f"no file {firmware}")
+        _commands().run_replay(options.recording, firmware, options.channel, options.board)
+        return
+    if not options.speed > 0:
+        raise BoardError(f"--speed is above 0, not {options.speed:g}")
+    _commands().run_replay_at(
+        options.recording,
+        options.target,
+        options.uf2,
+        tuple(options.files),
+        options.channel,
+        options.speed,
+    )
 
 
 def _commands():

@@ -1,5 +1,6 @@
 """`ringlane record`, `replay`, `echo`, `hz` and `advise`."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from . import LinkError, ProgramEnded
 from .recording import Recorder, Recording, advise, lane_of, record
+from .remote import RemoteBoard, remote
 from .session import Channel, Event, Events, Session, Status
 from .watch import shown
 from .wires import open_wire
@@ -180,3 +182,64 @@ def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str)
         raise LinkError(f"{firmware}: {type(error).__name__}: {error}".splitlines()[0]) from None
     finally:
         board.close()
+
+
+def run_replay_at(
+    path: Path,
+    target: str,
+    uf2: str | None,
+    files: tuple[Path, ...],
+    channel: str | None,
+    speed: float,
+) -> None:
+    """Send a recording into the channels that the program at `target` accepts; say what became."""
+    asyncio.run(_replay_at(Recording(path), remote(target, *files, uf2=uf2), channel, speed))
+
+
+async def _replay_at(
+    recording: Recording, target: RemoteBoard, name: str | None, speed: float
+) -> None:
+    recorded = sorted({each.channel for each in recording.events}) if name is None else [name]
+    async with target as board:
+        names = [name for name in recorded if name in board.channels]
+        if name is None:
+            names = [name for name in names if board.channels[name].accepts]
+        if not names:
+            there = ", ".join(sorted(n for n, c in board.channels.items() if c.accepts)) or "none"
+            raise LinkError(
+                f"nothing of {recording.path} can be sent there: it has {', '.join(recorded)}; "
+                f"channels that take something from a host, by ringlane.remote.accept(): {there}"
+            )
+        messages = [each for name in names for each in recording.messages(name)]
+        messages.sort(key=lambda each: each.us)
+        for each in messages:
+            slot_size = board.channels[each.channel].slot_size
+            if each.size > slot_size:
+                raise LinkError(
+                    f"{recording.path} has a message of {each.size} bytes for {each.channel!r}, "
+                    f"whose slots there have {slot_size}"
+                )
+        begin = time.monotonic() - (messages[0].us / 1e6 / speed if messages else 0)
+        latest = 0.0
+        sending = set()
+        for each in messages:
+            due = begin + each.us / 1e6 / speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            latest = max(latest, time.monotonic() - due)
+            channel = board.channel(each.channel)
+            send = channel.asend(each.head, each.priority or 0, timeout_ms=0)
+            sending.add(asyncio.create_task(send))
+        done = await asyncio.gather(*sending, return_exceptions=True)
+        for error in done:
+            if isinstance(error, Exception) and not isinstance(error, LinkError):
+                raise error
+        for name in names:
+            counts = board.channel(name).counters
+            print(
+                f"{name}: {counts.sent:,} sent, {counts.refused:,} found no room, "
+                f"{counts.closed + counts.failed:,} not delivered, {counts.unknown:,} unknown"
+            )
+        print(
+            f"{len(messages):,} messages at {speed:g} times their speed, up to "
+            f"{latest * 1e3:.1f} ms late"
+        )

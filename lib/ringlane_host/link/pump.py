@@ -55,7 +55,6 @@ from .stream import (
 if TYPE_CHECKING:
     from .remote import LiveBoard, LiveChannel
 
-_TABLE_S = 10.0
 _POLL_S = 0.005
 _RETRY_S = 0.02  # after a message found no room
 _GRACE_S = 3.0  # for the answer to what was on its way when its time was over
@@ -69,8 +68,11 @@ class _Op:
     body: bytes
     future: "asyncio.Future[int | None]"
     deadline: float | None
-    flying: bool = False
     answer: Callable[[int], object] = field(default=lambda result: None)
+
+    def late(self, now: float, grace: float = 0.0) -> bool:
+        """Whether its time is over."""
+        return self.deadline is not None and now > self.deadline + grace
 
 
 class _Lane:
@@ -97,21 +99,23 @@ class _Lane:
         ready = self.pump.alive and stream is not None and stream.opened and index is not None
         while ready and self.waiting and not self.refused and now >= self.retry_at:
             assert stream is not None and index is not None
-            if not stream.room:
-                break
+            if not stream.room or self.first and self.flying:
+                break  # what is still on its way was refused, too, and goes before it
             op = self.waiting.popleft()
             op.answer = partial(self.answered, op)
             self.flying.append(op)
             stream.put(index, op.what | (FIRST if self.first else 0), op.body, op.answer)
             self.first = False
-        for each in [op for op in self.waiting if op.deadline is not None and now > op.deadline]:
+        # What has only to wait for others on the wire is tried once, however late.
+        held_up = not ready or self.first or bool(self.refused)
+        for each in [op for op in self.waiting if held_up and op.late(now)]:
             self.waiting.remove(each)
             if ready:
                 self.pump.resolve(each.future, None)
             else:
                 self.pump.fail(each.future, NotDelivered(f"{self.name!r}: no link to the board"))
         for each in self.flying:
-            if each.deadline is not None and now > each.deadline + _GRACE_S:
+            if each.late(now, _GRACE_S):
                 text = f"{self.name!r}: the board does not answer; it may get it yet"
                 self.pump.fail(each.future, OutcomeUnknown(text))
 
@@ -121,7 +125,7 @@ class _Lane:
         if op.future.done():
             return
         if result == FULL:
-            if op.deadline is not None and self.pump.clock() > op.deadline:
+            if op.late(self.pump.clock()):
                 self.pump.resolve(op.future, None)
                 # What was on its way behind it was refused with it, and comes again.
                 self.first = True
@@ -336,7 +340,7 @@ class Pump:
                 begin = self.clock()
                 while not self._stop.is_set():
                     self._turn(session)
-                    if self._told is None and self.clock() > begin + _TABLE_S:
+                    if self._told is None and self.clock() > begin + self._attach_s:
                         raise LinkError(f"{wire.name}: the board does not tell its channels")
         except Exception as caught:  # whatever it is, somebody waits for the end
             error = caught
@@ -400,7 +404,7 @@ class Pump:
 
     def _events(self, batch: Events) -> None:
         channel = self._listeners.get(batch.channel.name)
-        if channel is None or batch.sender is None:
+        if channel is None or batch.sender is None or channel.about.forwards:
             return
         kinds = [each.outcome for each in batch.events]
         dropped, rejected = kinds.count("dropped"), kinds.count("rejected")

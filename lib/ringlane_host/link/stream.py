@@ -17,7 +17,8 @@ _RESULTS = 32  # records that may be on the way
 _WINDOW = 512  # bytes that may be
 _WORTH = 128  # bytes are worth a frame beside others on the way
 _AGAIN_S = 0.25  # without an answer: send it again
-_TRIES = 4
+_TRIES = 4  # in vain, after which frames are small
+_SMALL = 50  # of them, before a large one is tried
 _HALF, _MASK = 0x8000, 0xFFFF
 
 # Kinds of records: of the host, and of the board.
@@ -79,7 +80,8 @@ class Stream:
         self._partial = bytearray()
         self._confirmed = 0  # of _got, as the board was told
         self._tried = -1e9  # to open, or to send again
-        self._idle_tries = 0  # since the board took something
+        # Since the board took something; above _TRIES, how many small frames it took.
+        self._idle_tries = 0
         self._known = False  # the board has answered once, so it has this stream
 
     # -- for whoever uses it
@@ -115,6 +117,7 @@ class Stream:
         """A session has begun, perhaps with another start of the board."""
         self.opened = False
         self._tried = -1e9
+        self._idle_tries = 0
 
     @property
     def got(self) -> int:
@@ -146,7 +149,7 @@ class Stream:
         if self._next > self._base and now - self._tried > patience:
             self._next = self._base
             self._idle_tries += 1
-        # Nothing comes through: in between may be a hub, which takes small frames, one at a time.
+        # Nothing came through: in between may be a hub, which takes small frames, one at a time.
         careful = careful_s > 0 or self._idle_tries >= _TRIES
         if careful and self._next > self._base:
             return None
@@ -208,7 +211,9 @@ class Stream:
             self._next = max(self._next, self._base)
             self._reached = max(self._reached, self._next)
             self._tried = self._clock()
-            self._idle_tries = 0
+            self._idle_tries = 0 if self._idle_tries < _TRIES else self._idle_tries + 1
+            if self._idle_tries > _TRIES + _SMALL:
+                self._idle_tries = _TRIES - 1  # it may have been an outage: try a large one
         if first:
             self._next = self._base  # what was on its way may be lost
         fresh = executed - self._executed & _MASK
