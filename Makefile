@@ -81,6 +81,10 @@ profile: $(READY) ## Cycles by step of the hot verbs, on the emulated RP2040: UF
 soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of the mutants
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py
 
+fleet: $(READY) ## Many boards to one MQTT broker, with losses [BOARDS= SECONDS= RATE=]
+	$(BIN)/python host_tests/mqtt/fleet.py $(if $(BOARDS),--boards $(BOARDS)) \
+	    $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RATE),--rate $(RATE))
+
 board: $(READY) ## Start a virtual board and print its port; with UF2= an emulated Pico
 	$(BIN)/python -m ringlane_host.command.cli board $(if $(UF2),--uf2 $(UF2))
 
@@ -93,4 +97,4 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-.PHONY: help setup demo test lint types stamp bench size profile soak board clean
+.PHONY: help setup demo test lint types stamp bench size profile soak fleet board clean

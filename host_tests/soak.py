@@ -47,6 +47,8 @@ SWEEPS = (
     "link/test_remote.py",
     "link/test_streams.py",
     "link/test_taps.py",
+    "mqtt/test_bridge.py",
+    "mqtt/test_fleet.py",
 )
 # What two_threads.main() passes, and gets beside the number.
 MESSAGES = {

@@ -1,54 +1,20 @@
 """A link, from real MicroPython to a session: whole, damaged, cut off, hostile, missing."""
 
-import os
 import random
 import re
-import select
-import subprocess
 import time
 
 import pytest
-from conftest import DEVICE, HEAP, PACKAGE, SOAK
+from conftest import PACKAGE, SOAK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from process_wire import ProcessWire
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError, frames
 from ringlane_host.link.session import Channel, Events, Hello, Session, Snapshot, Status, Text
 from ringlane_host.link.wires import PortWire, open_wire
 
 COUNT = 100_000 if SOAK else 20_000
-
-
-class ProcessWire:
-    """The console of a MicroPython process; `noise` spoils the bytes of both ways."""
-
-    def __init__(self, interpreter, program, noise=None):
-        self.name = "a MicroPython process"
-        self.careful_s = 0.0
-        self.noise = noise or (lambda data: data)
-        self.process = subprocess.Popen(
-            [interpreter, "-X", HEAP, "-c", program],
-            env=dict(os.environ, MICROPYPATH=f"{PACKAGE.parent}:{DEVICE}:.frozen"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def read(self, timeout):
-        out = self.process.stdout.fileno()
-        if not select.select([out], [], [], timeout)[0]:
-            return b""
-        return self.noise(os.read(out, 4096))
-
-    def write(self, data):
-        os.write(self.process.stdin.fileno(), self.noise(data))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.process.kill()
-        self.process.communicate()
 
 
 class Noise:

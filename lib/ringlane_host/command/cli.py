@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ringlane.names import CLASS_NAMES
+
 from .. import boards, package
 from ..boards.targets import TARGETS, connect, run_in_place
 from ..boards.virtual import BoardError, VirtualBoard
@@ -139,6 +141,51 @@ def _parser():
         made.add_argument("channel", metavar="CHANNEL", help="its name")
         program(made)
         made.add_argument("--seconds", type=_seconds, help="default: until Ctrl-C")
+    made = command(_bridge, port=True)
+    made.add_argument(
+        "broker",
+        metavar="mqtt://[USER[:PASSWORD]@]HOST[:PORT]",
+        help="or mqtts://; without a password there, that of the environment's "
+        "RINGLANE_MQTT_PASSWORD",
+    )
+    program(made)
+    made.add_argument(
+        "--ca", metavar="FILE", type=Path, help="who signed the broker's certificate"
+    )
+    made.add_argument(
+        "--name", dest="called", metavar="NAME", help="the board's, in topics; default: the port's"
+    )
+    made.add_argument("--prefix", default="ringlane", help="of its topics; default: ringlane")
+    made.add_argument(
+        "--channel", action="append", default=[], help="only this one; may be repeated"
+    )
+    made.add_argument(
+        "--qos1",
+        choices=[*CLASS_NAMES, "none"],
+        default="NORMAL",
+        help="this class and the more urgent ones go with QoS 1; default: NORMAL",
+    )
+    made.add_argument(
+        "--no-retain", action="store_true", help="the broker keeps no channel's newest message"
+    )
+    made.add_argument("--raw", action="store_true", help="the messages' bytes, instead of JSON")
+    made.add_argument(
+        "--buffer", metavar="FILE", type=Path, help="what waits is kept there, for the next bridge"
+    )
+    made.add_argument(
+        "--buffer-mb",
+        metavar="MB",
+        type=float,
+        default=64.0,
+        help="what may wait, on disk; default: 64",
+    )
+    made.add_argument(
+        "--mqtt",
+        choices=["5", "3.1.1"],
+        default="5",
+        help="default: 5, and 3.1.1 where the broker has no more",
+    )
+    made.add_argument("--seconds", type=_seconds, help="default: until Ctrl-C or the program's end")
     made = command(_advise)
     made.add_argument("recording", metavar="OUT.mcap", type=Path)
     made = command(_replay)
@@ -362,6 +409,37 @@ def _hz(options):
     """Print how often messages come to a tapped channel."""
     files = tuple(options.files)
     _commands().run_hz(options.port, options.uf2, files, options.channel, options.seconds)
+
+
+def _bridge(options):
+    """Bridge a board's tapped channels to an MQTT broker; at the end, say what became of all.
+
+    A channel's messages go to ringlane/BOARD/CHANNEL. What the broker does not take yet waits on
+    disk.
+    """
+    need("paho", "cobs", "serial", extra="mqtt")
+    from ..mqtt.commands import Options, run_bridge
+
+    qos_1 = -1 if options.qos1 == "none" else CLASS_NAMES.index(options.qos1)
+    run_bridge(
+        options.port,
+        options.uf2,
+        tuple(options.files),
+        options.broker,
+        Options(
+            ca=options.ca,
+            name=options.called,
+            prefix=options.prefix,
+            channels=options.channel,
+            qos_1=qos_1,
+            retain=not options.no_retain,
+            raw=options.raw,
+            buffer=options.buffer,
+            limit=int(options.buffer_mb * 1e6),
+            five=options.mqtt == "5",
+            seconds=options.seconds,
+        ),
+    )
 
 
 def _advise(options):

@@ -17,11 +17,11 @@ class ProgramEnded(LinkError):
         self.error = error
 
 
-def need(*packages: str) -> None:
+def need(*packages: str, extra: str = "link") -> None:
     """Raise LinkError unless these packages are installed, with how to get them."""
     missing = [name for name in packages if not _found(name)]
     if missing:
-        raise LinkError(f"this needs {' and '.join(missing)}: pip install 'ringlane[link]'")
+        raise LinkError(f"this needs {' and '.join(missing)}: pip install 'ringlane[{extra}]'")
 
 
 def _found(name: str) -> bool:

@@ -358,7 +358,10 @@ class Pump:
     def _turn(self, session: Session) -> None:
         while self._commands:
             self._commands.popleft()()
-        self._held += session.poll(_POLL_S)
+        items = session.poll(_POLL_S)
+        if self._board.watch is not None:
+            self._board.watch(items, session)
+        self._held += items
         if session.board_clock.best is not None:
             held, self._held = self._held, []
             for each in held:

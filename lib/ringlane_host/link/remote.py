@@ -22,12 +22,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, ProgramEnded
 from .session import Wire
+
+if TYPE_CHECKING:
+    from .session import Item, Session
 
 _UNREAD_MAX = 100_000  # messages that nobody has received; tapped channels lose the oldest then
 _FORWARDED = 64  # messages that a board may forward ahead
@@ -393,8 +396,12 @@ def remote(
 class LiveBoard(RemoteBoard):
     """A board over a link: see remote(). A thread keeps the link up.
 
-    `resets`: how often the board was reset meanwhile.
+    `resets`: how often the board was reset meanwhile. `error`: None, or why there is no board any
+    more. `watch`: None, or what the link's thread calls with all that the session brings, and the
+    session.
     """
+
+    watch: "Callable[[list[Item], Session], object] | None" = None
 
     def __init__(
         self,
@@ -419,6 +426,11 @@ class LiveBoard(RemoteBoard):
     def channels(self) -> dict[str, About]:
         """See RemoteBoard."""
         return dict(self._about)
+
+    @property
+    def error(self) -> Exception | None:
+        """See LiveBoard."""
+        return self._error
 
     async def _open(self) -> None:
         await self._pump.begin()
