@@ -6,9 +6,21 @@ from ringlane_host.board.port import PortBoard
 from ringlane_host.board.virtual import RealTimeBoard
 from ringlane_host.boards.virtual import VirtualBoard
 
-LOOP = "import time\nprint('begun')\nwhile True:\n    time.sleep_ms(5)\n"
-RAISES = "import time\ntime.sleep_ms(%d)\nraise ValueError('as told')\n"
-RESETS = "import time, machine\ntime.sleep_ms(1500)\nmachine.reset()\n"
+# run() returns at the first wait.
+LATER = """\
+import asyncio, machine
+async def main():
+    print("begun")
+    await asyncio.sleep_ms(300)
+    %s
+asyncio.run(main())
+"""
+LOOP = LATER % "await asyncio.sleep_ms(600000)"
+RESETS = LATER % "machine.reset()"
+RAISES = {
+    "in run": "import time\ntime.sleep_ms(1)\nx = 1\n\nraise ValueError('as told')\n",
+    "later": LATER % "raise ValueError('as told')",
+}
 _CALLED = {"unix": "a virtual board", "port": "the board at /dev/", "rp2040": "an emulated Pico"}
 
 
@@ -61,10 +73,10 @@ def test_what_is_wrong_or_cannot_be_seen_is_named(outside):
     board.stop()
 
 
-@pytest.mark.parametrize("ms", [1, 1500], ids=["in run", "later"])
-def test_what_the_firmware_raises_fails_the_test_with_its_line(outside, ms):
-    board = outside(RAISES % ms)
-    with pytest.raises(BoardError, match="(?s)Traceback.*main.*line 3.*ValueError: as told"):
+@pytest.mark.parametrize("when", RAISES)
+def test_what_the_firmware_raises_fails_the_test_with_its_line(outside, when):
+    board = outside(RAISES[when])
+    with pytest.raises(BoardError, match="(?s)Traceback.*line 5.*ValueError: as told"):
         board.run()
         board.run_until(lambda: False, ms=2000)
     assert board.ended

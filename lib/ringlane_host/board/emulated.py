@@ -165,9 +165,8 @@ class EmulatedBoard(OutsideBoard):
     def _check(self):
         if self._reset:
             raise BoardError(f"{self._called} was reset")
-        _, ended, error = bytes(self._output).partition(b"\x04")
-        error = error.partition(b"\x04")[0]
-        if ended and error.strip():
+        error, whole, _ = bytes(self._output).partition(b"\x04")[2].partition(b"\x04")
+        if whole and error.strip():
             raise BoardError(error.decode(errors="replace").replace("\r\n", "\n"))
 
     def stop(self):
