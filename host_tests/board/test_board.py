@@ -862,7 +862,6 @@ WRONG = {
     "no UART": (lambda b: b.uart(2), "2 UARTs, no UART 2"),
     "no I2C bus": (lambda b: b.i2c(2), "has I2C 0, I2C 1, no I2C 2"),
     "text to a UART": (lambda b: b.uart(0).receive("text"), "bytes, not 'text'"),
-    "a level": (lambda b: b.pin(2).drive(2), "0, 1 or None, not 2"),
     "time backwards": (lambda b: b.advance(ms=-1), "not by -1 ms"),
     "no file": (lambda b: b.run("none.py"), "no firmware "),
     "a second program": (lambda b: b.run("main.py"), "runs already"),

@@ -53,6 +53,7 @@ class EmulatedBoard(OutsideBoard):
         self._pico: Any = None
         self._output = bytearray()
         self._origin = 0.0  # nanoseconds of the chip's clock when run() returned
+        self._reset = False
         self._pins = {}
         self._uarts = {}
         self._adc = [0] * 5
@@ -62,6 +63,8 @@ class EmulatedBoard(OutsideBoard):
 
     def run(self, path="main.py"):
         """Load a file as the main program, with ringlane and what lies beside it."""
+        if self._pico is not None:
+            raise BoardError("this board runs already: one run() a board")
         file = self._find(path)
         modules = [each for each in beside(file) if each.suffix == ".py"]
         library = [each for each in sorted((file.parent / "lib").glob("*")) if _is_code(each)]
@@ -78,6 +81,8 @@ class EmulatedBoard(OutsideBoard):
         self._clock = device.simulator.clock
         self._mcu = device.mcu
         self._mcu.adc.channel_values[:] = self._adc
+        watchdog = self._mcu.watchdog
+        watchdog.on_watchdog_trigger = self._on_reset(watchdog.on_watchdog_trigger)
         self._pico.call(lambda: setattr(device.cdc, "on_serial_data", self._output.extend))
         self._type(b"\r\x03\x01")
         self._run_until(lambda: _RAW in self._output, 2000, "no raw REPL")
@@ -89,11 +94,18 @@ class EmulatedBoard(OutsideBoard):
         self._run_until(lambda: self._output.startswith(b"OK"), 2000, "no answer")
         for _ in range(_SETUP_MS):
             self._run_ns(1_000_000)
-            if _WAITS in self._output or b"\x04" in self._output:
+            if _WAITS in self._output or b"\x04" in self._output or self._reset:
                 break
         self._output[:] = self._output.replace(_WAITS, b"")
         self._origin = self._clock.nanos
         self._check()
+
+    def _on_reset(self, trigger):
+        def reset(*args):
+            self._reset = True
+            return trigger(*args)
+
+        return reset
 
     def advance(self, ms=0, us=0):
         """Let so much of the chip's time pass. Raises BoardError with what the firmware raised."""
@@ -110,6 +122,7 @@ class EmulatedBoard(OutsideBoard):
     def _run_until(self, condition, ms, text):
         for _ in range(int(ms)):
             self._run_ns(1_000_000)
+            self._check()
             if condition():
                 return
         raise BoardError(f"{text}: {bytes(self._output)!r}")
@@ -150,9 +163,10 @@ class EmulatedBoard(OutsideBoard):
         self._pico.call(send)
 
     def _check(self):
-        _, ended, error = bytes(self._output).partition(b"\x04")
-        error = error.partition(b"\x04")[0]
-        if ended and error.strip():
+        if self._reset:
+            raise BoardError(f"{self._called} was reset")
+        error, whole, _ = bytes(self._output).partition(b"\x04")[2].partition(b"\x04")
+        if whole and error.strip():
             raise BoardError(error.decode(errors="replace").replace("\r\n", "\n"))
 
     def stop(self):
