@@ -185,7 +185,7 @@ def _parser():
         default="5",
         help="default: 5, and 3.1.1 where the broker has no more",
     )
-    made.add_argument("--seconds", type=_seconds, help="default: until Ctrl-C or the program's end")
+    made.add_argument("--seconds", type=_seconds, help="default: until the end")
     made = command(_advise)
     made.add_argument("recording", metavar="OUT.mcap", type=Path)
     made = command(_replay)
