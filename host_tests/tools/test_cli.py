@@ -198,6 +198,8 @@ def test_a_busy_port_is_told(board, ringlane):
         (["uninstall", "rp2040"], "the emulated RP2040 needs a firmware: take MicroPython's"),
         (["run", "virtual", "nothing.py"], "no file nothing.py"),
         (["mpy", "rpi_pic0"], "no board 'rpi_pic0' in .*; there are .*rpi_pico"),
+        (["top", "virtual", "nothing.py"], "no file nothing.py"),
+        (["top", "virtual", "--once", "nothing.py"], "no file nothing.py"),
     ],
 )
 def test_a_wrong_argument_is_named(ringlane, words, error):

@@ -37,7 +37,12 @@ def main(args=None):
 
     0: done; 1: not, and stderr says why; 130: interrupted.
     """
-    options = _parser().parse_args(args)
+    parser = _parser()
+    options, rest = parser.parse_known_args(args)
+    if not hasattr(options, "files") or any(each.startswith("-") for each in rest):
+        parser.parse_args(args)  # says what is wrong
+    else:
+        options.files += map(Path, rest)  # argparse has none that come after an option
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return options.command(options) or 0
