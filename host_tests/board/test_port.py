@@ -61,6 +61,7 @@ def test_a_press(board):
 def desk(interpreter):
     """A virtual board with a wire, and a main.py of its own."""
     with VirtualBoard() as board:
+        targets.Target(board.port, "virtual board")  # it has started
         (board.flash / "boot.py").write_text(JUMPER)
         (board.flash / "main.py").write_text(OWN)
         yield board

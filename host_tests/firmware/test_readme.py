@@ -47,6 +47,11 @@ assert ringlane.remote.ACCEPTS and len(commands._senders) == 2
 samples.send_word(7, NORMAL)
 assert recorder.events()[0].head == b"\\x07\\0\\0\\0"
 """,
+    "flight =": """\
+samples.send_word(7, NORMAL)
+assert flight.where and flight.run and flight.before is not None
+assert flight.events()[0].head == b"\\x07\\0\\0\\0"
+""",
     "ch = PriorityChannel": "assert ch.counters(HIGH).queued == len(ch) == 2",
     "ch = Channel": """\
 assert ch.send(b"", LOW) and jobs.send(b"", LOW) and timed.send(b"", LOW)

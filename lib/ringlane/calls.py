@@ -36,7 +36,7 @@ _POLL = const(3)  # as in waiting.py
 
 
 @micropython.viper
-def _try_request(at: int, cold, data) -> int:
+def try_request(at: int, cold, data) -> int:
     # Send a request if it can be sent now, and else return 0 and count nothing.
     part = ptr32(at + _RECEIVER_BYTES)
     #: step("known message", known="part[_TX_KNOWN]", kept="0") :#
@@ -134,7 +134,7 @@ def _exchange(channel, data, buf, timeout_ms, reply):
     try:
         while not id:
             late = waiter.is_late()
-            id = _try_request(channel._receiver, channel, data)
+            id = try_request(channel._receiver, channel, data)
             if id:
                 channel.notify()  # the server may wait on the other core
                 break

@@ -110,7 +110,7 @@ def accept(channel, sender=None):
     if _has_calls(channel):
         if sender is not None:
             raise TypeError("%s has no senders, but sender=%r" % (channel._title(), sender))
-        door.attempt = later("ringlane.calls")._try_request
+        door.attempt = later("ringlane.calls").try_request
         door.calls = array("I", [0] * channel.capacity)
         door.numbers = array("H", [0] * channel.capacity)
     else:
