@@ -104,7 +104,7 @@ def _in_ram(end):
 
 
 def _left(file):
-    """Return the bytes that the run before has left; None: there are none."""
+    """Return (its number, its rings as of _events_of) of the run that has left some; (0, [])."""
     raw = None
     memory = _backup()
     if memory is not None:
@@ -117,7 +117,8 @@ def _left(file):
                 raw = data.read()
         except OSError:
             pass
-    return raw if raw and _run_of(raw) else None
+    of = raw and _run_of(raw)
+    return (of[1], _events_of(raw)) if of else (0, [])
 
 
 def _high_block(size, end):
@@ -214,10 +215,8 @@ class FlightRecorder(Recorder):
         memory = _backup()
         if memory is not None and len(memory) < size:
             raise ValueError("size must be up to %d on this board, not %d" % (len(memory), size))
-        raw = _left(file)
-        self._rings_before = _events_of(raw) if raw else []
-        self.run = _run_of(raw)[1] + 1 if raw else 1
-        del raw
+        run, self._rings_before = _left(file)
+        self.run = run + 1
         self._file = file
         if memory is not None:
             self.where = "backup memory"
@@ -282,9 +281,7 @@ def show(file=FILE):
         rings = _latest._rings_before
         run = _latest.run - 1
     else:
-        raw = _left(file)
-        rings = _events_of(raw) if raw else []
-        run = _run_of(raw)[1] if raw else 0
+        run, rings = _left(file)
     events = _in_order(rings)
     if not run:
         print("no run before has left anything")
