@@ -30,8 +30,11 @@ demo: $(READY) ## A heart signal from an interrupt to tasks [SPEED= SECONDS= WAT
 	    $(if $(SPEED),--speed $(SPEED)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	    $(if $(WATCHED),--watched)
 
+# Where one of the processes is killed, that fails the run: with another in its place xdist may
+# wait for ever.
 test: $(READY) ## Every test
-	RINGLANE_UF2="$(UF2)" RINGLANE_FIRMWARE="$(FIRMWARE)" $(BIN)/pytest -n auto --dist loadfile
+	RINGLANE_UF2="$(UF2)" RINGLANE_FIRMWARE="$(FIRMWARE)" $(BIN)/pytest -n auto --dist loadfile \
+	    --max-worker-restart 0
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .

@@ -43,16 +43,17 @@ def _pointer(name, load_code, store_code):
         __slots__ = ("_address", "_region", "_object")
 
         def __init__(self, x):
-            if type(x) is int or type(x) is bool:
+            kind = type(x)
+            if kind is int or kind is bool:
                 if not -0x80000000 <= x <= WORD:
                     memory.fail(BadAddress(f"{name}({x:#x}): more than 32 bits"))
                 self._address = x & WORD
                 self._region = self._object = None
-            elif type(x) is Word:
+            elif kind is Word:
                 self._address = int(x)
                 self._region = InPlace(x)
                 self._object = x.obj
-            elif type(x) in _POINTERS:
+            elif kind in _POINTERS:
                 self._address = x._address
                 self._region = x._region
                 self._object = x._object
@@ -137,10 +138,13 @@ for _pointer_type in _POINTERS:
 
 def _viper_int(x):
     """Viper's int(x): signed 32 bits of an int, a bool or a pointer, and of nothing else."""
-    if type(x) in _POINTERS:
+    kind = type(x)
+    if kind is int:  # most are, and each access has some
+        return x if -SMALL <= x < SMALL else signed(x)
+    if kind in _POINTERS:
         return signed(x._address)
     if not isinstance(x, int):
-        raise TypeError(f"can't convert {type(x).__name__} to int")
+        raise TypeError(f"can't convert {kind.__name__} to int")
     return signed(x)
 
 
