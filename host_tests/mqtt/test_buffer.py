@@ -1,16 +1,21 @@
 """The buffer and the ledger: what makes room, what is kept, and what is told of it."""
 
+import json
 import subprocess
 import sys
+import time
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringlane_host.link import LinkError
-from ringlane_host.link.session import Channel, Event, Events
+from ringlane_host.link.session import BoardClock, Channel, Event, Events, Hello
+from ringlane_host.mqtt.bridge import Bridge
 from ringlane_host.mqtt.buffer import Buffer, Message
 from ringlane_host.mqtt.ledger import LINK, OVERWRITTEN, Ledger
+from ringlane_host.mqtt.topics import Topics
 
 LIMIT = 20_000
 
@@ -150,3 +155,26 @@ def test_what_was_sent_is_known_by_the_numbers_of_the_events():
     assert account.balance == 0 and "32 sent = 12 delivered + 20 dropped" in str(account)
     account.delivered = 11
     assert account.balance == 1 and "32 sent != 11 delivered" in str(account)
+
+
+def test_what_comes_before_the_boards_clock_is_known_waits_for_it():
+    session = SimpleNamespace(board_clock=BoardClock())
+    with Buffer() as buffer:
+        bridge = Bridge(None, buffer, Topics("b"))
+
+        def times():
+            return [json.loads(each.payload).get("time") for _, each in buffer.following()]
+
+        bridge.take([Hello(1, "", "", "", False), batch(0, 2)], session)
+        assert not bridge.ledger.of("a").sent and times() == []
+        now = time.monotonic()
+        session.board_clock.add(now, now, 0)
+        bridge.take([batch(2, 1)], session)
+        assert [abs(each - time.time()) < 60 for each in times()] == [True] * 3
+        # Of a board that is reset before, nobody will ever know it.
+        session.board_clock = BoardClock()
+        bridge.take([batch(3, 1), Hello(2, "", "", "", True), batch(0, 1)], session)
+        assert times()[3:] == [None] and bridge.ledger.of("a").sent == 4
+        session.board_clock.add(now, now, 0)
+        bridge.take([], session)
+        assert times()[4] and bridge.ledger.of("a").waiting == 5

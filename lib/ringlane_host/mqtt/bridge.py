@@ -73,6 +73,7 @@ class Bridge:
         self._boot = 0
         self._heard = -1e9
         self._told_cut: set[str] = set()
+        self._early: list[tuple[Events, Session]] = []  # before the board's clock was known
         self._lost: str | None = None  # why the broker is away, once said
         self._online_told: bool | None = None
         self._ledger_told = ""
@@ -96,9 +97,12 @@ class Bridge:
     def take(self, items: Iterable[Item], session: Session) -> None:
         """Take what a session has brought."""
         messages: list[Message] = []
+        if session.board_clock.best is not None:
+            messages += self._take_early()
         for each in items:
             match each:
                 case Hello():
+                    messages += self._take_early()
                     self.ledger.begin(each.boot)
                     self._boot = each.boot
                     if each.again:
@@ -111,8 +115,21 @@ class Bridge:
                 case Gone():
                     self._heard = -1e9
                 case Events() if each.sender is not None and self._wanted(each.channel.name):
-                    self.ledger.told(each)
-                    messages += self._messages(each, session)
+                    self._early.append((each, session))
+                    if session.board_clock.best is not None:
+                        messages += self._take_early()
+        self._put(messages)
+
+    def _take_early(self) -> list[Message]:
+        """Return the messages of the events that have waited for the board's clock."""
+        early, self._early = self._early, []
+        messages: list[Message] = []
+        for events, session in early:
+            self.ledger.told(events)
+            messages += self._messages(events, session)
+        return messages
+
+    def _put(self, messages: list[Message]) -> None:
         if messages:
             for message in messages:
                 self.ledger.of(message.channel).waiting += 1
@@ -281,6 +298,7 @@ class Bridge:
     def close(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and the last ledger."""
         self._heard = -1e9  # nobody listens to the board any more
+        self._put(self._take_early())
         end = self._clock() + timeout
         self.turn()
         while self._clock() < end and (
