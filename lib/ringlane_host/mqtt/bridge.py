@@ -73,7 +73,7 @@ class Bridge:
         self._boot = 0
         self._heard = -1e9
         self._told_cut: set[str] = set()
-        self._early: list[tuple[Events, Session]] = []  # before the board's clock was known
+        self._early: list[tuple[Events, Session]] = []  # until the board's clock is known
         self._lost: str | None = None  # why the broker is away, once said
         self._online_told: bool | None = None
         self._ledger_told = ""
@@ -97,8 +97,6 @@ class Bridge:
     def take(self, items: Iterable[Item], session: Session) -> None:
         """Take what a session has brought."""
         messages: list[Message] = []
-        if session.board_clock.best is not None:
-            messages += self._take_early()
         for each in items:
             match each:
                 case Hello():
@@ -116,8 +114,8 @@ class Bridge:
                     self._heard = -1e9
                 case Events() if each.sender is not None and self._wanted(each.channel.name):
                     self._early.append((each, session))
-                    if session.board_clock.best is not None:
-                        messages += self._take_early()
+        if session.board_clock.best is not None:
+            messages += self._take_early()
         self._put(messages)
 
     def _take_early(self) -> list[Message]:
