@@ -4,10 +4,9 @@ A serial port has one user. This runs the program, prints what it prints, and op
 pseudo-terminal beside it, at which `ringlane top` and the others find the program's link.
 """
 
-import fcntl
 import os
+import select
 import sys
-import termios
 import time
 import tty
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from .wires import ProgramWire, start_program
 
 _CHUNK = 4096
 _OUT_MAX = 1 << 18
-_LAST_S = 2.0  # for the port's user to read what came last
+_LAST_S = 2.0  # for the port's user to read what came last, and to leave
 _USED_S = 5.0  # since then somebody has been there
 
 
@@ -47,16 +46,15 @@ class Hub:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        # What the port's user has not read yet would be lost with it: the program's goodbye.
-        end = time.monotonic() + _LAST_S
-        while self._used() and time.monotonic() < end:
-            self._give()
-            unread = fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4))
-            if not self._out and not int.from_bytes(unread, "little"):
-                break
-            time.sleep(0.02)
-        os.close(self._master)
+        # What the port's user has not read yet would be lost with it: the program's goodbye. How
+        # much that is cannot be asked: the kernel hands on later what was written just now.
         os.close(self._slave)
+        left = select.poll()
+        left.register(self._master, 0)  # POLLHUP: nobody has the port open
+        end = time.monotonic() + _LAST_S
+        while self._used() and time.monotonic() < end and not left.poll(20):
+            self._give()
+        os.close(self._master)
 
     def _used(self) -> bool:
         return time.monotonic() - self._heard < _USED_S
