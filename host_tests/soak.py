@@ -36,6 +36,7 @@ BUILD = ROOT / "build"
 SWEEPS = (
     "explore/test_interleavings.py",
     "explore/test_between.py",
+    "engine/test_latency.py",
     "interrupts/test_soft_handlers.py",
     "models/test_models.py",
     "threads/test_waiting_threads.py",

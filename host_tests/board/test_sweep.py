@@ -209,7 +209,9 @@ CASES = {
         values={"add": "s = disable_irq(); total += 1; enable_irq(s)"},
         more={"cores": True},
     ),
-    "nested, in a channel of its own": Case(NESTED, None, values={"end": "high"}, more=THEN),
+    "nested, in a channel of its own": Case(
+        NESTED, None, values={"end": "high"}, more={**THEN, "every": 4}
+    ),
     "nested, in the channel of the other": Case(
         NESTED, r"came at place \d+/\d+", values={"end": "low"}, more=THEN
     ),

@@ -1282,6 +1282,25 @@ MODES = {
 }
 
 
+def explored(pattern, mode):
+    """Return the pairs of a pattern that are explored in that mode here; `make soak`: all.
+
+    Late stores may be late by no time, and who comes in between may run to his end: so as cores
+    with late stores two contexts meet in all the ways that there are with one switch. Two
+    switches are tried where each has one verb, and three contexts where they nest, as handlers:
+    with one anycast policy, as by then the receiver is chosen.
+    """
+    pairs = tuple(PATTERNS[pattern][1])
+    if SOAK or mode == "random":
+        return pairs
+    if mode == "cores":
+        return tuple(pair for pair in pairs if len(pair.split()) == 5)
+    if mode == "interrupts":
+        pairs = () if pattern in ("LEAST_LOADED", "RANDOM", "AFFINITY_FIRST") else pairs
+        return tuple(pair for pair in pairs if pair.count("|") > 1)
+    return tuple(pair for pair in pairs if pair.count("|") == 1)
+
+
 def scenario_of(pattern, pair, state, package=ringlane):
     """Return the scenario of that pair, whose contexts find the channel in that state."""
     world_of = PATTERNS[pattern][0]

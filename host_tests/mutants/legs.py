@@ -217,9 +217,7 @@ LEGS = {
     "programs": Pytest(
         ["interrupts/test_contexts.py", "firmware/test_examples.py", "firmware/test_demo.py"]
     ),
-    "link": Pytest(
-        ["link/test_taps.py", "link/test_link.py", "link/test_streams.py"], "not rp2040"
-    ),
+    "link": Pytest(["link/test_*.py"], "not rp2040"),
     "rp2040": Pytest(
         ["scenarios/test_*.py", "interrupts/test_*.py"],
         "rp2040 or harm or waiting_interrupts or chip",
