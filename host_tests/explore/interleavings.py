@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import ringlane
 import ringlane.waiting  # noqa: F401  before anything is explored
-from conftest import SOAK
+from conftest import MUTANT, SOAK
 from engine_words import WORD, start_at
 from ringlane.lanes import store
 from ringlane.words import load
@@ -26,6 +26,7 @@ from ringlane_host.explore import cores, fence, interrupts, name_words, random_c
 from ringlane_host.simulate import ptr8, ptr32, viper
 
 SEED = 1
+EVERYTHING = SOAK or MUTANT
 
 _CAPACITY = 2
 _SLOT = 24  # not all of it is used: what a message does not fill must not come back
@@ -1283,15 +1284,16 @@ MODES = {
 
 
 def explored(pattern, mode):
-    """Return the pairs of a pattern that are explored in that mode here; `make soak`: all.
+    """Return the pairs of a pattern that are explored in that mode here.
 
-    Late stores may be late by no time, and who comes in between may run to his end: so as cores
-    with late stores two contexts meet in all the ways that there are with one switch. Two
-    switches are tried where each has one verb, and three contexts where they nest, as handlers:
-    with one anycast policy, as by then the receiver is chosen.
+    `make soak`, and tests of mutants: all. Late stores may be late by no time, and who comes in
+    between may run to his end: so as cores with late stores two contexts meet in all the ways
+    that there are with one switch. Two switches are tried where each has one verb, and three
+    contexts where they nest, as handlers: with one anycast policy, as by then the receiver is
+    chosen.
     """
     pairs = tuple(PATTERNS[pattern][1])
-    if SOAK or mode == "random":
+    if EVERYTHING or mode == "random":
         return pairs
     if mode == "cores":
         return tuple(pair for pair in pairs if len(pair.split()) == 5)
@@ -1299,6 +1301,19 @@ def explored(pattern, mode):
         pairs = () if pattern in ("LEAST_LOADED", "RANDOM", "AFFINITY_FIRST") else pairs
         return tuple(pair for pair in pairs if pair.count("|") > 1)
     return tuple(pair for pair in pairs if pair.count("|") == 1)
+
+
+def meetings(pattern, pair, mode):
+    """Return [(the pair in an order, the state it meets in), ...]: all that there are."""
+    states = PATTERNS[pattern][1].get(pair, STATES)
+    return [*itertools.product(orders(pair) if mode == "interrupts" else [pair], states)]
+
+
+def sample(pattern, pair, mode):
+    """Return those of the meetings that are explored here: every third, another one for each."""
+    found = meetings(pattern, pair, mode)
+    at = 0 if EVERYTHING else list(PATTERNS[pattern][1]).index(pair) % min(3, len(found))
+    return found[at :: 1 if EVERYTHING else 3]
 
 
 def scenario_of(pattern, pair, state, package=ringlane):
@@ -1319,15 +1334,13 @@ def orders(pair):
     return [" | ".join(each) for each in itertools.permutations(pair.split(" | "))]
 
 
-def explore(pattern, pair, mode, package=ringlane):
-    """Explore a pair in all its states; return a Row. Raise ExplorationError if it does harm."""
+def explore(pattern, pair, mode, package=ringlane, chosen=meetings):
+    """Explore a pair in the meetings that are chosen; return a Row, or ExplorationError."""
     schedules = points = 0
-    ordered = orders(pair) if mode == "interrupts" else [pair]
     with tasks_by_hand():
-        for state in PATTERNS[pattern][1].get(pair, STATES):
-            for each in ordered:
-                report = MODES[mode](scenario_of(pattern, each, state, package), each)
-                assert report.shared, f"{pattern}: {each}, {state}: they never meet in a word"
-                schedules += report.schedules
-                points += report.points
+        for each, state in chosen(pattern, pair, mode):
+            report = MODES[mode](scenario_of(pattern, each, state, package), each)
+            assert report.shared, f"{pattern}: {each}, {state}: they never meet in a word"
+            schedules += report.schedules
+            points += report.points
     return Row(pattern, pair, mode, schedules, points)

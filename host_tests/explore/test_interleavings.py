@@ -10,8 +10,8 @@ import pytest
 from interleavings import MODES, PATTERNS, STRANGERS, explore, explored, scenario_of
 from ringlane_host.explore import ExplorationError, cores, interrupts, random_cores, replay
 
-# What a pair must have been explored by, at the least: (schedules, points).
-LEAST = {"interrupts": (4, 1), "cores": (8, 1), "late": (8, 0), "random": (6, 0)}
+# What a pair must have been explored by in each meeting, at the least: (schedules, points).
+LEAST = {"interrupts": (2, 1), "cores": (4, 1), "late": (4, 0), "random": (6, 0)}
 
 
 ROUNDS = [(pattern, mode) for pattern in PATTERNS for mode in MODES if explored(pattern, mode)]
@@ -19,7 +19,10 @@ ROUNDS = [(pattern, mode) for pattern in PATTERNS for mode in MODES if explored(
 
 @pytest.mark.parametrize("pattern, mode", ROUNDS)
 def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode):
-    rows = [explore(pattern, pair, mode) for pair in explored(pattern, mode)]
+    rows = [
+        explore(pattern, pair, mode, chosen=interleavings.sample)
+        for pair in explored(pattern, mode)
+    ]
     assert rows
     schedules, points = LEAST[mode]
     for row in rows:
@@ -27,7 +30,7 @@ def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode):
     # With late stores three contexts are not pre-empted: what is late is as good as that.
     two = [row for row in rows if row.pair.count("|") == 1 or mode == "interrupts"]
     if mode != "random":
-        assert sum(row.points for row in two) >= 2 * len(two), rows
+        assert sum(row.points for row in two) >= len(two), rows
     visited(**{f"schedules of {row.pair}": row.schedules for row in rows})
 
 

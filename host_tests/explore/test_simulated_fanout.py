@@ -1,28 +1,18 @@
 """Multicast and anycast on the simulated memory, interrupted at every access."""
 
-import itertools
 import sys
 from array import array
 
 import pytest
 import ringlane
 from engine_words import WORD
+from interleavings import message
 from ringlane_host.explore import ExplorationError, interrupts
 from ringlane_host.simulate import memory
-from test_simulated_interrupts import Party, word
 
 CAPACITY = 2
 POLICIES = ("ROUND_ROBIN", "LEAST_LOADED", "RANDOM", "AFFINITY_FIRST")
 RULES = ("multicast", *POLICIES)
-TAKES = ("recv", "recv_word", "recv_words", "skip", "clear")
-MEETINGS = [
-    *[("multicast", "send", handler) for handler in ("send", "send_word", *TAKES)],
-    *[("multicast", "send_word", handler) for handler in ("send", "recv", "recv_words")],
-    *[("multicast", task, "send") for task in (*TAKES, "skip_to_latest")],
-    *[("multicast", task, "send_word") for task in ("recv", "recv_word")],
-    *[(policy, "send", handler) for policy in POLICIES for handler in ("send", "recv")],
-    *[(policy, task, "send") for policy in POLICIES for task in ("recv", "send_word")],
-]
 
 
 def make(package, rule, receivers=2, senders=2, stats=False):
@@ -41,109 +31,6 @@ def drain(end):
     return got
 
 
-class Call(Party):
-    """As Party; also what only a receiver of several has."""
-
-    def __call__(self):
-        if self.verb == "skip_to_latest":
-            self.dropped += self.end.skip_to_latest()
-        else:
-            Party.__call__(self)
-
-
-def meeting(package, rule, task, handler, level, start):
-    """Return a scenario: `level` messages queued for each receiver, `start` taken before."""
-    numbers = itertools.count(1)
-
-    def scenario():
-        ch = make(package, rule)
-        second = ch.add_sender()
-        ends = [ch.add_receiver(), ch.add_receiver()]
-        for _ in range(start):
-            ch.send(word(0), 2)
-            for end in ends:
-                end.clear()
-        queues = [[], []]
-        while min(len(queue) for queue in queues) < level:
-            data = word(next(numbers))
-            before = [len(end) for end in ends]
-            if not ch.send(data, 2):
-                break
-            for i in range(2):
-                if len(ends[i]) > before[i]:
-                    queues[i].append(data)
-        missed = [end.dropped if rule == "multicast" else 0 for end in ends]
-        sends = [verb[:4] == "send" for verb in (task, handler)]
-        call = Call(ch if sends[0] else ends[1], task, next(numbers))
-        interrupt = Call((second if all(sends) else ch) if sends[1] else ends[1], handler, 99)
-        interrupt.number = next(numbers)
-        dropped = ch.dropped
-
-        def check():
-            assert len(ch) == sum(len(end) for end in ends)
-            received = interrupt.received + call.received
-            skipped = call.dropped + interrupt.dropped  # from the front of the second's queue
-            got = [drain(ends[0]), received + drain(ends[1])]
-            outcomes = 0
-            for party in (call, interrupt):
-                if party.outcome is None:
-                    continue
-                outcomes += party.outcome
-                data = word(party.number)
-                found = [data in each for each in got]
-                if rule == "multicast":
-                    assert party.outcome == 2 or level == CAPACITY
-                    if party.end is ch:
-                        for i in range(2):
-                            if ends[i].dropped == missed[i]:
-                                queues[i].append(data)
-                                found[i] = True  # though it may have been skipped
-                    else:
-                        assert party.outcome == 2
-                        for queue in queues:
-                            queue.append(data)
-                        found = [True, True]
-                else:
-                    for i in range(2):
-                        queues[i] += [data] * found[i]
-                assert party.outcome == sum(found), (party.outcome, found, got)
-            for i in range(2):
-                expected = queues[i][skipped:] if i else queues[i]
-                if all(sends):  # the two are merged by age
-                    assert sorted(got[i]) == sorted(expected), (i, got, queues)
-                    mine = word(interrupt.number)
-                    others = [each for each in got[i] if each != mine]
-                    assert others == [each for each in expected if each != mine]
-                else:
-                    assert got[i] == expected, (i, got, queues, skipped)
-            parties = [party for party in (call, interrupt) if party.outcome is not None]
-            if rule == "multicast":
-                now = sum(end.dropped for end in ends) - sum(missed)
-                assert now == 2 * len(parties) - outcomes
-            else:
-                now = len(parties) - outcomes
-            assert ch.dropped - dropped == now and (not now or level == CAPACITY)
-            assert ch.sent == ch.received and ch.rejected == ch.unread == len(ch) == 0
-
-        return call, interrupt, check
-
-    return scenario
-
-
-@pytest.mark.parametrize("rule, task, handler", MEETINGS)
-def test_an_interrupt_at_any_access_does_no_harm(rule, task, handler):
-    points = 0
-    for level in range(CAPACITY + 1):
-        for start in (0, 2 * CAPACITY - 1):
-            points += interrupts(
-                meeting(ringlane, rule, task, handler, level, start), merge=False
-            ).points
-    assert points > 12 * 3, points
-
-
-# Receivers come and go
-
-
 class Reopening:
     """A send in which the first receiver of two closes, and its place is taken by another.
 
@@ -159,7 +46,7 @@ class Reopening:
             self.ends[0] = ch.add_receiver()
             assert ch._epochs[0] == epoch
         while len(self.ends[0]) < level:
-            assert ch.send(word(1), 2)
+            assert ch.send(message(1, 4), 2)
         self.ends[1].clear()
         self.verb = verb
         self.times = times
@@ -178,9 +65,9 @@ class Reopening:
 
         memory.hook = watch
         if self.verb == "send":
-            self.took = self.ch.send(word(2), 3)
+            self.took = self.ch.send(message(2, 4), 3)
         else:
-            self.took = self.ch.send_word(int.from_bytes(word(2), "little"), 3)
+            self.took = self.ch.send_word(int.from_bytes(message(2, 4), "little"), 3)
 
     def handler(self):
         self.busy = True
@@ -234,8 +121,8 @@ def reopening(package, verb, level, epoch, times, look, then_one, seen):
 
         def check():
             fresh = case.fresh
-            assert drain(case.ends[1]) == [word(2)], "the other receiver's own"
-            expected = [word(2)] if case.late else []
+            assert drain(case.ends[1]) == [message(2, 4)], "the other receiver's own"
+            expected = [message(2, 4)] if case.late else []
             stale = len(fresh) - len(expected)
             assert 0 <= stale <= (not case.late)
             seen.update(["stale"] * stale, ["late"] * case.late)
@@ -244,8 +131,8 @@ def reopening(package, verb, level, epoch, times, look, then_one, seen):
             assert case.took == 2 or level == CAPACITY and case.took == 1
             assert case.unread in (level, level + (not case.late and not stale))
             if then_one:
-                assert ch.send(word(3), 1) == 2
-                expected.append(word(3))
+                assert ch.send(message(3, 4), 1) == 2
+                expected.append(message(3, 4))
                 assert fresh.lag == len(expected) + stale
             count = look_at(fresh, look, expected)
             assert fresh.received == count and fresh.lag == 0
@@ -287,7 +174,7 @@ def anycast_reopening(package, rule, verb, seen):
         def check():
             got = [drain(case.fresh), drain(case.ends[1])]
             found = sum(got, [])
-            assert case.took == 1 and found in ([], [word(2)]), (case.took, got)
+            assert case.took == 1 and found in ([], [message(2, 4)]), (case.took, got)
             assert not got[0] or case.late, "an old message reached a new receiver"
             if not found:  # its receiver closed with it, or just before it came
                 assert case.unread <= 1
@@ -296,9 +183,9 @@ def anycast_reopening(package, rule, verb, seen):
                 assert case.unread == 0
                 seen.add("the new" if got[0] else "the other")
             for number in (3, 4):
-                assert case.ch.send(word(number), 0) == 1
+                assert case.ch.send(message(number, 4), 0) == 1
             found = drain(case.fresh) + drain(case.ends[1])
-            assert sorted(found) == sorted([word(3), word(4)])
+            assert sorted(found) == sorted([message(3, 4), message(4, 4)])
             assert case.ch.dropped == 0
 
         return case.call, case.handler, check
@@ -325,7 +212,7 @@ def opening(package, rule, seen):
         ch = make(package, rule, receivers=3)
         ends = [ch.add_receiver(), ch.add_receiver()]
         if rule != "multicast":
-            while ch.send(word(1), 2):  # full, so that the third is the only one
+            while ch.send(message(1, 4), 2):  # full, so that the third is the only one
                 pass
         took = []
 
@@ -333,16 +220,16 @@ def opening(package, rule, seen):
             ends.append(ch.add_receiver())
 
         def check():
-            got = [drain(end).count(word(2)) for end in ends]
+            got = [drain(end).count(message(2, 4)) for end in ends]
             assert took == [sum(got)], (took, got)
             if rule == "multicast":
                 assert got[:2] == [1, 1] and ch.dropped == 0
             else:
                 assert got[:2] == [0, 0] and ch.dropped == 2 - took[0]
             seen.add(got[2])
-            assert ch.send(word(3), 2) == (3 if rule == "multicast" else 1)
+            assert ch.send(message(3, 4), 2) == (3 if rule == "multicast" else 1)
 
-        return lambda: took.append(ch.send(word(2), 3)), handler, check
+        return lambda: took.append(ch.send(message(2, 4), 3)), handler, check
 
     return scenario
 
@@ -377,7 +264,7 @@ def sent_meanwhile(package, rule, verb, seen):
         def handler():
             # By a sender that is not the first, and twice: in anycast, to both if both are open.
             for number in (2, 3):
-                data = word(number)
+                data = message(number, 4)
                 if verb == "send":
                     outcome.append(second.send(data, 1))
                 else:
@@ -389,7 +276,7 @@ def sent_meanwhile(package, rule, verb, seen):
             # Nothing is lost but what close() told of.
             assert len(mine) + len(others) + unread[0] == sum(outcome), (mine, others, unread)
             if rule == "multicast":
-                assert others == [word(2), word(3)]
+                assert others == [message(2, 4), message(3, 4)]
                 assert mine in ([], others) and set(outcome) <= {1, 2}
                 assert unread[0] in (0, 2) and not (mine and unread[0])
             else:
@@ -424,7 +311,7 @@ def dropped_meanwhile(package, verb, seen):
         second = ch.add_sender()
         ends = [ch.add_receiver(), ch.add_receiver()]
         for number in range(CAPACITY):
-            assert second.send(word(number), 1) == 2
+            assert second.send(message(number, 4), 1) == 2
         fresh = []
 
         def call():
@@ -434,7 +321,7 @@ def dropped_meanwhile(package, verb, seen):
         def handler():
             for number in range(CAPACITY, 2 * CAPACITY + 1):
                 if verb == "send":
-                    second.send(word(number), 1)
+                    second.send(message(number, 4), 1)
                 else:
                     second.send_word(number, 1)
 
@@ -468,13 +355,13 @@ def test_a_channel_may_close_at_any_access_of_a_send(rule):
 
         def check():
             got = sum((drain(end) for end in ends), [])
-            assert took == [len(got)] and set(got) <= {word(2)}
+            assert took == [len(got)] and set(got) <= {message(2, 4)}
             assert took[0] in (0, 2 if rule == "multicast" else 1)
             assert ch.rejected == (not got) and ch.dropped == 0
-            assert ch.send(word(3), 2) == 0 and all(end.recv_word() is None for end in ends)
+            assert ch.send(message(3, 4), 2) == 0 and all(end.recv_word() is None for end in ends)
             seen.update(took)
 
-        return lambda: took.append(ch.send(word(2), 3)), ch.close, check
+        return lambda: took.append(ch.send(message(2, 4), 3)), ch.close, check
 
     assert interrupts(scenario, merge=False).points > 20
     assert len(seen) == 2
@@ -495,10 +382,10 @@ def test_affinity_follows_the_cpu_id_register_of_an_rp2(monkeypatch):
     for core, places in ((0, [0, 0, 0]), (1, [1, 2, 1]), (0, [0, 0, 0])):
         register[0] = core
         for place in places:
-            assert ch.send(word(1), 0) == 1
+            assert ch.send(message(1, 4), 0) == 1
             assert [len(end) for end in ends] == [i == place for i in range(3)]
             ends[place].clear()
-        assert fixed.send(word(1), 0) == 1 and ends[0].clear() == 1
+        assert fixed.send(message(1, 4), 0) == 1 and ends[0].clear() == 1
 
 
 # Mutants
@@ -513,7 +400,7 @@ def closing(package):
         def check():
             fresh = case.ch.add_receiver()
             assert fresh.id == 0 and len(fresh) == 0 and not fresh._next_lane()
-            assert case.ch.send(word(3), 0) == 2 and drain(fresh) == [word(3)]
+            assert case.ch.send(message(3, 4), 0) == 2 and drain(fresh) == [message(3, 4)]
 
         return case.call, case.ends[0].close, check
 
@@ -532,10 +419,6 @@ def while_sent(package):
 # What mutants.find() is asked for: the scenario that shows it.
 _OPEN = "FanoutReceiver.__init__"
 SHOWN_BY = {
-    ("fanout", "send"): lambda package: meeting(package, "multicast", "send", "recv", 0, 0),
-    ("fanout", "send_word"): (
-        lambda package: meeting(package, "multicast", "send_word", "recv", 0, 0)
-    ),
     ("oldest", "next_lane", '"if lane[_REST] & _STALE and', "never"): (
         lambda package: reopening(package, "send", 0, 0, 1, "recv", False, set())
     ),

@@ -7,7 +7,6 @@ the lane, and every STEPth at the others; `make test` every STEPth at one.
 import pytest
 from conftest import SOAK
 from sweeps import broken_pico, is_caught, sweep
-from test_simulated_interrupts import QUERY_OF
 
 STEP = 11
 
@@ -53,6 +52,7 @@ def test_an_interrupt_at_any_cycle_does_no_harm(pico, visited, task, handler, le
 @pytest.mark.parametrize("verb", MEETING_OF if SOAK else ["send", "recv"])
 def test_a_mutant_is_caught(uf2, tmp_path, verb):
     task, handler, level = MEETING_OF[verb]
-    with broken_pico(uf2, tmp_path, QUERY_OF.get(verb, ("verbs_direct", verb))) as pico:
+    module = "ends" if verb == "recv_words" else "verbs_direct"
+    with broken_pico(uf2, tmp_path, (module, verb)) as pico:
         meeting = f"interrupts.Lane({task!r}, {handler!r})"
         is_caught(pico, meeting, level, STEP, "torn or out of order|lost|doubled")
