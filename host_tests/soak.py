@@ -37,6 +37,8 @@ SWEEPS = (
     "explore/test_interleavings.py",
     "explore/test_between.py",
     "engine/test_latency.py",
+    "scenarios/test_scenarios.py",
+    "firmware/test_bench.py",
     "interrupts/test_soft_handlers.py",
     "models/test_models.py",
     "threads/test_waiting_threads.py",

@@ -48,7 +48,7 @@ def filled(values):
 
 
 @pytest.mark.parametrize("before, added", ADDED)
-def test_figures_fit_each_other_with_values_added_at_any_access(before, added):
+def test_figures_fit_each_other_with_values_added_at_any_access(visited, before, added):
     # The figures are read whole by one context, while a handler adds.
     either = [[*before, *added[:count]] for count in range(len(added) + 1)]
     averages = {sum(values) // len(values) for values in either if values} | {0}
@@ -74,7 +74,9 @@ def test_figures_fit_each_other_with_values_added_at_any_access(before, added):
 
         return read, add, check
 
-    assert interrupts(scenario, merge=False).points > 40
+    points = interrupts(scenario, merge=False).points
+    assert points > 40
+    visited(points=points)
 
 
 @pytest.mark.parametrize("before, added", ADDED)
@@ -100,7 +102,7 @@ def test_figures_fit_each_other_in_the_middle_of_an_add(before, added):
 
 
 @pytest.mark.parametrize("turned", (False, True) if SOAK else (False,))
-def test_figures_stay_within_bounds_in_the_middle_of_a_reset_or_after_it(turned):
+def test_figures_stay_within_bounds_in_the_middle_of_a_reset_or_after_it(visited, turned):
     values = FEW[-1]
     whole = tuple(filled(values).stats())
 
@@ -119,4 +121,6 @@ def test_figures_stay_within_bounds_in_the_middle_of_a_reset_or_after_it(turned)
 
         return (read, histogram.reset, check) if turned else (histogram.reset, read, check)
 
-    assert interrupts(scenario, merge=False).points > 40
+    points = interrupts(scenario, merge=False).points
+    assert points > 40
+    visited(points=points)

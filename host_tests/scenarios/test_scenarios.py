@@ -4,11 +4,14 @@ import importlib
 
 import mutants
 import pytest
-from conftest import PACKAGE, in_form
+from conftest import MUTANT, PACKAGE, SOAK, in_form
 from scenarios import anew, names, once, sets
 
 SETS = sets("scenarios")
 EACH = [(module, name) for module in SETS for name in names(module)]
+# The portable form is what a MicroPython of 64 bits takes, too.
+FORMS = [(*each, "direct") for each in EACH]
+FORMS += [(*each, "portable") for each in EACH[:: 1 if SOAK or MUTANT else 3]]
 
 
 def program(module, only):
@@ -25,14 +28,14 @@ def on_rp2040(pico, request):
     return once(anew(pico), request, program)
 
 
-def test_the_scenarios_are_found():
+def test_the_scenarios_are_found(visited):
     assert "queue_scenarios" in SETS
     for module in SETS:
         assert len(names(module)) > 5, module
+    visited(scenarios=len(FORMS))
 
 
-@pytest.mark.parametrize("form", ["direct", "portable"])
-@pytest.mark.parametrize("module, name", EACH)
+@pytest.mark.parametrize("module, name, form", FORMS)
 def test_on_cpython_with_simulated_memory(device, module, name, form):
     with in_form(form):
         getattr(importlib.import_module(module), name)()
