@@ -6,8 +6,8 @@ import ringlane.link
 from ringlane import LOW, Channel, PriorityChannel, Recorder
 
 
-async def run(count, burst, pause_ms):
-    recorder = Recorder(events=256, head=4)
+async def run(count, burst, pause_ms, events):
+    recorder = Recorder(events=events, head=4)
     ch = PriorityChannel((16, 16, 16, 16, 16), slot_size=8, name="a/b +#%", tap=recorder)
     cut = Channel(4, slot_size=8, name="cut", tap=recorder)
     Channel(4, name="untapped").send(b"", LOW)
@@ -28,5 +28,5 @@ async def run(count, burst, pause_ms):
     await link
 
 
-def main(count, burst=5, pause_ms=2):
-    asyncio.run(run(count, burst, pause_ms))
+def main(count, burst=5, pause_ms=2, events=256):
+    asyncio.run(run(count, burst, pause_ms, events))

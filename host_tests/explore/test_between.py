@@ -10,15 +10,21 @@ import between
 import pytest
 from between import PATTERNS, explore, scenario_of
 from conftest import SOAK
+from interleavings import EVERYTHING
 from ringlane_host.explore import ExplorationError, interrupts, replay, soft
 
 MEETINGS = [
     (pattern, meeting) for pattern, (_, meetings) in PATTERNS.items() for meeting in meetings
 ]
-# What they find, (state, buffers): of the two that bring the most, one each in turn.
+# And what they find, (state, buffers): one of the two that bring the most. Here that is every
+# meeting on a plain Channel and half of the others.
 EVERY = [*itertools.product(between.STATES, between.BUFFERS)]
 MOST = [("one", "new")], [("full", "known")]
-FOUND = [(*each, EVERY if SOAK else MOST[number % 2]) for number, each in enumerate(MEETINGS)]
+FOUND = [
+    (*each, EVERY if SOAK else MOST[number % 2])
+    for number, each in enumerate(MEETINGS)
+    if EVERYTHING or each[0] == "Channel" or number % 4 in (0, 3)
+]
 # Threads under a GIL meet as soft handlers do, so one filling tells whether they can.
 FOUND_BY_THREADS = EVERY if SOAK else MOST[0]
 
