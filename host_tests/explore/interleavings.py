@@ -1312,8 +1312,9 @@ def meetings(pattern, pair, mode):
 def sample(pattern, pair, mode):
     """Return those of the meetings that are explored here: every third, another one for each."""
     found = meetings(pattern, pair, mode)
-    at = 0 if EVERYTHING else list(PATTERNS[pattern][1]).index(pair) % min(3, len(found))
-    return found[at :: 1 if EVERYTHING else 3]
+    if EVERYTHING:
+        return found
+    return found[list(PATTERNS[pattern][1]).index(pair) % min(3, len(found)) :: 3]
 
 
 def scenario_of(pattern, pair, state, package=ringlane):
