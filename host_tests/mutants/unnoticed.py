@@ -130,6 +130,9 @@ HARMLESS = {
     "an empty lane is looked at once more": [
         'verbs*.make_receiver.recv*: 3 is 2 in "lane = ptr32(int(lane) + 3 * _LANE_BYTES)"',
     ],
+    "of a waiter whose time is up asyncio asks only whether it is ready": [
+        'waiting._look_no_more: "flags if request == _POLL else -1" always',
+    ],
     "no lane is larger": ['lanes.tally: 65535 is 65536 in "found = 65535"'],
     "the first epoch is 0, so no message of it can be another's": [
         'fanout.FanoutReceiver.__init__: "if epoch:" always',
@@ -146,6 +149,8 @@ HANGING = {
     "it looks again for ever": [
         'latency.make_average.average: "break" left out',
         'latency.make_average.average: "if count == own[_COUNT]:" never',
+        'tap._note_taken: "if lane[_REST] == _LAST:" never',
+        'tap._note_taken: "break" left out',
     ],
 }
 
