@@ -216,7 +216,7 @@ def test_what_may_be_wrong(tmp_path):
     silent = tmp_path / "silent.py"
     silent.write_text("print('no link here')\n")
     status, _, err = top("virtual", silent, "--once")
-    assert status == 1 and "has ended" in err
+    assert status == 1 and "the program has ended; it must run `asyncio.create_task" in err
 
 
 def test_without_the_extra_the_command_says_how_to_get_it():

