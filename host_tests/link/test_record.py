@@ -95,7 +95,8 @@ def test_a_recording_holds_every_message_and_what_became_of_it(recorded):
     assert [each.word for each in received if each.priority == HIGH] == [e.word for e in high]
     assert all(each.figure >= 0 for each in received)
     turns = sorted({each.us // 50_000 for each in high})
-    assert 0.9e6 < max(each.us for each in high) < 5e6 and len(turns) > 8
+    # Nine sleeps, of which asyncio counts whole milliseconds.
+    assert 0.89e6 < max(each.us for each in high) < 5e6 and len(turns) > 8
     assert recording.text.replace("\r", "") == "".join(f"turn {turn}\n" for turn in range(10))
     assert recording.channels["adc"]["pattern"] == "PriorityChannel"
 
