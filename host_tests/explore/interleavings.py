@@ -39,11 +39,12 @@ STATES = {"empty": (0, 0), "one": (1, 1), "full": (_CAPACITY, 0), "wrap": (1, _W
 
 
 class Row(NamedTuple):
-    """What was explored of a pair in one mode, over all its states and orders."""
+    """What was explored of a pair in one mode, over so many meetings: its orders and states."""
 
     pattern: str
     pair: str
     mode: str
+    meetings: int
     schedules: int
     points: int
 
@@ -1339,9 +1340,9 @@ def explore(pattern, pair, mode, package=ringlane, chosen=meetings):
     """Explore a pair in the meetings that are chosen; return a Row, or ExplorationError."""
     schedules = points = 0
     with tasks_by_hand():
-        for each, state in chosen(pattern, pair, mode):
+        for each, state in (found := chosen(pattern, pair, mode)):
             report = MODES[mode](scenario_of(pattern, each, state, package), each)
             assert report.shared, f"{pattern}: {each}, {state}: they never meet in a word"
             schedules += report.schedules
             points += report.points
-    return Row(pattern, pair, mode, schedules, points)
+    return Row(pattern, pair, mode, len(found), schedules, points)

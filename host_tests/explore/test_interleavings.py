@@ -10,7 +10,7 @@ import pytest
 from interleavings import MODES, PATTERNS, STRANGERS, explore, explored, scenario_of
 from ringlane_host.explore import ExplorationError, cores, interrupts, random_cores, replay
 
-# What a pair must have been explored by in each meeting, at the least: (schedules, points).
+# What a pair must have been explored by, at the least: (schedules in each meeting, points in all).
 LEAST = {"interrupts": (2, 1), "cores": (4, 1), "late": (4, 0), "random": (6, 0)}
 
 
@@ -26,11 +26,11 @@ def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode):
     assert rows
     schedules, points = LEAST[mode]
     for row in rows:
-        assert row.schedules >= schedules and row.points >= points, row
+        assert row.schedules >= schedules * row.meetings and row.points >= points, row
     # With late stores three contexts are not pre-empted: what is late is as good as that.
     two = [row for row in rows if row.pair.count("|") == 1 or mode == "interrupts"]
     if mode != "random":
-        assert sum(row.points for row in two) >= len(two), rows
+        assert sum(row.points for row in two) >= sum(row.meetings for row in two), rows
     visited(**{f"schedules of {row.pair}": row.schedules for row in rows})
 
 

@@ -85,9 +85,11 @@ def numbers(subscriber, channel=ADC):
 
 def test_every_message_comes_with_its_class_and_time_and_the_ledger_says_so(broker):
     count = 600
-    # The recorder keeps all, as this host may be busy elsewhere.
-    bridged = Bridged(broker, broker.port, count, events=2048)
-    with Subscriber(broker) as subscriber, bridged:
+    with (
+        Subscriber(broker) as subscriber,
+        # The recorder keeps all, as this host may be busy elsewhere.
+        Bridged(broker, broker.port, count, events=2048) as bridged,
+    ):
         bridged.run_until(lambda: bridged.account().sent == count)
         until(lambda: subscriber.of(TOPICS.online)[-1] is True)
         bridged.end()

@@ -217,7 +217,10 @@ LEGS = {
     "programs": Pytest(
         ["interrupts/test_contexts.py", "firmware/test_examples.py", "firmware/test_demo.py"]
     ),
-    "link": Pytest(["link/test_*.py"], "not rp2040"),
+    "link": Pytest(
+        [f"link/test_{each}.py" for each in ("taps", "flight", "link", "streams", "remote")],
+        "not rp2040",
+    ),
     "rp2040": Pytest(
         ["scenarios/test_*.py", "interrupts/test_*.py"],
         "rp2040 or harm or waiting_interrupts or chip",
