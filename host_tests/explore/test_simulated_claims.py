@@ -207,6 +207,26 @@ def test_two_cores_may_share_what_an_irq_guard_protects(share, task, handler, st
         cores(share(None, task, handler), 1, stores)
 
 
+def test_guards_on_both_sides_order_the_stores_of_two_cores():
+    def between(guard):
+        def scenario():
+            ch = Channel(3, SIZE, send_guard=guard, recv_guard=guard)
+            sender, receiver, left = (Party(ch, verb, 1) for verb in ("send", "recv", "recv"))
+
+            def check():
+                left()
+                assert receiver.received + left.received == [payload(1)]
+                assert (ch.sent, ch.received) == (1, 1), ch
+
+            return sender, receiver, check
+
+        return scenario
+
+    assert cores(between(IrqGuard()), 1, "reordered").points
+    with pytest.raises(ExplorationError, match="replay"):
+        cores(between(None), 1, "reordered")
+
+
 def counting(guard):
     """Return a scenario whose contexts each add 1 to a word, under the guard twice."""
 
