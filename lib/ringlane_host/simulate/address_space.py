@@ -185,8 +185,8 @@ class Memory:
     `hook`: None, or called as hook(kind, address, width) before each access; `kind` is "load" or
     "store", `width` 1, 2 or 4 bytes; by fence() as hook("fence", 0, 0). `misalign`: how many
     bytes, 0..15, past a multiple of 16 a bytes or str object is placed from now on: a literal or a
-    slice can start anywhere. (A bytearray or array is aligned, as on the heap.) `accesses` counts
-    them. `fault`: the last SimulationError raised, or None, to find one that the program caught.
+    slice can start anywhere. (A bytearray or array is aligned, as on the heap.) `fault`: the last
+    SimulationError raised, or None, to find one that the program caught.
 
     An object is freed when nothing but the memory refers to it. That is found when its address is
     used as an int, which does not keep it alive; a pointer made of the object does.
@@ -194,7 +194,6 @@ class Memory:
 
     def __init__(self):
         self.hook = None
-        self.accesses = 0
         self.misalign = 0
         self.fault = None
         self._regions = []  # by address; freed ones too, while an error can name them

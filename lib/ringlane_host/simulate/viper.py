@@ -66,14 +66,13 @@ def _pointer(name, load_code, store_code):
         def __getitem__(self, index):
             address = self._address + index * width
             region: Any = self._region
-            if type(region) is InPlace:
-                return region.load(address - region.start, width)
-            memory.accesses += 1
-            if memory.hook is not None:
+            if memory.hook is not None and type(region) is not InPlace:
                 memory.hook("load", address, width)
                 region = self._region
             if region is None:
                 region = memory.find(self, address)
+            elif type(region) is InPlace:
+                return region.load(address - region.start, width)
             offset = address - region.start
             if address & odd or offset < 0 or offset + width > region.size:
                 memory.refuse("load", width, address, region)
@@ -88,15 +87,14 @@ def _pointer(name, load_code, store_code):
                 raise TypeError(f"can't store '{kind}'")
             address = self._address + index * width
             region: Any = self._region
-            if type(region) is InPlace:
-                region.store(address - region.start, width, value)
-                return
-            memory.accesses += 1
-            if memory.hook is not None:
+            if memory.hook is not None and type(region) is not InPlace:
                 memory.hook("store", address, width)
                 region = self._region
             if region is None:
                 region = memory.find(self, address)
+            elif type(region) is InPlace:
+                region.store(address - region.start, width, value)
+                return
             offset = address - region.start
             if address & odd or offset < 0 or offset + width > region.size or not region.writable:
                 memory.refuse("store", width, address, region)
