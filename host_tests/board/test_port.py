@@ -160,7 +160,7 @@ def test_a_helper_that_is_asked_too_much_or_cannot_answer_says_so(at_desk, monke
 
 
 def test_a_port_that_is_none_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(targets, "_IDENTIFY_S", 5.0)
+    monkeypatch.setattr(targets, "_IDENTIFY_S", 2.0)
     port._target.cache_clear()
     (tmp_path / "main.py").write_text("")
     master, slave = os.openpty()  # nobody answers there

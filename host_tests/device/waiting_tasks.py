@@ -1504,7 +1504,7 @@ async def what_a_wait_allocates_is_bounded():
 
 async def memory_does_not_grow_with_the_waits():
     ends = _ends()
-    rounds = 400 if ROOMY else 8
+    rounds = 120 if ROOMY else 8
     waits = 0
     sizes = []
     buf = bytearray(_SLOT)

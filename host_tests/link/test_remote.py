@@ -230,14 +230,14 @@ def test_many_messages_there_and_back_in_order_and_once_each(interpreter, visite
 
 def test_with_bytes_lost_flipped_and_doubled_each_message_comes_once(interpreter, visited):
     noise = Noise(every=900, seed=11)
-    count = COUNT // 10
+    count = COUNT // 20
 
     async def use():
         async with process(interpreter, noise=noise) as board:
             await there_and_back(board, count)
 
     within(300, use())
-    assert noise.done > 30
+    assert noise.done > 15
     visited(messages=2 * count, faults=noise.done)
 
 
