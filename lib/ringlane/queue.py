@@ -28,6 +28,9 @@ class Queue(SendingEnd, Receiver, Lanes):
         stats=False,
         tap=None,
     ):
+        # First, so that they are found at once: a dictionary that is nearly full searches on from
+        # where a name would be, 44 cycles a step on an RP2040.
+        self.send = self.send_word = self.recv = self.recv_word = None
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, senders, name, clock)
         self.capacity = capacity
         self._kept = [b"", None, None]
