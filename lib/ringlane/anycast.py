@@ -34,7 +34,7 @@ from micropython import const
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
 from .fanout import make_sender as make_fanout_sender
-from .lanes import store
+from .lanes import flatten, store
 from .port import later
 
 _ROUND_ROBIN = const(1)  # as in names.py
@@ -210,3 +210,7 @@ class AnycastChannel(Fanout):
         Context: a task | alloc: the receiver | time: O(senders) | blocks: never
         """
         return self._open(name, self.capacity, check_int("core", core, 0, _CORES_MAX - 1))
+
+
+flatten(AnycastReceiver)
+flatten(AnycastChannel)

@@ -21,6 +21,7 @@ look past empty classes; the memory is a fifth.
 """
 
 from .checks import check_int
+from .lanes import flatten
 from .queue import Queue
 
 
@@ -34,3 +35,6 @@ class Channel(Queue):
     @staticmethod
     def _check_capacity(capacity):
         return (check_int("capacity", capacity, 1, 65535),)
+
+
+flatten(Channel)

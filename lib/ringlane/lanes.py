@@ -197,6 +197,13 @@ class Lanes:
                 % (self._title(), self._whole(size), gc.mem_free())
             )
         self._base = address(self._block)
+        # What counts lanes finds all that it needs in the object: a name of the class costs a
+        # thousand cycles and more.
+        self._first_word = self._sender_at(senders) >> 2
+        self._row_words = (
+            senders * _LANE_BYTES + (_MARK_BYTES if self._receivers > 1 else 0)
+        ) >> 2
+        self._lanes = self._rows * senders
         self._lay_out(capacities, register, period - 1)
 
     def close(self):
@@ -233,7 +240,7 @@ class Lanes:
 
     def __len__(self):
         """Messages queued, by all senders. Exact for the receiver or too small, else a guess."""
-        return self._tally(_QUEUED)
+        return tally(self._base, self._first_word, self._lanes, _QUEUED)
 
     def __bool__(self):
         return True  # else __len__ would make an empty channel false
@@ -243,27 +250,27 @@ class Lanes:
     @property
     def dropped(self):
         """Messages that found their lane full, of all senders."""
-        return self._tally(_DROPPED)
+        return tally(self._base, self._first_word, self._lanes, _DROPPED)
 
     @property
     def rejected(self):
         """Messages larger than a slot, sent after close(), or while a slot was claimed."""
-        return self._tally(_REJECTED)
+        return tally(self._base, self._first_word, self._lanes, _REJECTED)
 
     @property
     def received(self):
         """Messages that receivers have taken, also by skip and clear."""
-        return self._tally(_TAIL)
+        return tally(self._base, self._first_word, self._lanes, _TAIL)
 
     @property
     def sent(self):
         """Messages queued since the start: received and still queued."""
-        return self._tally(_HEAD)
+        return tally(self._base, self._first_word, self._lanes, _HEAD)
 
     @property
     def high_water(self):
         """The most messages that any one lane has held at once."""
-        return self._tally(_HIGH_WATER)
+        return tally(self._base, self._first_word, self._lanes, _HIGH_WATER)
 
     def __repr__(self):
         return later("ringlane.cold").describe(self)
@@ -296,14 +303,14 @@ class Lanes:
         # Each line names its words, which stand in this order in a block of zeros.
         block = self._block
         stride = _stride(self.slot_size)
-        slots = self._header(0, self._rows) << 2
+        slots = self._slots_at()
         for receiver in range(self._receivers):
             at = receiver * _RECEIVER_BYTES
             lanes = (self._header(0, receiver) << 2) - at
             # LANES, STRIDE, RX_CLOCK, MASK, STAMP; RX_KNOWN, RX_META, WORDS_KNOWN
             pack_into("iiIii", block, at, lanes, stride, register, mask, 0)
             pack_into("iii", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING)
-        row_step = (self._header(0, 1) - self._header(0, 0)) << 2
+        row_step = self._row_words << 2
         mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
         for number in range(self.senders):
             at = self._sender_at(number)
@@ -339,36 +346,40 @@ class Lanes:
 
     def _header(self, number, row):
         # The word in the block where the header of that sender's lane of that row begins.
-        lane = row * self.senders + number
-        marks = row if self._receivers > 1 else row // self._rows
-        return (self._sender_at(self.senders) + lane * _LANE_BYTES + marks * _MARK_BYTES) >> 2
+        return self._first_word + row * self._row_words + number * (_LANE_BYTES >> 2)
+
+    def _slots_at(self):
+        # The byte in the block where the slots begin, behind the last end mark.
+        return (self._header(self.senders, self._rows - 1) << 2) + _MARK_BYTES
 
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
-        if not (isinstance(priority, int) or isinstance(priority, bool)):  # as viper takes it
+        if type(priority) is not int and not isinstance(priority, (int, bool)):  # as viper does
             raise TypeError("class must be an int, not %r" % (priority,))
         if not 0 <= priority < 5:
             self._no_lane(priority)
         row = priority if self._by_class else 0
-        if not self._of_lane(number, row, _CAPACITY):
+        word = self._header(number, row)
+        if not tally(self._base, word, 1, _CAPACITY):
             self._no_lane(priority)
-        return self._header(number, row)
+        return word
 
     def _tally(self, what, row=None):
         # Of all lanes, or those of a row.
-        lanes = self.senders if row is not None else self._rows * self.senders
-        return tally(self._base, self._header(0, row or 0), lanes, what)
+        if row is None:
+            return tally(self._base, self._first_word, self._lanes, what)
+        return tally(self._base, self._header(0, row), self.senders, what)
 
     def _of_lane(self, number, row, what):
         return tally(self._base, self._header(number, row), 1, what)
 
     def _free(self, number, priority):
         # Room for a message of that class; None: of any class in use.
-        lane = None if priority is None else self._lane(number, priority)
+        if priority is not None:
+            word = self._lane(number, priority)
+            return 0 if self.closed else tally(self._base, word, 1, _LEAST_ROOM)
         if self.closed:
             return 0
-        if lane is not None:
-            return tally(self._base, lane, 1, _LEAST_ROOM)
         free = 65535
         for row in range(self._rows):
             free = min(free, self._of_lane(number, row, _LEAST_ROOM))
@@ -377,3 +388,25 @@ class Lanes:
 
 def _stride(slot_size):
     return _SLOT_BYTES + (slot_size + 3 & ~3)
+
+
+def flatten(kind):
+    """Copy into the class `kind` what it inherits.
+
+    Else MicroPython looks for a method in each class in turn, and what a dictionary lacks takes
+    hundreds of cycles on an RP2040: of four classes, as long as a send and a recv together.
+    """
+    names = set(kind.__dict__)
+    names.update(_NOT_COPIED)
+    above = list(kind.__bases__)
+    while above:
+        base = above.pop(0)
+        for name, value in base.__dict__.items() if base is not object else ():
+            if name not in names:
+                names.add(name)
+                setattr(kind, name, value)
+        above = list(base.__bases__) + above
+
+
+# Of constructors only, where debug() puts its own; and CPython's.
+_NOT_COPIED = ("_attach_sender", "_attach_receiver", "_register", "__dict__", "__weakref__")

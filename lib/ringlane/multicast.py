@@ -28,6 +28,7 @@ from micropython import const
 
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
+from .lanes import flatten
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -142,3 +143,7 @@ class MulticastChannel(Fanout):
             self.max_lag if max_lag is None else check_int("max_lag", max_lag, 1, self.capacity)
         )
         return self._open(name, limit, 0)
+
+
+flatten(MulticastReceiver)
+flatten(MulticastChannel)

@@ -24,6 +24,7 @@ handler: its result is reused.
 """
 
 from .checks import check_int
+from .lanes import flatten
 from .queue import Queue
 
 
@@ -54,3 +55,6 @@ class PriorityChannel(Queue):
         if not any(capacity):
             raise ValueError("capacity must be above 0 for a class, not %r" % (capacity,))
         return capacity
+
+
+flatten(PriorityChannel)

@@ -41,7 +41,7 @@ from micropython import const
 
 from .checks import check_int, error
 from .ends import ReceivingEnd, SendingEnd
-from .lanes import Lanes, make_next_lane, store
+from .lanes import Lanes, flatten, make_next_lane, store
 from .latency import hang
 from .port import later
 from .words import load, plus
@@ -630,3 +630,6 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
 
 def _entry_stride(slot_size):
     return _ENTRY_BYTES + (slot_size + 3 & ~3)
+
+
+flatten(RequestReplyChannel)

@@ -3,6 +3,7 @@
 from micropython import const
 
 from .ends import SendingEnd
+from .lanes import flatten
 from .port import later
 from .words import plus
 
@@ -75,3 +76,6 @@ class Sender(SendingEnd):
     def trigger(self, priority, source=None):
         """As the channel's trigger, of this sender's context."""
         return later("ringlane.trigger").make_trigger(self, priority, source)
+
+
+flatten(Sender)

@@ -70,7 +70,7 @@ def make_views(channel):
     """Return a memoryview of each slot's payload, by the slot's number in the block."""
     block = memoryview(channel._block)
     stride = _SLOT_BYTES + (channel.slot_size + 3 & ~3)
-    start = channel._header(0, channel._rows) * 4 + _SLOT_BYTES
+    start = channel._slots_at() + _SLOT_BYTES
     count = channel._tally(_CAPACITY)
     starts = range(start, start + count * stride, stride)
     return [block[at : at + channel.slot_size] for at in starts]
