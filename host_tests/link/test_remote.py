@@ -149,7 +149,7 @@ def test_a_port_that_is_busy_or_has_no_program_or_is_none(port):
 
     with pytest.raises(LinkError, match="another program has it open"):
         within(60, twice())
-    with pytest.raises(LinkError, match="no such port"):
+    with pytest.raises(LinkError, match="no board at"):
         within(60, enter("/dev/ttyACM77"))
     with pytest.raises(LinkError, match="virtual is a new board on which nothing runs"):
         within(60, enter("virtual"))
