@@ -553,7 +553,7 @@ def a_class_out_of_range_names_itself():
         end = plain.add_receiver()
         ch = Locked(plain)
         for priority in (-1, 5, 255):
-            text = "class must be 0 to 4, not %d" % priority
+            text = "%s: class must be 0 to 4, not %d" % (plain._title(), priority)
             raises(ValueError, text, ch.send, b"x", priority)
             raises(ValueError, text, ch.send_word, 1, priority)
             raises(ValueError, text, ch.send_at, b"x", priority, 1)

@@ -101,10 +101,11 @@ def what_raises_never_takes_the_guard():
         assert ch.send(b"fine", NORMAL) is True and guard.took(1)
     assert trials == 32
     plain, ch, guard, _ = _guarded(PriorityChannel, (1, 0, 1, 1, 1))
-    raises(ValueError, "class 1 has capacity 0", ch.send, b"x", HIGH)
-    raises(ValueError, "class 1 has capacity 0", ch.send_word, 1, HIGH)
-    raises(ValueError, "class 1 has capacity 0", ch.send_at, b"x", HIGH, 5)
-    raises(ValueError, "class 1 has capacity 0", ch.send_word_at, 1, HIGH, 5)
+    text = "PriorityChannel: class HIGH has capacity 0"
+    raises(ValueError, text, ch.send, b"x", HIGH)
+    raises(ValueError, text, ch.send_word, 1, HIGH)
+    raises(ValueError, text, ch.send_at, b"x", HIGH, 5)
+    raises(ValueError, text, ch.send_word_at, 1, HIGH, 5)
     assert guard.took(0)
 
 

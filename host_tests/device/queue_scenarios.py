@@ -279,10 +279,10 @@ def the_classes_have_their_names_and_numbers():
 
 
 def a_class_of_capacity_0_is_an_error_that_names_it():
-    plain = PriorityChannel((0, 4, 0, 0, 1))
+    plain = PriorityChannel((0, 4, 0, 0, 1), name="motor")
     ch = Locked(plain)
-    for priority in (REALTIME, NORMAL, LOW):
-        text = "class %d has capacity 0" % priority
+    for priority, name in ((REALTIME, "REALTIME"), (NORMAL, "NORMAL"), (LOW, "LOW")):
+        text = "motor: class %s has capacity 0" % name
         raises(ValueError, text, ch.send, b"x", priority)
         raises(ValueError, text, ch.send_word, 1, priority)
         raises(ValueError, text, plain.check, b"x", priority)
@@ -290,6 +290,7 @@ def a_class_of_capacity_0_is_an_error_that_names_it():
     assert ch.send_word(1, BULK) and ch.send_word(2, HIGH)
     assert ch.recv_word()[1] == HIGH and ch.recv_word()[1] == BULK
     assert plain.dropped == 0 and plain.free() == 1 and plain.free(HIGH) == 4
+    plain.close()
 
 
 def several_senders_are_merged_oldest_first():
@@ -409,7 +410,8 @@ def counters_are_of_a_class_or_of_all():
     assert ch.counters(BULK) == (0, 0, 0, 0, 0, 0)
     assert ch.counters() == ch.counters(None) == (3, 4, 1, 1, 1, 2)
     for priority in (-1, 5):
-        raises(ValueError, "class must be 0 to 4, not %d" % priority, ch.counters, priority)
+        text = "PriorityChannel: class must be 0 to 4, not %d" % priority
+        raises(ValueError, text, ch.counters, priority)
     plain = Channel(2)
     raises(ValueError, "Channel does not count by class", plain.counters, HIGH)
     plain.send_word(1, HIGH)
@@ -464,7 +466,7 @@ def a_failed_send_at_leaves_no_stamp_behind():
     ch.send_word(1, REALTIME)
     assert ch.recv_word()[2] == 0  # stamped 70, as it comes
     raises(ValueError, "class must be 0 to 4, not 9", ch.send_word_at, 1, 9, 5)
-    raises(ValueError, "class 1 has capacity 0", ch.send_at, b"x", 1, 5)
+    raises(ValueError, "class HIGH has capacity 0", ch.send_at, b"x", 1, 5)
     assert ch.send_at(b"12345", REALTIME, 5) is False
     ch.send_word(1, REALTIME)
     assert ch.send_word_at(1, REALTIME, 5) is False
@@ -641,14 +643,15 @@ def a_class_out_of_range_names_itself():
         ch = Locked(plain)
         ch.send_word(1, LOW)
         for priority in (-1, 5, 255, -(1 << 29)):
-            text = "class must be 0 to 4, not %d" % priority
+            text = "%s: class must be 0 to 4, not %d" % (kind.__name__, priority)
             raises(ValueError, text, ch.send, b"x", priority)
             raises(ValueError, text, ch.send_word, 1, priority)
             raises(ValueError, text, ch.send_at, b"x", priority, 1)
             raises(ValueError, text, plain.check, b"x", priority)
             raises(ValueError, text, plain.free, priority)
         raises(TypeError, "str", ch.send, b"x", "HIGH")
-        raises(TypeError, "class must be an int, not 'HIGH'", plain.check, b"x", "HIGH")
+        text = kind.__name__ + ": class must be an int, not 'HIGH'"
+        raises(TypeError, text, plain.check, b"x", "HIGH")
         raises(TypeError, "class must be an int, not None", plain.check, b"x", None)
         assert plain.dropped == 0 and plain.rejected == 0 and ch.recv_word()[0] == 1
 

@@ -105,7 +105,7 @@ def what_it_cannot_do_is_an_error():
     ch = PriorityChannel((1, 0, 1, 1, 1), slot_size=4)
     for priority in (5, -1):
         raises(ValueError, "class must be 0 to 4, not %d" % priority, ch.trigger, priority)
-    raises(ValueError, "class 1 has capacity 0", ch.trigger, HIGH)
+    raises(ValueError, "class HIGH has capacity 0", ch.trigger, HIGH)
     raises(TypeError, "class must be an int", ch.trigger, "x")
     raises(TypeError, "address must be an int, not 'x'", ch.trigger, LOW, "x")
     raises(ValueError, "address must be a multiple of 4, not 6", ch.trigger, LOW, 6)

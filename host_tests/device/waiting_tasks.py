@@ -896,7 +896,7 @@ async def asend_raises_at_once_even_where_there_is_no_room():
         ("text", HIGH, TypeError, "str"),
         (b"y", 5, ValueError, "5"),
         (b"y", -1, ValueError, "-1"),
-        (b"y", LOW, ValueError, "class 3 has capacity 0"),
+        (b"y", LOW, ValueError, "class LOW has capacity 0"),
     ):
         try:
             await ch.asend(data, priority)

@@ -140,7 +140,7 @@ def a_claim_on_a_full_lane_is_none_and_dropped():
             for _ in range(2):
                 assert ch.claim(LOW) is None
             assert (plain.dropped, plain.rejected, plain.high_water) == (2, 0, capacity)
-            raises(ValueError, "no claim is open on class 3", ch.commit, LOW, 1)
+            raises(ValueError, "no claim is open on class LOW", ch.commit, LOW, 1)
             buf = bytearray(8)
             assert ch.recv(buf)[0] == 1 and buf[0] == 0
             assert ch.claim(LOW) is not None  # there is room again
@@ -156,7 +156,7 @@ def an_aborted_claim_leaves_nothing():
             _write(view, b"rubbish!")
             assert ch.abort(NORMAL) is None
             assert len(ch) == 1 and ch.free(NORMAL) == 1
-        raises(ValueError, "no claim is open on class 2", ch.abort, NORMAL)
+        raises(ValueError, "no claim is open on class NORMAL", ch.abort, NORMAL)
         assert ch.send(b"next", NORMAL) is True
         buf = bytearray(8)
         for text in (b"kept", b"next"):
@@ -168,8 +168,8 @@ def an_aborted_claim_leaves_nothing():
 def a_wrong_commit_names_the_value_and_leaves_the_claim_open():
     for kind in KINDS:
         plain, ch = _made(kind, 2)
-        raises(ValueError, "no claim is open on class 3", ch.commit, LOW, 1)
-        raises(ValueError, "no claim is open on class 3", ch.abort, LOW)
+        raises(ValueError, "no claim is open on class LOW", ch.commit, LOW, 1)
+        raises(ValueError, "no claim is open on class LOW", ch.abort, LOW)
         view = ch.claim(LOW)
         _write(view, b"12345678")
         for size in (-1, 9, 70000, -(1 << 29)):
@@ -182,8 +182,9 @@ def a_wrong_commit_names_the_value_and_leaves_the_claim_open():
             raises(ValueError, text, ch.commit, priority, 1)
             raises(ValueError, text, ch.abort, priority)
         if kind is PriorityChannel:
-            raises(ValueError, "no claim is open on class 1", ch.commit, HIGH, 1)
-            raises(ValueError, "no claim is open on class 1", ch.abort, HIGH)
+            text = "PriorityChannel: no claim is open on class HIGH"
+            raises(ValueError, text, ch.commit, HIGH, 1)
+            raises(ValueError, text, ch.abort, HIGH)
         assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
         assert ch.commit(LOW, 8) is True
         buf = bytearray(8)
@@ -192,10 +193,11 @@ def a_wrong_commit_names_the_value_and_leaves_the_claim_open():
 
 def a_class_without_capacity_cannot_be_claimed():
     plain, ch = _made(PriorityChannel, (1, 0, 2, 0, 0))
-    for priority in (HIGH, LOW, BULK):
-        raises(ValueError, "class %d has capacity 0" % priority, ch.claim, priority)
-        raises(ValueError, "class %d has capacity 0" % priority, ch.commit, priority, 0)
-        raises(ValueError, "class %d has capacity 0" % priority, ch.abort, priority)
+    for priority, name in ((HIGH, "HIGH"), (LOW, "LOW"), (BULK, "BULK")):
+        text = "PriorityChannel: class %s has capacity 0" % name
+        raises(ValueError, text, ch.claim, priority)
+        raises(ValueError, text, ch.commit, priority, 0)
+        raises(ValueError, text, ch.abort, priority)
     assert (plain.sent, plain.dropped, plain.rejected) == (0, 0, 0)
     assert _send(ch, b"a", REALTIME) and _send(ch, b"b", NORMAL) and _send(ch, b"c", NORMAL)
     got = []
@@ -213,7 +215,7 @@ def a_close_while_a_claim_is_open_refuses_its_commit():
         ch.close()
         assert ch.claim(NORMAL) is None and plain.rejected == 1
         assert ch.commit(NORMAL, 4) is False and plain.rejected == 2
-        raises(ValueError, "no claim is open on class 2", ch.commit, NORMAL, 4)
+        raises(ValueError, "no claim is open on class NORMAL", ch.commit, NORMAL, 4)
         assert ch.claim(NORMAL) is None and ch.send(b"x", NORMAL) is False
         assert ch.peek()[0] == 4 and bytes(plain.view[:4]) == b"kept" and ch.release() is True
         assert ch.peek() is None and ch.release() is False and len(ch) == 0
@@ -242,7 +244,7 @@ def two_senders_may_hold_a_claim_on_one_class_at_once():
             assert ch.release() is True
         ch.claim(HIGH)
         assert second.send(b"free", HIGH) is True and plain.rejected == 0
-        raises(ValueError, "no claim is open on class 1", second.commit, HIGH, 1)
+        raises(ValueError, "no claim is open on class HIGH", second.commit, HIGH, 1)
         ch.abort(HIGH)
 
 

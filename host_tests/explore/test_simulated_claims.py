@@ -77,7 +77,7 @@ def of_a_close(kind):
             assert outcomes[0] in (None, True, False) and ch.closed
             assert ch.sent == (2 if outcomes[0] else 1)
             assert ch.rejected == (0 if outcomes[0] else 1)
-            with pytest.raises(ValueError, match="no claim is open on class 2"):
+            with pytest.raises(ValueError, match="no claim is open on class NORMAL"):
                 ch.commit(NORMAL, SIZE)
 
         return call, ch.close, check

@@ -342,7 +342,7 @@ def test_a_port_that_is_busy_or_missing_is_named():
         with pytest.raises(LinkError, match="another program has it open"):
             PortWire(board.port)
         wire.close()
-    with pytest.raises(LinkError, match="no such port"):
+    with pytest.raises(LinkError, match="no board at"):
         PortWire("/dev/ttyACM77")
     with pytest.raises(LinkError, match="virtual is a new board"), open_wire("virtual"):
         pass

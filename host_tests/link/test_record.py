@@ -292,7 +292,9 @@ def test_replay_says_what_is_wrong(recorded, tmp_path):
 def test_echo_and_hz_and_what_they_lack(tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
-    (tmp_path / "main.py").write_text(PROGRAM.format(turns=100_000))
+    # A Channel, so that the class is a label and not the lane's name.
+    program = PROGRAM.replace("PriorityChannel((0, 5, 0, 0, 2)", "Channel(5")
+    (tmp_path / "main.py").write_text(program.format(turns=100_000))
     with VirtualBoard(tmp_path) as board:
         status, out, err = ringlane("echo", board.port, "adc", "--seconds", 2)
         assert status == 0, err

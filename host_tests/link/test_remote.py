@@ -112,7 +112,7 @@ def test_what_is_wrong_is_named_and_changes_nothing(port):
                     "17 bytes is larger than .*'motor', 16",
                 ),
                 (lambda: there.asend("text"), TypeError, "message must be bytes, not str"),
-                (lambda: there.asend(b"", 5), ValueError, "class must be 0 to 4, not 5"),
+                (lambda: there.asend(b"", 5), ValueError, "'there': class must be 0 to 4, not 5"),
                 (lambda: jobs.asend(b"", HIGH), ValueError, "'jobs': class HIGH has capacity 0"),
                 (
                     lambda: plain.asend(b""),
@@ -149,7 +149,7 @@ def test_a_port_that_is_busy_or_has_no_program_or_is_none(port):
 
     with pytest.raises(LinkError, match="another program has it open"):
         within(60, twice())
-    with pytest.raises(LinkError, match="no such port"):
+    with pytest.raises(LinkError, match="no board at"):
         within(60, enter("/dev/ttyACM77"))
     with pytest.raises(LinkError, match="virtual is a new board on which nothing runs"):
         within(60, enter("virtual"))

@@ -202,7 +202,7 @@ def test_what_may_be_wrong(tmp_path):
     status, _, err = top("virtual", "--once")
     assert status == 1 and "name the program's FILE" in err
     status, _, err = top("/dev/ttyACM77", "--once")
-    assert (status, err.count("\n")) == (1, 1) and "no such port" in err
+    assert (status, err.count("\n")) == (1, 1) and "no board at '/dev/ttyACM77'" in err
     status, _, err = top("/dev/null", "--once")
     assert status == 1 and "cannot open /dev/null: it is no serial port" in err
     status, _, err = top("/dev/null", "--seconds", -3)

@@ -194,6 +194,10 @@ def test_a_busy_port_is_told(board, ringlane):
     ("words", "error"),
     [
         (["install", "/dev/ttyNOT0"], "no board at '/dev/ttyNOT0': a target is virtual"),
+        (["run", "virtuel", __file__], "no board at 'virtuel': a .*; is 'virtual' meant"),
+        (["top", "rp2O40"], "no board at 'rp2O40': a target is .*; is 'rp2040' meant"),
+        (["doctor", "nothing"], "no board at 'nothing': a target .*/dev/ttyACM0; `mpremote"),
+        (["record", "socket://127.0.0.1:1", "x.mcap"], "cannot open socket://127.0.0.1:1: "),
         (["install", "COM99"], "no MicroPython answers at COM99: .* close what else"),
         (["uninstall", "rp2040"], "the emulated RP2040 needs a firmware: take MicroPython's"),
         (["run", "virtual", "nothing.py"], "no file nothing.py"),
@@ -442,6 +446,12 @@ def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, ringlane, tm
     (board.flash / "lib" / "ringlane" / "verbs.mpy").unlink()
     status, out, _ = ringlane("doctor", board.port)
     assert (status, "! lacks verbs: run ringlane install" in out) == (1, True)
+
+
+def test_the_doctor_names_no_port_that_ends_with_it(ringlane):
+    status, out, _ = ringlane("doctor", "virtual")
+    assert (status, "`ringlane run virtual FILE` brings it along" in out) == (0, True)
+    assert "/dev/" not in out
 
 
 def test_the_doctor_finds_modules_for_another_processor(board, ringlane, tmp_path):

@@ -96,7 +96,7 @@ def counters_of_class(channel, priority=None):
     if priority is not None:
         if not channel._by_class:
             raise ValueError("%s does not count by class" % channel._title())
-        check_int("class", priority, 0, 4)
+        check_int("%s: class" % channel._title(), priority, 0, 4)
     return counters(channel, priority)
 
 

@@ -12,7 +12,7 @@ The cold side is what the hot verbs of verbs.py call off the hot path:
                       send's closer look, of verbs.make_sender
     _next_lane()      the lane to read next where it is not the first with a message, of
                       verbs.make_receiver
-    _no_lane(priority), _small_buffer(size, room), _not_a_word(size)
+    _no_lane(priority, text), _small_buffer(size, room), _not_a_word(size)
                       raise the error
 
 Every attribute is set by the constructor: one that is added later lets the dictionary grow, while
@@ -152,10 +152,14 @@ class SendingEnd:
         check_message(data)
         return 0 < len(data) <= channel.slot_size and not channel.closed
 
-    def _no_lane(self, priority):
+    def _no_lane(self, priority, text="%s: class %s has capacity 0"):
+        # `text`: of a class that there is. Nothing here takes memory until error() does.
         if 0 <= priority < 5:
-            raise error(ValueError, "class %d has capacity 0", priority)
-        raise error(ValueError, "class must be 0 to 4, not %d", priority)
+            priority = ("REALTIME", "HIGH", "NORMAL", "LOW", "BULK")[priority]
+        else:
+            text = "%s: class must be 0 to 4, not %s"
+        channel = self._channel
+        raise error(ValueError, text, channel.name or type(channel).__name__, priority)
 
 
 class ReceivingEnd:

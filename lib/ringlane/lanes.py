@@ -355,7 +355,7 @@ class Lanes:
     def _lane(self, number, priority):
         # The same by class; raises as the verbs do.
         if type(priority) is not int and not isinstance(priority, (int, bool)):  # as viper does
-            raise TypeError("class must be an int, not %r" % (priority,))
+            raise TypeError("%s: class must be an int, not %r" % (self._title(), priority))
         if not 0 <= priority < 5:
             self._no_lane(priority)
         row = priority if self._by_class else 0

@@ -65,6 +65,8 @@ _TIME = const(1)  # the clock when it was sent
 _SLOT_BYTES = const(8)
 # stamped.
 
+_NO_CLAIM = "%s: no claim is open on class %s"
+
 
 def make_views(channel):
     """Return a memoryview of each slot's payload, by the slot's number in the block."""
@@ -136,7 +138,7 @@ def _make_claims(at, cold, views):
         if priority & -8 or not lane[_CAPACITY]:
             cold._no_lane(priority)
         if not lane[_CLAIMED]:
-            _no_claim(priority)
+            cold._no_lane(priority, _NO_CLAIM)
         limit = part[_LIMIT]  # once: the channel may be closed meanwhile
         if limit and (size < 0 or size >= limit):
             _bad_size(size, limit - 1)
@@ -179,7 +181,7 @@ def _make_claims(at, cold, views):
         if priority & -8 or not lane[_CAPACITY]:
             cold._no_lane(priority)
         if not lane[_CLAIMED]:
-            _no_claim(priority)
+            cold._no_lane(priority, _NO_CLAIM)
         lane[_CLAIMED] = 0
         lane[_ROOM] = lane[_HIGH_WATER]
 
@@ -260,10 +262,6 @@ def _make_peeks(at, cold, views):
         return True
 
     return peek, release
-
-
-def _no_claim(priority):
-    raise error(ValueError, "no claim is open on class %d", priority)
 
 
 def _bad_size(size, slot_size):

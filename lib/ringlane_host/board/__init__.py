@@ -340,7 +340,7 @@ class SimulatedBoard:
         """Milliseconds since reset."""
         return self._kernel.now / 1000
 
-    def wire(self, number):
+    def pin_state(self, number):
         """Return a pin's own state; for the board's parts. A test uses pin()."""
         state = self._pins.get(number)
         if state is None:
@@ -356,7 +356,7 @@ class SimulatedBoard:
             number = facts.pins[number]
         if not 0 <= number < facts.gpio:
             raise BoardError(f"{self.name} has GPIO 0 to {facts.gpio - 1}, no pin {number}")
-        return pins.PinHandle(self._kernel, self.wire(number))
+        return pins.PinHandle(self._kernel, self.pin_state(number))
 
     def signal(self, key):
         """Return what is wired to an ADC; for the board's parts. A test uses adc()."""

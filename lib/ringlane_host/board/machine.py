@@ -32,7 +32,7 @@ def make(board, kernel, facts):
     """Return `machine`; `board` keeps the wires: pins, signals and so on."""
     module = types.ModuleType("machine", "MicroPython's machine, of a simulated board.")
     rp2 = facts.port == "rp2"
-    Pin = pins.make(kernel, facts, board.wire)
+    Pin = pins.make(kernel, facts, board.pin_state)
     I2C, SPI = buses.make(kernel, facts, board.i2c, board.spi)
 
     def reset():

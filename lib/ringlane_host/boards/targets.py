@@ -14,6 +14,7 @@ that the board loads; else as they are. On the emulated RP2040, some 25 times sl
 importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash and 1.5 s to import.
 """
 
+import difflib
 import os
 import re
 import select
@@ -33,6 +34,8 @@ from .virtual import BoardError, VirtualBoard
 
 TARGETS = "virtual, rp2040 (emulated; needs a .uf2), or a serial port such as /dev/ttyACM0"
 
+STARTED = ("virtual", "rp2040")  # those that begin and end with the command
+
 _UF2_HELP = (
     "take MicroPython's RPI_PICO firmware from micropython.org/download/RPI_PICO or build its rp2 "
     "port, and name it: UF2=RPI_PICO.uf2"
@@ -49,6 +52,8 @@ except SyntaxError:
     viper = 0
 print(getattr(kind, "_mpy", 0), version, sys.platform, viper, getattr(kind, "_machine", ""))
 """
+# Other names of ports than files: of Windows, URLs of pyserial, and what mpremote looks up.
+_PORT = re.compile(r"COM\d+$|\w+://|id:|port:|auto$", re.IGNORECASE)
 _EMULATOR = f"{__package__}.emulated"
 _IDENTIFY_S = 60.0
 _MOUNTED = "Local directory "  # how mpremote opens the line it prints when it mounts
@@ -208,12 +213,29 @@ def connect(target="virtual", uf2=None, wires=None):
         yield Target(target, f"board at {target}")
 
 
+def no_board(port):
+    """Return why no board can be at `port`, with the nearest name that may be; "" if one can."""
+    if _PORT.match(port) or (port and Path(port).exists()):
+        return ""
+    near = difflib.get_close_matches(port, [*STARTED, *_ports()], 1)
+    return (
+        f"no board at {port!r}: a target is {TARGETS}; "
+        + (f"is {near[0]!r} meant? " if near else "")
+        + "`mpremote connect list` lists the ports of this machine"
+    )
+
+
 def _check_port(port):
-    if not port or (os.sep in port and not Path(port).exists()):
-        raise BoardError(
-            f"no board at {port!r}: a target is {TARGETS}; `mpremote connect list` lists the "
-            "ports of this machine"
-        )
+    if why := no_board(port):
+        raise BoardError(why)
+
+
+def _ports():
+    try:
+        from serial.tools.list_ports import comports
+    except ImportError:
+        return []
+    return [each.device for each in comports()]
 
 
 def run_in_place(port, code, timeout=60):
@@ -322,9 +344,11 @@ def _what(args):
 
 
 __all__ = [
+    "STARTED",
     "TARGETS",
     "BoardError",
     "Target",
     "connect",
+    "no_board",
     "run_in_place",
 ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from ringlane.names import CLASS_NAMES
 
 from .. import boards, package
-from ..boards.targets import TARGETS, connect, run_in_place
+from ..boards.targets import STARTED, TARGETS, connect, run_in_place
 from ..boards.virtual import BoardError, VirtualBoard
 from ..boards.wires import Wires
 from ..link import need
@@ -372,7 +372,7 @@ def _doctor(options):
     found = doctor.here()
     if options.port:
         with connect(options.port, options.uf2) as board:
-            found += doctor.of(board)
+            found += doctor.of(board, options.port)
     for line, fine in found:
         print("  " if fine else "! ", line, sep="")
     return 0 if all(fine for _, fine in found) else 1
@@ -484,7 +484,7 @@ def _post_mortem(options):
 
     The program that runs there is stopped, and no reset is made.
     """
-    if options.port in ("virtual", "rp2040"):
+    if options.port in STARTED:
         raise BoardError(f"post-mortem looks at a board that has run, by its port: {options.port}")
     file = repr(options.file) if options.file else ""
     print(run_in_place(options.port, _SHOW.format(file)), end="")

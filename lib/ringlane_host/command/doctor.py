@@ -5,6 +5,7 @@ import sys
 
 from .. import boards, package
 from ..boards.compiler import emitted_mpy
+from ..boards.targets import STARTED
 from ..boards.virtual import micropython
 from . import install
 
@@ -45,8 +46,11 @@ def here():
     return lines
 
 
-def of(board):
-    """Return (line, whether that is fine) for what `board`, a Target, runs and holds."""
+def of(board, port):
+    """Return (line, whether that is fine) for what the Target `board` runs and holds.
+
+    `port`: what it was asked for by.
+    """
     lines = [(board.name, True)]
     known = [
         name
@@ -66,7 +70,7 @@ def of(board):
     lines.append(
         ("compiles viper" if board.viper else "has no viper: ringlane cannot run", board.viper)
     )
-    return [*lines, *_files_of(board)]
+    return [*lines, *_files_of(board, port)]
 
 
 def of_version(version, processor):
@@ -86,8 +90,16 @@ def of_version(version, processor):
     return f"{text} should do; ringlane is tested with 1.28 and a preview of 1.29", True
 
 
-def _files_of(board):
+def _files_of(board, port):
     found = install.installed(board)
+    if not found and port in STARTED:
+        return [
+            (
+                f"no ringlane in {install.PLACE}: `ringlane run {port} FILE` brings it along; to "
+                "install it, take the port of `ringlane board`, as this one ends with the command",
+                True,
+            )
+        ]
     if not found:
         return [(f"no ringlane in {install.PLACE}: ringlane install {board.port}", True)]
     size = sum(each[1] for each in found)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ringlane.names import CLASS_NAMES
+
 from . import LinkError, ProgramEnded
-from .recording import Recorder, Recording, advise, lane_of, record
+from .recording import Recorder, Recording, advise, record
 from .remote import RemoteBoard, remote
 from .session import Channel, Event, Events, Session, Status
 from .watch import shown
@@ -93,17 +95,15 @@ def run_echo(
                 print(f"({missing:,} not seen)", flush=True)
             for each in batch.events:
                 if each.outcome in ("queued", "dropped", "rejected"):
-                    print(_line(channel, each), flush=True)
+                    print(_line(each, channel.hz), flush=True)
 
 
-def _line(channel: Channel, event: Event) -> str:
-    lane = lane_of(channel, event.priority)
-    if lane == "-" and event.priority is not None:
-        lane = f"class {event.priority}"
-    time_of = event.ticks * 1e6 / channel.hz / 1e6
+def _line(event: Event, hz: int) -> str:
+    level = "-" if event.priority is None else CLASS_NAMES[event.priority]
+    time_of = event.ticks / hz
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
     what = shown(event.head[:8] if event.head else None, event.size)
-    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
+    return f"{time_of:12.6f}  {level:8}  {event.size:5} B  {what}{outcome}"
 
 
 def run_hz(

@@ -227,7 +227,7 @@ class RemoteChannel(ABC):
         if self.about.calls:
             raise TypeError(f"{self.name!r} is a RequestReplyChannel: call() it")
         if not isinstance(priority, int) or not 0 <= priority <= 4:
-            raise ValueError(f"class must be 0 to 4, not {priority!r}")
+            raise ValueError(f"{self.name!r}: class must be 0 to 4, not {priority!r}")
         if priority not in self.about.classes:
             raise ValueError(f"{self.name!r}: class {CLASS_NAMES[priority]} has capacity 0")
         return await self._send(raw, priority, timeout_ms)

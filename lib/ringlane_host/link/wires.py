@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import package
-from ..boards.targets import TARGETS, Target, connect
+from ..boards.targets import STARTED, TARGETS, Target, connect, no_board
 from . import LinkError, ProgramEnded
 from .session import Wire
 
@@ -18,7 +18,6 @@ _RAW = b"raw REPL; CTRL-B to exit"
 _REQUEST_S = 5.0  # for the bytes of a board's request
 _STOP_S, _CTRL_C_S = 15.0, 2.0
 _AWAY_S = 10.0  # for so long a port may be away
-_STARTS = ("virtual", "rp2040")  # targets that are started for the command
 
 
 class PortWire:
@@ -27,6 +26,8 @@ class PortWire:
     def __init__(self, port: str) -> None:
         import serial
 
+        if why := no_board(port):
+            raise LinkError(why)
         self.name = port
         self.careful_s = 0.0
         self._lost = (serial.SerialException, OSError)
@@ -38,8 +39,6 @@ class PortWire:
             said = str(error)
             if "exclusive" in said.lower() or "busy" in said.lower():
                 said = "another program has it open; close that first"
-            elif not Path(port).exists() and "://" not in port:
-                said = f"there is no such port; a port is {TARGETS.partition('or ')[2]}"
             elif "://" not in port and not _is_terminal(port):
                 said = f"it is no serial port; a port is {TARGETS.partition('or ')[2]}"
             raise LinkError(f"cannot open {port}: {said}") from None
@@ -249,7 +248,7 @@ def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ())
             code = f"import {files[0].stem}"
             with start_program(board, code, package.FOLDER, *files) as started:
                 yield started
-    elif target in _STARTS:
+    elif target in STARTED:
         raise LinkError(f"{target} is a new board on which nothing runs: name the program's FILE")
     else:
         wire = PortWire(target)
