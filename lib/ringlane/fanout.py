@@ -465,7 +465,7 @@ class Fanout(SendingEnd, Lanes):
     Attributes beside those of Lanes: `capacity`, `max_receivers`; `send`, `send_word`.
     """
 
-    _objects = 163
+    _objects = 168
     _make = staticmethod(make_sender)
     _receiver_kind = FanoutReceiver
 

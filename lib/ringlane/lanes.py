@@ -172,7 +172,7 @@ class Lanes:
     _tap = None
     _views = None
     _ticks = staticmethod(time.ticks_us)  # of the default clock
-    _objects = 173  # machine words that the objects take beside the block
+    _objects = 183  # machine words that the objects take beside the block
     _beside = 0  # and bytes
 
     def __init__(self, capacities, slot_size, senders, name, clock):

@@ -483,7 +483,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     are of round trips, from send_request to recv_response.
     """
 
-    _objects = 313
+    _objects = 329
     _beside = 1752  # the histogram's
 
     def __init__(self, capacity, slot_size=32, name=None, clock=None):
