@@ -11,7 +11,7 @@
     for event in recorder.events():  # a task, now and then
         print(event)
 
-Each end of a tapped channel, every sender and the receiver, has a ring of its own in the recorder,
+Each end of a tapped channel, every sender and receiver, has a ring of its own in the recorder,
 which its own context alone writes: no event waits for another, and hard handlers write too. The
 oldest event is overwritten by the newest; the reader counts what it did not see.
 
@@ -21,6 +21,14 @@ oldest event is overwritten by the newest; the reader counts what it did not see
     REJECTED    the same, too large or closed        the next one's  messages queued then
     RECEIVED    recv, recv_word and the waits        the message's   its latency, in ticks
     TAKEN       recv_words, skip, clear              of the last     how many messages
+    MISSED      a multicast receiver, see below      the next one's  how many messages
+
+A send to a channel with several receivers is one event of its sender, too: queued if one of them
+got it, or if none is open; dropped if none had room. Its number is how many messages this sender
+has queued before, and its figure how many are queued with the receiver that lags most. A multicast
+receiver that lacks messages, since its lane was full, notes how many with what it takes next. A
+receiver that closes notes as taken what it leaves unread; the next one of its id goes on in its
+ring, which is made when a receiver of that id opens for the first time.
 
 A tapped verb calls the plain one and then writes one event: see firmware/bench for what it costs.
 A channel without a tap runs the plain verbs and pays nothing.
@@ -42,9 +50,14 @@ from .words import load, plus
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
+_ROWS = const(15)  # fan-out: how many receivers there may be
+_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -52,6 +65,7 @@ _WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
 _FIRST = const(7)  # bytes from here to the first slot
 _END = const(8)  # bytes from here past the last slot
 _DROPPED = const(11)  # messages that found no room. Owner: producer
+_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
@@ -68,12 +82,13 @@ _RING_PART_LOW = const(8)  # address of the end's words, its low 32 bits
 _RING_PART_HIGH = const(9)  # and its high ones
 _RING_SENDER = const(10)  # the sender's number << 24
 _RING_CLASSES = const(11)  # 7: a lane for each class; 0: one lane
-_RING_KNOWN = const(12)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
-_RING_BYTES = const(52)
+_RING_MISSES = const(12)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
+_RING_KNOWN = const(13)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_BYTES = const(56)
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
-_EVENT_FIGURE = const(3)  # queued: messages queued; received: latency; taken: how many
+_EVENT_FIGURE = const(3)  # queued: messages queued; received: latency; taken, missed: how many
 _EVENT_BYTES = const(16)
 _LAST = const(2)  # in REST
 # stamped.
@@ -83,20 +98,41 @@ DROPPED = 1
 REJECTED = 2
 RECEIVED = 3
 TAKEN = 4
-OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
+MISSED = 5
+OUTCOMES = ("queued", "dropped", "rejected", "received", "taken", "missed")
 
 _DROPPED_EVENT = const(1 << 20)  # the outcomes, as they stand in EVENT_WHAT
 _REJECTED_EVENT = const(2 << 20)
 _RECEIVED_EVENT = const(3 << 20)
 _TAKEN_EVENT = const(4 << 20)
+_MISSED_EVENT = const(5 << 20)
+
+# What stands at RING_KNOWN of a fan-out's sender.
+_QUEUED_KNOWN = const(0)  # messages that it has queued
+_DROPPED_KNOWN = const(1)  # DROPPED of its lanes, together, at the last event
+_REJECTED_KNOWN = const(2)  # REJECTED at the last event
+_HEADS_KNOWN = const(3)  # by receiver: HEAD of its lane at the last event
+
 _NO_CLASS = const(7)  # what was taken had labels that nobody has looked at
 _EVENTS_MAX = const(16384)
 _HEAD_MAX = const(128)
 
-# `sender`: its number; `head`: the first bytes of the message. See above.
+# `sender`: its number; `head`: the first bytes of the message; `receiver`: the id of the one whose
+# event it is, 0 where there is one only, None: a sender's. See above.
 Event = namedtuple(
     "Event",
-    ("channel", "outcome", "sender", "priority", "size", "number", "time", "figure", "head"),
+    (
+        "channel",
+        "outcome",
+        "sender",
+        "priority",
+        "size",
+        "number",
+        "time",
+        "figure",
+        "head",
+        "receiver",
+    ),
 )
 
 
@@ -133,6 +169,133 @@ def _note_refused(here, cold, level, size: int):
     event[_EVENT_NUMBER] = lane[_HEAD]
     event[_EVENT_WHAT] = size | priority << 16 | what | ring[_RING_SENDER]
     event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+
+
+@micropython.viper
+def _note_fanned(here, cold, level, size: int):
+    # Write what became of a fan-out's send. Where no receiver got it, all but the message's head.
+    #: step("ring") :#
+    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    # stamped.
+    known = ptr32(int(ring) + (_RING_KNOWN << 2))
+    lane = ptr32(int(part) + part[_CARDS])
+    rejected = lane[_REJECTED]
+    dropped = 0
+    most = 0
+    own = 0  # the lane of one that got it
+    row = 0
+    while row < part[_ROWS]:
+        head = lane[_HEAD]
+        used = (head - lane[_TAIL]) & 0x3FFFFFFF
+        if head - known[_HEADS_KNOWN]:
+            known[_HEADS_KNOWN] = head
+            own = int(lane)
+        if used > most:
+            most = used
+        dropped += lane[_DROPPED]
+        lane = ptr32(int(lane) + part[_ROW_STEP])
+        known = ptr32(int(known) + 4)
+        row += 1
+    known = ptr32(int(ring) + (_RING_KNOWN << 2))
+    number = known[_QUEUED_KNOWN]
+    if own:
+        known[_QUEUED_KNOWN] = number + 1
+        known[_DROPPED_KNOWN] = dropped
+        lane = ptr32(own)
+        if part[_POLICY]:
+            most = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+        #: step("slot event", number="number", meta="slot[_META] & 0xFFFFFF", figure="most") :#
+        write = lane[_WRITE]
+        if not write - lane[_FIRST]:
+            write = lane[_END]
+        slot = ptr32(int(lane) + write - part[_TX_STRIDE])
+
+        # Order: before the event, so that a reader knows which one is being overwritten.
+        ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+        event = ptr32(int(ring) + ring[_RING_NEXT])
+
+        event[_EVENT_TIME] = slot[_TIME]
+        event[_EVENT_NUMBER] = number
+        event[_EVENT_WHAT] = slot[_META] & 0xFFFFFF | ring[_RING_SENDER]
+        event[_EVENT_FIGURE] = most
+        left = ring[_RING_STRIDE] - _EVENT_BYTES
+        while left:
+            left -= 4
+            word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
+            ptr32(int(event) + left + _EVENT_BYTES)[0] = word
+
+        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+        if not following - ring[_RING_END]:
+            following = ring[_RING_FIRST]
+        ring[_RING_NEXT] = following
+        # Order: event before done, so that a reader sees no half-written one.
+        ring[_RING_DONE] = ring[_RING_DONE] + 1
+        # stamped.
+        return
+    what = 0  # queued, with nobody
+    if rejected - known[_REJECTED_KNOWN]:
+        known[_REJECTED_KNOWN] = rejected
+        what = _REJECTED_EVENT
+    elif (dropped - known[_DROPPED_KNOWN]) & 0x3FFFFFFF:
+        known[_DROPPED_KNOWN] = dropped
+        what = _DROPPED_EVENT
+    else:
+        known[_QUEUED_KNOWN] = number + 1
+    if part[_REGISTER]:
+        now = ptr32(part[_REGISTER])[0]
+    else:
+        now = int(cold._ticks())
+    if size > 0xFFFF:
+        size = 0xFFFF
+    #: step("begin event") :#
+    # Order: before the event, so that a reader knows which one is being overwritten.
+    ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+    event = ptr32(int(ring) + ring[_RING_NEXT])
+    # stamped.
+    event[_EVENT_TIME] = now
+    event[_EVENT_NUMBER] = number
+    event[_EVENT_WHAT] = size | int(level) << 16 | what | ring[_RING_SENDER]
+    event[_EVENT_FIGURE] = most
+
+
+@micropython.viper
+def _note_missed(here, now: int):
+    # An event for each sender of which messages found the receiver's lane full.
+    #: step("ring") :#
+    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    # stamped.
+    lane = ptr32(int(part) + part[_LANES])
+    known = ptr32(int(ring) + ring[_RING_MISSES])
+    sender = 0
+    while lane[_REST] != _LAST:
+        dropped = lane[_DROPPED]  # once: the sender counts on
+        count = (dropped - known[0]) & 0x3FFFFFFF
+        if count:
+            known[0] = dropped
+            #: step("begin event") :#
+            # Order: before the event, so that a reader knows which one is being overwritten.
+            ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            event = ptr32(int(ring) + ring[_RING_NEXT])
+            # stamped.
+            event[_EVENT_TIME] = now
+            event[_EVENT_NUMBER] = lane[_TAIL]
+            event[_EVENT_WHAT] = _NO_CLASS << 16 | _MISSED_EVENT | sender << 24
+            event[_EVENT_FIGURE] = count
+            #: step("end event") :#
+            following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+            if not following - ring[_RING_END]:
+                following = ring[_RING_FIRST]
+            ring[_RING_NEXT] = following
+            # Order: event before done, so that a reader sees no half-written one.
+            ring[_RING_DONE] = ring[_RING_DONE] + 1
+            # stamped.
+        sender += 1
+        lane = ptr32(int(lane) + _LANE_BYTES)
+        known = ptr32(int(known) + 4)
 
 
 @micropython.viper
@@ -184,6 +347,66 @@ def _note_taken(here, cold):
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
+    if ring[_RING_MISSES]:
+        _note_missed(here, now)
+
+
+def _fans(at, put, put_word, cold):
+    # As _sends, of a channel with several receivers.
+    here = at >> 2
+
+    @micropython.viper
+    def send(data, priority):
+        sent = put(data, priority)
+        size = int(len(data))
+        _note_fanned(here, cold, priority, size)
+        if sent:
+            return sent
+        #: step("ring only") :#
+        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
+        event = ptr32(int(ring) + ring[_RING_NEXT])
+        left = ring[_RING_STRIDE] - _EVENT_BYTES
+        if left > size:
+            left = size
+        to = ptr8(int(event) + _EVENT_BYTES)
+        source = ptr8(data)
+        while left:
+            left -= 1
+            to[left] = source[left]
+        #: step("end event") :#
+        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+        if not following - ring[_RING_END]:
+            following = ring[_RING_FIRST]
+        ring[_RING_NEXT] = following
+        # Order: event before done, so that a reader sees no half-written one.
+        ring[_RING_DONE] = ring[_RING_DONE] + 1
+        # stamped.
+        return sent
+
+    @micropython.viper
+    def send_word(value, priority):
+        sent = put_word(value, priority)
+        _note_fanned(here, cold, priority, 4)
+        if sent:
+            return sent
+        #: step("ring only") :#
+        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # stamped.
+        event = ptr32(int(ring) + ring[_RING_NEXT])
+        if ring[_RING_STRIDE] - _EVENT_BYTES:
+            ptr32(int(event) + _EVENT_BYTES)[0] = int(value)
+        #: step("end event") :#
+        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+        if not following - ring[_RING_END]:
+            following = ring[_RING_FIRST]
+        ring[_RING_NEXT] = following
+        # Order: event before done, so that a reader sees no half-written one.
+        ring[_RING_DONE] = ring[_RING_DONE] + 1
+        # stamped.
+        return sent
+
+    return send, send_word
 
 
 def _sends(at, put, put_word, cold):
@@ -199,8 +422,9 @@ def _sends(at, put, put_word, cold):
         part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
         # stamped.
         if sent:
-            #: step("queued event") :#
             lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
+            figure = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            #: step("slot event", number="lane[_HEAD] - 1", meta="slot[_META]", figure="figure") :#
             write = lane[_WRITE]
             if not write - lane[_FIRST]:
                 write = lane[_END]
@@ -213,7 +437,7 @@ def _sends(at, put, put_word, cold):
             event[_EVENT_TIME] = slot[_TIME]
             event[_EVENT_NUMBER] = lane[_HEAD] - 1
             event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
-            event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            event[_EVENT_FIGURE] = figure
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
@@ -258,8 +482,9 @@ def _sends(at, put, put_word, cold):
         part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
         # stamped.
         if sent:
-            #: step("queued event") :#
             lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
+            figure = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            #: step("slot event", number="lane[_HEAD] - 1", meta="slot[_META]", figure="figure") :#
             write = lane[_WRITE]
             if not write - lane[_FIRST]:
                 write = lane[_END]
@@ -272,7 +497,7 @@ def _sends(at, put, put_word, cold):
             event[_EVENT_TIME] = slot[_TIME]
             event[_EVENT_NUMBER] = lane[_HEAD] - 1
             event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
-            event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            event[_EVENT_FIGURE] = figure
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
@@ -358,6 +583,8 @@ def _receives(at, take, take_word):
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
+            if ring[_RING_MISSES]:
+                _note_missed(here, part[_STAMP] + latency)
         return m
 
     @micropython.viper
@@ -403,9 +630,42 @@ def _receives(at, take, take_word):
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
+            if ring[_RING_MISSES]:
+                _note_missed(here, part[_STAMP] + latency)
         return m
 
     return recv, recv_word
+
+
+def _searches(at, next_lane):
+    # next_lane of a receiver: what it drops as it was an earlier one's is nobody's event.
+    here = at >> 2
+
+    @micropython.viper
+    def _next_lane() -> int:
+        #: step("ring") :#
+        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+        part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+        # stamped.
+        if not part[_EPOCH]:
+            return int(next_lane())
+        lane = ptr32(int(part) + part[_LANES])
+        known = ptr32(ring)
+        while lane[_REST] != _LAST:
+            known[_RING_KNOWN] = known[_RING_KNOWN] - lane[_TAIL]
+            lane = ptr32(int(lane) + _LANE_BYTES)
+            known = ptr32(int(known) + 4)
+        first = int(next_lane())
+        lane = ptr32(int(part) + part[_LANES])
+        known = ptr32(ring)
+        while lane[_REST] != _LAST:
+            known[_RING_KNOWN] = known[_RING_KNOWN] + lane[_TAIL]
+            lane = ptr32(int(lane) + _LANE_BYTES)
+            known = ptr32(int(known) + 4)
+        return first
+
+    return _next_lane
 
 
 def _takes(at, cold, take_words, drop):
@@ -492,23 +752,32 @@ class Ring:
     An event is 16 bytes, little-endian words: the time; the message's number; size | class << 16 |
     outcome << 20 | sender << 24; the figure. Then the message's first `head` bytes.
 
-    Attributes: `channel`; `sender`, its number, None: the receiver's; `kept`, how many events it
-    keeps; `head`; `stride`, the bytes of an event; `take` (viper, positional arguments only).
+    Attributes: `channel`; `sender`, its number, None: a receiver's; `receiver`, its id, 0 where
+    there is one only, None: a sender's; `kept`, how many events it keeps; `head`; `stride`, the
+    bytes of an event; `take` (viper, positional arguments only).
     """
 
-    def __init__(self, channel, sender, events, head, memory):
+    def __init__(self, channel, sender, receiver, events, head, memory):
         # memory(ring, first): zeros for it, `first` bytes and its events
         part = channel._base
-        known = channel._rows * channel.senders
+        several = hasattr(channel, "max_receivers")
+        misses = 0
         if sender is not None:
-            known = channel._rows
+            known = channel._rows + _HEADS_KNOWN * several
             part += channel._sender_at(sender)
+        elif several:
+            known = channel.senders
+            misses = known if hasattr(channel, "max_lag") else 0
+            part += receiver * _RECEIVER_BYTES
+        else:
+            known = channel._rows * channel.senders
         self.channel = channel
         self.sender = sender
+        self.receiver = receiver
         self.kept = events
         self.head = head = min(head, channel.slot_size + 3 & ~3)
         self.stride = stride = _EVENT_BYTES + head
-        first = _RING_BYTES + (known - 1) * 4  # RING_KNOWN is the first of them
+        first = _RING_BYTES + (known + misses - 1) * 4  # RING_KNOWN is the first of them
         self._words = memory(self, first)
         self.at = address(self._words)
         store(self.at, _RING_NEXT, first)
@@ -517,6 +786,7 @@ class Ring:
         store(self.at, _RING_STRIDE, stride)
         store(self.at, _RING_SENDER, (sender or 0) << 24)
         store(self.at, _RING_CLASSES, 7 if channel._by_class else 0)
+        store(self.at, _RING_MISSES, (_RING_KNOWN + known) * 4 if misses else 0)
         _store_address(self.at, part)
         self.take = _make_take(self.at)
 
@@ -540,8 +810,9 @@ class Recorder:
     """Recorder(events=256, head=0): the tap of one or several channels, `tap=recorder`.
 
     `events`: how many each end of them keeps, a power of two, 2..16384. `head`: how many bytes of
-    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 52 bytes, 4 for
-    each lane, and 16 + head for each event, when it is made.
+    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 56 bytes, 4 for
+    each lane, and 16 + head for each event, when it is made; of a channel with several receivers
+    add_receiver() takes that for each id, once, and a multicast's has 4 more for each lane.
 
     Attributes: `rings`, a Ring for each end.
     """
@@ -568,7 +839,8 @@ class Recorder:
     def events(self):
         """Return the events not yet taken, end by end, each end's in their order: a list of Event.
 
-        `time` is in ticks of the channel's clock. `priority` is None where TAKEN of a Channel.
+        `time` is in ticks of the channel's clock. `priority` is None where TAKEN and the class is
+        a label, and where MISSED.
 
         Context: a task, one per recorder | alloc: the list | time: O(events) | blocks: never
         """
@@ -577,11 +849,14 @@ class Recorder:
             period = ring.channel.clock.period
             raw = bytearray(ring.stride)
             while ring.take(raw, 0):
-                found.append(event_of(raw, ring.channel.name, period))
+                found.append(event_of(raw, ring.channel.name, period, ring.receiver))
         return found
 
-    def _ring(self, channel, sender):
-        ring = Ring(channel, sender, self._events, self._head, self._memory)
+    def _ring(self, channel, sender, receiver=None):
+        for ring in self.rings:
+            if receiver is not None and ring.channel is channel and ring.receiver == receiver:
+                return ring
+        ring = Ring(channel, sender, receiver, self._events, self._head, self._memory)
         self.rings.append(ring)
         return ring
 
@@ -589,8 +864,11 @@ class Recorder:
         return bytearray(first + ring.kept * ring.stride)
 
 
-def event_of(raw, channel, period):
-    """Return the Event of its bytes in a ring, of the channel of that name and clock."""
+def event_of(raw, channel, period, receiver):
+    """Return the Event of its bytes in a ring, of the channel of that name and clock.
+
+    `receiver`: whose ring it is, None: a sender's.
+    """
     time, number, what, figure = unpack_from("<4I", raw)
     size = what & 0xFFFF
     priority = what >> 16 & 7
@@ -604,10 +882,11 @@ def event_of(raw, channel, period):
         time & period - 1,
         figure,
         bytes(raw[_EVENT_BYTES : min(len(raw), _EVENT_BYTES + size)]),
+        receiver,
     )
 
 
-def check_tap(tap, recv_guard, zero_copy):
+def check_tap(tap, recv_guard=None, zero_copy=False):
     """Raise TypeError for what is no Recorder, ValueError beside what would pass by it."""
     if not isinstance(tap, Recorder):
         raise TypeError("tap must be a Recorder, not %r" % (tap,))
@@ -618,11 +897,32 @@ def check_tap(tap, recv_guard, zero_copy):
 def tap_sender(end, recorder):
     """Let the sending verbs of `end`, a SendingEnd, write events."""
     ring = recorder._ring(end._channel, end._number)
-    end.send, end.send_word = _sends(ring.at, end.send, end.send_word, end)
+    make = _fans if hasattr(end._channel, "max_receivers") else _sends
+    end.send, end.send_word = make(ring.at, end.send, end.send_word, end)
 
 
-def tap_receiver(channel, recorder):
-    """Let the receiving verbs of `channel` write events."""
-    at = recorder._ring(channel, None).at
-    channel.recv, channel.recv_word = _receives(at, channel.recv, channel.recv_word)
-    channel.recv_words, channel._drop = _takes(at, channel, Receiver.recv_words, Receiver._drop)
+@micropython.viper
+def _catch_up(at: int):
+    # A receiver's lanes have gone on, for others, before it opened.
+    ring = ptr32(at)
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    lane = ptr32(int(part) + part[_LANES])
+    known = ptr32(ring)
+    missed = ptr32(int(ring) + ring[_RING_MISSES])
+    while lane[_REST] != _LAST:
+        known[_RING_KNOWN] = lane[_TAIL]
+        known = ptr32(int(known) + 4)
+        if ring[_RING_MISSES]:
+            missed[0] = lane[_DROPPED]
+            missed = ptr32(int(missed) + 4)
+        lane = ptr32(int(lane) + _LANE_BYTES)
+
+
+def tap_receiver(end, recorder, channel, row):
+    """Let the receiving verbs of `end`, the receiver of that row of `channel`, write events."""
+    at = recorder._ring(channel, None, row).at
+    if end is not channel:
+        _catch_up(at)
+        end._next_lane = _searches(at, end._next_lane)
+    end.recv, end.recv_word = _receives(at, end.recv, end.recv_word)
+    end.recv_words, end._drop = _takes(at, end, Receiver.recv_words, Receiver._drop)

@@ -94,6 +94,8 @@ def run_echo(
             for each in batch.events:
                 if each.outcome in ("queued", "dropped", "rejected"):
                     print(_line(channel, each), flush=True)
+                elif each.outcome == "missed":
+                    print(f"(receiver {batch.receiver} missed {each.figure:,})", flush=True)
 
 
 def _line(channel: Channel, event: Event) -> str:

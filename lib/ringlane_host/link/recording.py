@@ -40,6 +40,7 @@ _EVENT = {
     "number": _INT,
     "value": _INT,
     "data": _STR,
+    "receiver": _INT,
 }
 _FIGURES = {  # what an event's figure is
     "queued": "queued",
@@ -47,6 +48,7 @@ _FIGURES = {  # what an event's figure is
     "rejected": "queued",
     "received": "latency_us",
     "taken": "count",
+    "missed": "count",
 }
 _SCHEMAS = {
     **{name: _EVENT | {figure: _INT} for name, figure in _FIGURES.items()},
@@ -135,7 +137,9 @@ class Recorder:
     def _batch(self, batch: Events) -> None:
         channel = batch.channel
         if batch.lost or batch.overwritten:
-            end = "receiver" if batch.sender is None else f"sender {batch.sender}"
+            end = f"sender {batch.sender}"
+            if batch.sender is None:
+                end = "receiver" + (f" {batch.receiver}" if batch.receiver else "")
             body = {
                 "channel": channel.name,
                 "end": end,
@@ -167,6 +171,8 @@ class Recorder:
             body["data"] = each.head.hex()
             if each.priority is not None:
                 body["class"] = each.priority
+            if batch.receiver is not None:
+                body["receiver"] = batch.receiver
             self._write(f"{channel.name}/{each.outcome}", each.outcome, us, body)
 
     def _us(self, us: int) -> int:
@@ -234,8 +240,9 @@ class Recorded:
     sender: int
     size: int
     number: int
-    figure: int  # messages queued then; received: its latency in µs; taken: how many
+    figure: int  # messages queued then; received: its latency in µs; taken, missed: how many
     head: bytes
+    receiver: int | None  # whose event it is, 0 where there is one only; None: a sender's
 
     @property
     def word(self) -> int:
@@ -307,6 +314,7 @@ class Recording:
                     body["number"],
                     body[_FIGURES[outcome]],
                     bytes.fromhex(body["data"]),
+                    body.get("receiver"),
                 )
             )
 
