@@ -138,9 +138,11 @@ def test_advise_tells_the_capacity_that_loses_nothing(recorded):
 def lane_of(*happened):
     # A recording of one lane, of (us, outcome).
     events = [
-        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0") for us, outcome in happened
+        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0", None)
+        for us, outcome in happened
     ]
-    (advice,) = advise(SimpleNamespace(events=events))
+    channels = {"ch": {"pattern": "PriorityChannel"}}
+    (advice,) = advise(SimpleNamespace(events=events, channels=channels))
     return advice
 
 

@@ -150,7 +150,7 @@ def run_advise(path: Path) -> None:
     recording = Recording(path)
     found = list(advise(recording))
     if not found:
-        raise LinkError(f"{path} has no events: no channel had a tap")
+        raise LinkError(f"{path} has no events of a Channel or PriorityChannel that had a tap")
     print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
     for each in found:
         burst = f"{each.burst:,} came in {each.burst_us / 1e3:,.1f} ms"

@@ -42,6 +42,7 @@ _EVENT = {
     "data": _STR,
     "receiver": _INT,
 }
+_ADVISED = "Channel", "PriorityChannel"
 _FIGURES = {  # what an event's figure is
     "queued": "queued",
     "dropped": "queued",
@@ -404,10 +405,12 @@ def advise(recording: Recording) -> Iterator[Advice]:
     A lane's queue is played again with room for all: what came, also what was dropped, against
     what was taken, at the times of both; what was dropped would have been taken as soon as the
     receiver had nothing else. Where more came than was taken, to the end, no capacity would do.
+    Of channels with several receivers there is none: a send does not say who got it.
     """
     lanes: dict[tuple[str, str, int], list[Recorded]] = {}
     for each in recording.events:
-        if each.outcome != "rejected":
+        pattern = recording.channels[each.channel]["pattern"]
+        if each.outcome != "rejected" and pattern in _ADVISED:
             lanes.setdefault((each.channel, each.lane, each.sender), []).append(each)
     for (name, lane, sender), events in sorted(lanes.items()):
         depth = most = real = 0  # messages queued with room for all, the most of them; as it was
