@@ -250,6 +250,9 @@ def a_multicast_send_is_one_event_and_each_receiver_has_its_own():
     assert Locked(far).recv_word()[0] == 7 and Locked(near).skip() and Locked(near).recv(buf)
     assert Locked(near).recv_words(array("i", [0])) == 1 and near.dropped + far.dropped == 5
     assert Locked(far).recv(buf)[:] == [2, LOW, 10] and not Locked(far).recv(buf)
+    assert locked.send_word(5, HIGH) == 2 and locked.send_word(6, HIGH) == 1
+    assert (near.close(), far.close()) == (2, 1)
+    assert locked.send_word(8, HIGH) == 0
     bus.close()
     assert other.send_word(4, LOW) == 0
     sent, missed = [], []
@@ -269,6 +272,9 @@ def a_multicast_send_is_one_event_and_each_receiver_has_its_own():
         (DROPPED, 0, LOW, 3, 100, 2, b"cdef"),
         (DROPPED, 0, LOW, 3, 100, 2, b"\xfd\xff\xff\xff"),
         (REJECTED, 0, LOW, 3, 100, 2, b"larg"),
+        (QUEUED, 0, HIGH, 3, 110, 1, b"\5\0\0\0"),
+        (QUEUED, 0, HIGH, 4, 110, 2, b"\6\0\0\0"),
+        (QUEUED, 0, HIGH, 5, 110, 0, b"\x08\0\0\0"),
         (QUEUED, 1, BULK, 0, 90, 1, b"\7\0\0\0"),
         (REJECTED, 1, LOW, 1, 110, 0, b"\4\0\0\0"),
     ], sent
@@ -276,13 +282,16 @@ def a_multicast_send_is_one_event_and_each_receiver_has_its_own():
         (TAKEN, 1, None, 0, 110, 1, b""),
         (RECEIVED, 0, LOW, 0, 110, 10, b"ab"),
         (TAKEN, 0, None, 1, 110, 1, b""),
+        (TAKEN, 0, None, 3, 110, 2, b""),
     ], received[0]
     assert received[1] == [
         (RECEIVED, 1, BULK, 0, 110, 20, b"\7\0\0\0"),
         (RECEIVED, 0, LOW, 0, 110, 10, b"ab"),
+        (TAKEN, 0, None, 1, 110, 1, b""),
     ], received[1]
-    # With the first that each took afterwards.
-    assert missed == [(0, 0, None, 0, 110, 2), (1, 0, None, 0, 110, 3)], missed
+    # With what each took next.
+    missed_by_far = [(1, 0, None, 0, 110, 3), (1, 0, None, 2, 110, 1)]
+    assert missed == [(0, 0, None, 0, 110, 2)] + missed_by_far, missed
 
 
 def an_anycast_send_is_an_event_of_the_one_that_got_it():

@@ -319,6 +319,53 @@ def test_echo_and_hz_and_what_they_lack(tmp_path):
             assert status == 1 and "no channel 'nobody' on that board; there are adc, plain" in err
 
 
+# Of each four messages to the second receiver two find its lane full.
+BUS = (
+    PROGRAM.partition("ch =")[0]
+    + """
+bus = MulticastChannel(2, slot_size=4, max_receivers=2, name="bus", tap=Recorder(256, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    near, far = bus.add_receiver("near"), bus.add_receiver("far")
+    for n in range(60):
+        bus.send_word(n, HIGH)
+        near.recv_word()
+        if n % 4 == 3:
+            far.clear()
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_of_a_multicast_each_message_is_told_once_and_each_receiver_by_itself(tmp_path):
+    program, path = tmp_path / "bus.py", tmp_path / "bus.mcap"
+    program.write_text(BUS)
+    _, out, err = ringlane("echo", "virtual", "bus", program)
+    assert "has ended" in err, err
+    lines = out.splitlines()
+    words = [re.search(r"class 1 +4 B  (\d+)$", line) for line in lines]
+    assert [int(each[1]) for each in words if each] == list(range(60)), out
+    assert lines.count("(receiver 1 missed 2)") == 15, out
+    _, out, err = ringlane("hz", "virtual", "bus", program)
+    assert "has ended" in err and 5 < float(out.split()[0]) <= 60, (out, err)
+    status, _, err = ringlane("record", "virtual", path, program)
+    assert status == 0, err
+    recording = Recording(path)
+    assert [each.word for each in recording.messages("bus")] == list(range(60))
+    received = recording.of("bus", "received")
+    assert [(each.receiver, each.word) for each in received] == [(0, n) for n in range(60)]
+    for outcome in ("taken", "missed"):
+        seen = recording.of("bus", outcome)
+        assert [(each.receiver, each.figure) for each in seen] == [(1, 2)] * 15, outcome
+    status, _, err = ringlane("advise", path)
+    assert status == 1 and "no events of a Channel or PriorityChannel" in err
+
+
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):
     out = tmp_path / "out.mcap"
     for program in ("ch = Channel(4, name='plain')", ""):
