@@ -17,6 +17,7 @@ from ringlane import (
     MulticastChannel,
     PriorityChannel,
     Recorder,
+    RequestReplyChannel,
     SoftGuard,
     channels,
 )
@@ -349,6 +350,54 @@ def a_receiver_goes_on_in_the_ring_of_the_one_before():
         )
 
 
+def requests_and_replies_are_events_of_four_ends():
+    ticks = Ticks()
+    recorder = Recorder(events=8, head=4)
+    rpc = RequestReplyChannel(2, slot_size=4, clock=ticks.clock, tap=recorder)
+    locked, buf = Locked(rpc), bytearray(4)
+    first, second = locked.send_request(b"a"), locked.send_request(b"bcd")
+    assert locked.send_request(b"full") == 0
+    ticks.now = 10
+    assert locked.recv_request(buf)[:] == [1, first, 10] and rpc.recv(buf)[1] == second
+    assert locked.recv_response(first, buf) is None
+    assert locked.send_status(second, b"no", 7) and locked.send_response(first, b"yes!")
+    assert not locked.send_response(first, b"") and not locked.send_response(99, b"?")
+    ticks.now = 30
+    assert locked.recv_response(second, buf)[:] == [2, 7, 30] and locked.cancel(first)
+    raises(ValueError, "is not outstanding", rpc.recv_response, first, buf)
+    third = rpc.send_request(b"")
+    assert not locked.send_response(third, b"large") and locked.send_request(b"large") == 0
+    rpc.close()
+    assert rpc.send_request(b"") == 0 and (rpc.dropped, rpc.rejected, rpc.late) == (1, 3, 2)
+    seen = {}
+    for e in recorder.events():
+        assert e.priority is None
+        end = seen.setdefault((e.outcome < RECEIVED, e.sender, e.receiver), [])
+        end.append((e.outcome, e.size, e.number, e.time, e.figure, e.head))
+    assert seen == {
+        (True, 0, None): [
+            (QUEUED, 1, first, 0, 1, b"a"),
+            (QUEUED, 3, second, 0, 2, b"bcd"),
+            (DROPPED, 4, 0, 0, 2, b"full"),
+            (QUEUED, 0, third, 30, 1, b""),
+            (REJECTED, 5, 0, 30, 1, b"larg"),
+            (REJECTED, 0, 0, 30, 1, b""),
+        ],
+        (False, 0, 0): [
+            (RECEIVED, 1, first, 10, 10, b"a"),
+            (RECEIVED, 3, second, 10, 10, b"bcd"),
+        ],
+        (True, 1, None): [
+            (QUEUED, 2, second, 10, 2, b"no"),
+            (QUEUED, 4, first, 10, 2, b"yes!"),
+            (DROPPED, 0, first, 10, 2, b""),
+            (DROPPED, 1, 99, 10, 2, b"?"),
+            (REJECTED, 5, third, 30, 1, b"larg"),
+        ],
+        (False, 1, 1): [(RECEIVED, 2, second, 30, 30, b"no")],
+    }, seen
+
+
 def bad_recorders_are_named():
     for events in (0, 1, 3, 32768, -4):
         raises(ValueError, "not %d" % events, Recorder, events)
@@ -357,6 +406,7 @@ def bad_recorders_are_named():
         raises(ValueError, "not %d" % head, Recorder, 4, head)
     raises(TypeError, "tap must be a Recorder, not 3", lambda: Channel(4, tap=3))
     raises(TypeError, "tap must be a Recorder, not 3", lambda: MulticastChannel(4, tap=3))
+    raises(TypeError, "tap must be a Recorder, not 3", lambda: RequestReplyChannel(4, tap=3))
     tap = Recorder(4)
     raises(ValueError, "zero_copy", lambda: Channel(4, tap=tap, zero_copy=True))
     raises(ValueError, "recv_guard", lambda: Channel(4, tap=tap, recv_guard=SoftGuard()))

@@ -366,6 +366,41 @@ def test_of_a_multicast_each_message_is_told_once_and_each_receiver_by_itself(tm
     assert status == 1 and "no events of a Channel or PriorityChannel" in err
 
 
+CALLS = (
+    PROGRAM.partition("ch =")[0]
+    + """
+rpc = RequestReplyChannel(2, slot_size=4, name="rpc", tap=Recorder(256, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    asyncio.create_task(rpc.serve(lambda request: bytes(request) + b"!"))
+    buf = bytearray(4)
+    for n in range(20):
+        await rpc.call(bytes([n]), buf)
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
+    program, path = tmp_path / "calls.py", tmp_path / "calls.mcap"
+    program.write_text(CALLS)
+    status, _, err = ringlane("record", "virtual", path, program)
+    assert status == 0, err
+    recording = Recording(path)
+    for lane, receiver, reply in (("request", 0, b""), ("reply", 1, b"!")):
+        for outcome, end in (("queued", None), ("received", receiver)):
+            seen = [each for each in recording.of("rpc", outcome) if each.lane == lane]
+            assert [each.head for each in seen] == [bytes([n]) + reply for n in range(20)]
+            assert {each.receiver for each in seen} == {end}
+    ids = [each.number for each in recording.of("rpc", "queued")]
+    assert ids[::2] == ids[1::2] and len(set(ids)) == 20  # a reply has its request's
+
+
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):
     out = tmp_path / "out.mcap"
     for program in ("ch = Channel(4, name='plain')", ""):

@@ -30,6 +30,11 @@ receiver that lacks messages, since its lane was full, notes how many with what 
 receiver that closes notes as taken what it leaves unread; the next one of its id goes on in its
 ring, which is made when a receiver of that id opens for the first time.
 
+Of a RequestReplyChannel sender 0 is the client's requests, which the server takes as receiver 0;
+sender 1 is the server's replies, which the client takes as receiver 1. Number is the request's id,
+0 of a request that got none. Figure, where sent, is how many requests are outstanding. Time is when
+the event was written. A reply that comes too late is dropped. To cancel is no event.
+
 A tapped verb calls the plain one and then writes one event: see firmware/bench for what it costs.
 A channel without a tap runs the plain verbs and pays nothing.
 """
@@ -51,6 +56,7 @@ _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_TABLE = const(12)  # request-reply: bytes from here to the table of requests
 _RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
@@ -58,6 +64,7 @@ _REGISTER = const(11)  # as RX_CLOCK
 _ROWS = const(15)  # fan-out: how many receivers there may be
 _ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
 _POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -106,6 +113,11 @@ _REJECTED_EVENT = const(2 << 20)
 _RECEIVED_EVENT = const(3 << 20)
 _TAKEN_EVENT = const(4 << 20)
 _MISSED_EVENT = const(5 << 20)
+
+# Of the table of requests, as in request_reply.py.
+_COUNT = const(0)  # entries
+_FREE = const(4)  # how many are there. Owner: client
+_TOO_LARGE = const(10)  # replies rejected: larger than a slot. Owner: server
 
 # What stands at RING_KNOWN of a fan-out's sender.
 _QUEUED_KNOWN = const(0)  # messages that it has queued
@@ -740,6 +752,114 @@ def _make_take(at):
     return take
 
 
+def _calls(own, put, take):
+    # The tapped send_request and recv_request; `own` is the channel and the rings' addresses / 4.
+    @micropython.viper
+    def send_request(data):
+        id = put(data)
+        _note_sent(own, 1, id, data, id)
+        return id
+
+    @micropython.viper
+    def recv_request(buf):
+        m = take(buf)
+        if m:
+            _note_call(own, 2, m[1], buf, m[0], _RECEIVED_EVENT, m[2])
+        return m
+
+    return send_request, recv_request
+
+
+def _answers(own, put, put_status, take):
+    # The tapped send_response, send_status and recv_response.
+    @micropython.viper
+    def send_response(id, data):
+        sent = put(id, data)
+        _note_sent(own, 3, id, data, sent)
+        return sent
+
+    @micropython.viper
+    def send_status(id, data, status):
+        sent = put_status(id, data, status)
+        _note_sent(own, 3, id, data, sent)
+        return sent
+
+    @micropython.viper
+    def recv_response(id, buf):
+        m = take(id, buf)
+        if m:
+            _note_call(own, 4, id, buf, m[0], _RECEIVED_EVENT | 1 << 24, m[2])
+        return m
+
+    return send_response, send_status, recv_response
+
+
+@micropython.viper
+def _note_sent(own, which: int, id, data, sent):
+    # What became of a request or a reply, whose ring is own[which].
+    here = own[which]
+    #: step("ring") :#
+    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    # stamped.
+    table = ptr32(int(part) + part[_TABLE])
+    # Of what is rejected, of both, there is a count: of requests in the lane, else in the table.
+    rejected = ptr32(int(part) + _RECEIVER_BYTES + _SENDER_BYTES)[_REJECTED]
+    what = 0
+    if which == 3:
+        rejected = table[_TOO_LARGE]
+        what = 1 << 24
+    if not sent:
+        if rejected - ring[_RING_KNOWN]:
+            ring[_RING_KNOWN] = rejected
+            what |= _REJECTED_EVENT
+        else:
+            what |= _DROPPED_EVENT
+    _note_call(own, which, id, data, len(data), what, table[_COUNT] - table[_FREE])
+
+
+@micropython.viper
+def _note_call(own, which: int, id: int, data, size: int, what: int, figure: int):
+    here = own[which]
+    #: step("ring") :#
+    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    # stamped.
+    if part[_RX_CLOCK]:
+        now = ptr32(part[_RX_CLOCK])[0]
+    else:
+        now = int(own[0]._ticks())
+    #: step("begin event") :#
+    # Order: before the event, so that a reader knows which one is being overwritten.
+    ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+    event = ptr32(int(ring) + ring[_RING_NEXT])
+    # stamped.
+    event[_EVENT_TIME] = now
+    event[_EVENT_NUMBER] = id
+    event[_EVENT_FIGURE] = figure
+    left = ring[_RING_STRIDE] - _EVENT_BYTES
+    if left > size:
+        left = size
+    if size > 0xFFFF:
+        size = 0xFFFF
+    event[_EVENT_WHAT] = size | _NO_CLASS << 16 | what
+    to = ptr8(int(event) + _EVENT_BYTES)
+    source = ptr8(data)
+    while left:
+        left -= 1
+        to[left] = source[left]
+    #: step("end event") :#
+    following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+    if not following - ring[_RING_END]:
+        following = ring[_RING_FIRST]
+    ring[_RING_NEXT] = following
+    # Order: event before done, so that a reader sees no half-written one.
+    ring[_RING_DONE] = ring[_RING_DONE] + 1
+    # stamped.
+
+
 @micropython.viper
 def _store_address(ring: int, at: int):
     ptr32(ring)[_RING_PART_LOW] = at
@@ -762,7 +882,9 @@ class Ring:
         part = channel._base
         several = hasattr(channel, "max_receivers")
         misses = 0
-        if sender is not None:
+        if hasattr(channel, "send_request"):
+            known = 1
+        elif sender is not None:
             known = channel._rows + _HEADS_KNOWN * several
             part += channel._sender_at(sender)
         elif several:
@@ -926,3 +1048,15 @@ def tap_receiver(end, recorder, channel, row):
         end._next_lane = _searches(at, end._next_lane)
     end.recv, end.recv_word = _receives(at, end.recv, end.recv_word)
     end.recv_words, end._drop = _takes(at, end, Receiver.recv_words, Receiver._drop)
+
+
+def tap_calls(channel, recorder):
+    """Let the verbs of `channel`, a RequestReplyChannel, write events."""
+    own = [channel]
+    for sender, receiver in ((0, None), (None, 0), (1, None), (None, 1)):
+        own.append(recorder._ring(channel, sender, receiver).at >> 2)
+    calls = _calls(own, channel.send_request, channel.recv_request)
+    channel.send_request, channel.recv_request = calls
+    channel.recv = channel.recv_request
+    answers = _answers(own, channel.send_response, channel.send_status, channel.recv_response)
+    channel.send_response, channel.send_status, channel.recv_response = answers

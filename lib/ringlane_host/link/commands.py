@@ -99,7 +99,7 @@ def run_echo(
 
 
 def _line(channel: Channel, event: Event) -> str:
-    lane = lane_of(channel, event.priority)
+    lane = lane_of(channel, event)
     if lane == "-" and event.priority is not None:
         lane = f"class {event.priority}"
     time_of = event.ticks * 1e6 / channel.hz / 1e6
@@ -118,7 +118,8 @@ def run_hz(
         for channel, batch in follow(session, name, seconds):
             if batch.lost or batch.overwritten:
                 times.clear()  # an interval across a gap is none
-            if batch.sender is None:
+            replies = channel.pattern == "RequestReplyChannel" and batch.sender
+            if batch.sender is None or replies:
                 continue
             for each in batch.events:
                 if each.outcome == "queued":

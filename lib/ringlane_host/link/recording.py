@@ -20,6 +20,7 @@ from .session import (
     US_MASK,
     Channel,
     ChannelClocks,
+    Event,
     Events,
     Gone,
     Hello,
@@ -158,7 +159,7 @@ class Recorder:
             us = self._clocks.us(channel, each.ticks) or 0
             body = {
                 "us": us,
-                "lane": lane_of(channel, each.priority),
+                "lane": lane_of(channel, each),
                 "sender": each.sender,
                 "size": each.size,
                 "number": each.number,
@@ -198,10 +199,12 @@ class Recorder:
         self._writer.add_message(number, max(0, moment), json.dumps(body).encode(), max(0, moment))
 
 
-def lane_of(channel: Channel, priority: int | None) -> str:
-    """Return the name of the lane of a class: "-" where all share one."""
-    if channel.pattern == "PriorityChannel" and priority is not None:
-        return CLASS_NAMES[priority]
+def lane_of(channel: Channel, event: Event) -> str:
+    """Return the name of the lane of a class, "request" or "reply"; "-" where all share one."""
+    if channel.pattern == "RequestReplyChannel":
+        return "reply" if event.sender else "request"
+    if channel.pattern == "PriorityChannel" and event.priority is not None:
+        return CLASS_NAMES[event.priority]
     return "-"
 
 
