@@ -32,8 +32,8 @@ ring, which is made when a receiver of that id opens for the first time.
 
 Of a RequestReplyChannel sender 0 is the client's requests, which the server takes as receiver 0;
 sender 1 is the server's replies, which the client takes as receiver 1. Number is the request's id,
-0 of a request that got none. Figure, where sent, is how many requests are outstanding. Time is when
-the event was written. A reply that comes too late is dropped. To cancel is no event.
+0 of a request that got none. Figure, where sent, is how many requests are outstanding. Time is
+when the event was written. A reply that comes too late is dropped. To cancel is no event.
 
 A tapped verb calls the plain one and then writes one event: see firmware/bench for what it costs.
 A channel without a tap runs the plain verbs and pays nothing.
@@ -757,14 +757,14 @@ def _calls(own, put, take):
     @micropython.viper
     def send_request(data):
         id = put(data)
-        _note_sent(own, 1, id, data, id)
+        _note_sent(own[1], own[0], id, data, id, 0)
         return id
 
     @micropython.viper
     def recv_request(buf):
         m = take(buf)
         if m:
-            _note_call(own, 2, m[1], buf, m[0], _RECEIVED_EVENT, m[2])
+            _note_call(own[2], own[0], m[1], buf, m[0], _RECEIVED_EVENT, m[2])
         return m
 
     return send_request, recv_request
@@ -775,29 +775,28 @@ def _answers(own, put, put_status, take):
     @micropython.viper
     def send_response(id, data):
         sent = put(id, data)
-        _note_sent(own, 3, id, data, sent)
+        _note_sent(own[3], own[0], id, data, sent, 1)
         return sent
 
     @micropython.viper
     def send_status(id, data, status):
         sent = put_status(id, data, status)
-        _note_sent(own, 3, id, data, sent)
+        _note_sent(own[3], own[0], id, data, sent, 1)
         return sent
 
     @micropython.viper
     def recv_response(id, buf):
         m = take(id, buf)
         if m:
-            _note_call(own, 4, id, buf, m[0], _RECEIVED_EVENT | 1 << 24, m[2])
+            _note_call(own[4], own[0], id, buf, m[0], _RECEIVED_EVENT | 1 << 24, m[2])
         return m
 
     return send_response, send_status, recv_response
 
 
 @micropython.viper
-def _note_sent(own, which: int, id, data, sent):
-    # What became of a request or a reply, whose ring is own[which].
-    here = own[which]
+def _note_sent(here, cold, id, data, sent, reply: int):
+    # What became of a request or a reply.
     #: step("ring") :#
     ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
     # Twice by 16, as a register of 32 bits cannot be shifted by 32.
@@ -806,22 +805,20 @@ def _note_sent(own, which: int, id, data, sent):
     table = ptr32(int(part) + part[_TABLE])
     # Of what is rejected, of both, there is a count: of requests in the lane, else in the table.
     rejected = ptr32(int(part) + _RECEIVER_BYTES + _SENDER_BYTES)[_REJECTED]
-    what = 0
-    if which == 3:
+    what = reply << 24
+    if reply:
         rejected = table[_TOO_LARGE]
-        what = 1 << 24
     if not sent:
         if rejected - ring[_RING_KNOWN]:
             ring[_RING_KNOWN] = rejected
             what |= _REJECTED_EVENT
         else:
             what |= _DROPPED_EVENT
-    _note_call(own, which, id, data, len(data), what, table[_COUNT] - table[_FREE])
+    _note_call(here, cold, id, data, len(data), what, table[_COUNT] - table[_FREE])
 
 
 @micropython.viper
-def _note_call(own, which: int, id: int, data, size: int, what: int, figure: int):
-    here = own[which]
+def _note_call(here, cold, id: int, data, size: int, what: int, figure: int):
     #: step("ring") :#
     ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
     # Twice by 16, as a register of 32 bits cannot be shifted by 32.
@@ -830,7 +827,7 @@ def _note_call(own, which: int, id: int, data, size: int, what: int, figure: int
     if part[_RX_CLOCK]:
         now = ptr32(part[_RX_CLOCK])[0]
     else:
-        now = int(own[0]._ticks())
+        now = int(cold._ticks())
     #: step("begin event") :#
     # Order: before the event, so that a reader knows which one is being overwritten.
     ring[_RING_BEGUN] = ring[_RING_DONE] + 1

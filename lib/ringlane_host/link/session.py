@@ -600,11 +600,12 @@ class Session:
         _, index, number, stride, first, overwritten, count, receiver = struct.unpack_from(
             "<BBBBIIBB", body
         )
-        end = (None, receiver) if number == RECEIVER else (number, None)
+        sender = None if number == RECEIVER else number
+        of = receiver if sender is None else None
         channel = self._table[index]
         if not 16 <= stride or len(body) != 16 + count * stride:
             raise ValueError(f"{count} events of {stride} bytes in {len(body)}")
-        key = channel.name, *end
+        key = channel.name, sender, of
         expected, before = self._rings.get(key, (first, overwritten))
         missing = (first - expected) & US_MASK
         fresh = (overwritten - before) & US_MASK
@@ -618,7 +619,7 @@ class Session:
         self.counts.events += count
         self.counts.events_overwritten += fresh
         self.counts.events_lost += missing - fresh
-        return Events(channel, *end, first, events, fresh, missing - fresh)
+        return Events(channel, sender, of, first, events, fresh, missing - fresh)
 
 
 def _event(raw: bytes, mask: int) -> Event:
