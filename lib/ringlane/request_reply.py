@@ -519,7 +519,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         if tap is not None:
             later("ringlane.tap").check_tap(tap)
             self._tap = tap
-            later("ringlane.tap").tap_calls(self, tap)
+            later("ringlane.tap_calls").tap_calls(self, tap)
         later("ringlane.calls")  # here, as both cores may be at their first call at once
         self._register()
 

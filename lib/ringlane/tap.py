@@ -48,23 +48,17 @@ from micropython import const
 from .checks import check_int
 from .ends import Receiver
 from .lanes import store
-from .port import address
+from .port import address, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
-_TABLE = const(12)  # request-reply: bytes from here to the table of requests
 _RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
-_ROWS = const(15)  # fan-out: how many receivers there may be
-_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
-_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
-_SENDER_BYTES = const(84)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -72,7 +66,6 @@ _WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
 _FIRST = const(7)  # bytes from here to the first slot
 _END = const(8)  # bytes from here past the last slot
 _DROPPED = const(11)  # messages that found no room. Owner: producer
-_REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
 _LANE_BYTES = const(56)
 _META = const(0)  # size | class << 16 | epoch << 24
 _TIME = const(1)  # the clock when it was sent
@@ -113,21 +106,10 @@ _REJECTED_EVENT = const(2 << 20)
 _RECEIVED_EVENT = const(3 << 20)
 _TAKEN_EVENT = const(4 << 20)
 _MISSED_EVENT = const(5 << 20)
-
-# Of the table of requests, as in request_reply.py.
-_COUNT = const(0)  # entries
-_FREE = const(4)  # how many are there. Owner: client
-_TOO_LARGE = const(10)  # replies rejected: larger than a slot. Owner: server
-
-# What stands at RING_KNOWN of a fan-out's sender.
-_QUEUED_KNOWN = const(0)  # messages that it has queued
-_DROPPED_KNOWN = const(1)  # DROPPED of its lanes, together, at the last event
-_REJECTED_KNOWN = const(2)  # REJECTED at the last event
-_HEADS_KNOWN = const(3)  # by receiver: HEAD of its lane at the last event
-
 _NO_CLASS = const(7)  # what was taken had labels that nobody has looked at
 _EVENTS_MAX = const(16384)
 _HEAD_MAX = const(128)
+_HEADS_KNOWN = const(3)  # as in tap_fanout.py
 
 # `sender`: its number; `head`: the first bytes of the message; `receiver`: the id of the one whose
 # event it is, 0 where there is one only, None: a sender's. See above.
@@ -181,95 +163,6 @@ def _note_refused(here, cold, level, size: int):
     event[_EVENT_NUMBER] = lane[_HEAD]
     event[_EVENT_WHAT] = size | priority << 16 | what | ring[_RING_SENDER]
     event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
-
-
-@micropython.viper
-def _note_fanned(here, cold, level, size: int):
-    # Write what became of a fan-out's send. Where no receiver got it, all but the message's head.
-    #: step("ring") :#
-    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
-    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
-    # stamped.
-    known = ptr32(int(ring) + (_RING_KNOWN << 2))
-    lane = ptr32(int(part) + part[_CARDS])
-    rejected = lane[_REJECTED]
-    dropped = 0
-    most = 0
-    own = 0  # the lane of one that got it
-    row = 0
-    while row < part[_ROWS]:
-        head = lane[_HEAD]
-        used = (head - lane[_TAIL]) & 0x3FFFFFFF
-        if head - known[_HEADS_KNOWN]:
-            known[_HEADS_KNOWN] = head
-            own = int(lane)
-        if used > most:
-            most = used
-        dropped += lane[_DROPPED]
-        lane = ptr32(int(lane) + part[_ROW_STEP])
-        known = ptr32(int(known) + 4)
-        row += 1
-    known = ptr32(int(ring) + (_RING_KNOWN << 2))
-    number = known[_QUEUED_KNOWN]
-    if own:
-        known[_QUEUED_KNOWN] = number + 1
-        known[_DROPPED_KNOWN] = dropped
-        lane = ptr32(own)
-        if part[_POLICY]:
-            most = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
-        #: step("slot event", number="number", meta="slot[_META] & 0xFFFFFF", figure="most") :#
-        write = lane[_WRITE]
-        if not write - lane[_FIRST]:
-            write = lane[_END]
-        slot = ptr32(int(lane) + write - part[_TX_STRIDE])
-
-        # Order: before the event, so that a reader knows which one is being overwritten.
-        ring[_RING_BEGUN] = ring[_RING_DONE] + 1
-        event = ptr32(int(ring) + ring[_RING_NEXT])
-
-        event[_EVENT_TIME] = slot[_TIME]
-        event[_EVENT_NUMBER] = number
-        event[_EVENT_WHAT] = slot[_META] & 0xFFFFFF | ring[_RING_SENDER]
-        event[_EVENT_FIGURE] = most
-        left = ring[_RING_STRIDE] - _EVENT_BYTES
-        while left:
-            left -= 4
-            word = ptr32(int(slot) + left + _SLOT_BYTES)[0]
-            ptr32(int(event) + left + _EVENT_BYTES)[0] = word
-
-        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
-        if not following - ring[_RING_END]:
-            following = ring[_RING_FIRST]
-        ring[_RING_NEXT] = following
-        # Order: event before done, so that a reader sees no half-written one.
-        ring[_RING_DONE] = ring[_RING_DONE] + 1
-        # stamped.
-        return
-    what = 0  # queued, with nobody
-    if rejected - known[_REJECTED_KNOWN]:
-        known[_REJECTED_KNOWN] = rejected
-        what = _REJECTED_EVENT
-    elif (dropped - known[_DROPPED_KNOWN]) & 0x3FFFFFFF:
-        known[_DROPPED_KNOWN] = dropped
-        what = _DROPPED_EVENT
-    else:
-        known[_QUEUED_KNOWN] = number + 1
-    if part[_REGISTER]:
-        now = ptr32(part[_REGISTER])[0]
-    else:
-        now = int(cold._ticks())
-    if size > 0xFFFF:
-        size = 0xFFFF
-    #: step("begin event") :#
-    # Order: before the event, so that a reader knows which one is being overwritten.
-    ring[_RING_BEGUN] = ring[_RING_DONE] + 1
-    event = ptr32(int(ring) + ring[_RING_NEXT])
-    # stamped.
-    event[_EVENT_TIME] = now
-    event[_EVENT_NUMBER] = number
-    event[_EVENT_WHAT] = size | int(level) << 16 | what | ring[_RING_SENDER]
-    event[_EVENT_FIGURE] = most
 
 
 @micropython.viper
@@ -361,64 +254,6 @@ def _note_taken(here, cold):
         # stamped.
     if ring[_RING_MISSES]:
         _note_missed(here, now)
-
-
-def _fans(at, put, put_word, cold):
-    # As _sends, of a channel with several receivers.
-    here = at >> 2
-
-    @micropython.viper
-    def send(data, priority):
-        sent = put(data, priority)
-        size = int(len(data))
-        _note_fanned(here, cold, priority, size)
-        if sent:
-            return sent
-        #: step("ring only") :#
-        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        event = ptr32(int(ring) + ring[_RING_NEXT])
-        left = ring[_RING_STRIDE] - _EVENT_BYTES
-        if left > size:
-            left = size
-        to = ptr8(int(event) + _EVENT_BYTES)
-        source = ptr8(data)
-        while left:
-            left -= 1
-            to[left] = source[left]
-        #: step("end event") :#
-        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
-        if not following - ring[_RING_END]:
-            following = ring[_RING_FIRST]
-        ring[_RING_NEXT] = following
-        # Order: event before done, so that a reader sees no half-written one.
-        ring[_RING_DONE] = ring[_RING_DONE] + 1
-        # stamped.
-        return sent
-
-    @micropython.viper
-    def send_word(value, priority):
-        sent = put_word(value, priority)
-        _note_fanned(here, cold, priority, 4)
-        if sent:
-            return sent
-        #: step("ring only") :#
-        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # stamped.
-        event = ptr32(int(ring) + ring[_RING_NEXT])
-        if ring[_RING_STRIDE] - _EVENT_BYTES:
-            ptr32(int(event) + _EVENT_BYTES)[0] = int(value)
-        #: step("end event") :#
-        following = ring[_RING_NEXT] + ring[_RING_STRIDE]
-        if not following - ring[_RING_END]:
-            following = ring[_RING_FIRST]
-        ring[_RING_NEXT] = following
-        # Order: event before done, so that a reader sees no half-written one.
-        ring[_RING_DONE] = ring[_RING_DONE] + 1
-        # stamped.
-        return sent
-
-    return send, send_word
 
 
 def _sends(at, put, put_word, cold):
@@ -649,37 +484,6 @@ def _receives(at, take, take_word):
     return recv, recv_word
 
 
-def _searches(at, next_lane):
-    # next_lane of a receiver: what it drops as it was an earlier one's is nobody's event.
-    here = at >> 2
-
-    @micropython.viper
-    def _next_lane() -> int:
-        #: step("ring") :#
-        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-        # Twice by 16, as a register of 32 bits cannot be shifted by 32.
-        part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
-        # stamped.
-        if not part[_EPOCH]:
-            return int(next_lane())
-        lane = ptr32(int(part) + part[_LANES])
-        known = ptr32(ring)
-        while lane[_REST] != _LAST:
-            known[_RING_KNOWN] = known[_RING_KNOWN] - lane[_TAIL]
-            lane = ptr32(int(lane) + _LANE_BYTES)
-            known = ptr32(int(known) + 4)
-        first = int(next_lane())
-        lane = ptr32(int(part) + part[_LANES])
-        known = ptr32(ring)
-        while lane[_REST] != _LAST:
-            known[_RING_KNOWN] = known[_RING_KNOWN] + lane[_TAIL]
-            lane = ptr32(int(lane) + _LANE_BYTES)
-            known = ptr32(int(known) + 4)
-        return first
-
-    return _next_lane
-
-
 def _takes(at, cold, take_words, drop):
     # The tapped recv_words and _drop of `cold`, the receiver.
     here = at >> 2
@@ -750,111 +554,6 @@ def _make_take(at):
         return count
 
     return take
-
-
-def _calls(own, put, take):
-    # The tapped send_request and recv_request; `own` is the channel and the rings' addresses / 4.
-    @micropython.viper
-    def send_request(data):
-        id = put(data)
-        _note_sent(own[1], own[0], id, data, id, 0)
-        return id
-
-    @micropython.viper
-    def recv_request(buf):
-        m = take(buf)
-        if m:
-            _note_call(own[2], own[0], m[1], buf, m[0], _RECEIVED_EVENT, m[2])
-        return m
-
-    return send_request, recv_request
-
-
-def _answers(own, put, put_status, take):
-    # The tapped send_response, send_status and recv_response.
-    @micropython.viper
-    def send_response(id, data):
-        sent = put(id, data)
-        _note_sent(own[3], own[0], id, data, sent, 1)
-        return sent
-
-    @micropython.viper
-    def send_status(id, data, status):
-        sent = put_status(id, data, status)
-        _note_sent(own[3], own[0], id, data, sent, 1)
-        return sent
-
-    @micropython.viper
-    def recv_response(id, buf):
-        m = take(id, buf)
-        if m:
-            _note_call(own[4], own[0], id, buf, m[0], _RECEIVED_EVENT | 1 << 24, m[2])
-        return m
-
-    return send_response, send_status, recv_response
-
-
-@micropython.viper
-def _note_sent(here, cold, id, data, sent, reply: int):
-    # What became of a request or a reply.
-    #: step("ring") :#
-    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
-    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
-    # stamped.
-    table = ptr32(int(part) + part[_TABLE])
-    # Of what is rejected, of both, there is a count: of requests in the lane, else in the table.
-    rejected = ptr32(int(part) + _RECEIVER_BYTES + _SENDER_BYTES)[_REJECTED]
-    what = reply << 24
-    if reply:
-        rejected = table[_TOO_LARGE]
-    if not sent:
-        if rejected - ring[_RING_KNOWN]:
-            ring[_RING_KNOWN] = rejected
-            what |= _REJECTED_EVENT
-        else:
-            what |= _DROPPED_EVENT
-    _note_call(here, cold, id, data, len(data), what, table[_COUNT] - table[_FREE])
-
-
-@micropython.viper
-def _note_call(here, cold, id: int, data, size: int, what: int, figure: int):
-    #: step("ring") :#
-    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
-    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
-    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
-    # stamped.
-    if part[_RX_CLOCK]:
-        now = ptr32(part[_RX_CLOCK])[0]
-    else:
-        now = int(cold._ticks())
-    #: step("begin event") :#
-    # Order: before the event, so that a reader knows which one is being overwritten.
-    ring[_RING_BEGUN] = ring[_RING_DONE] + 1
-    event = ptr32(int(ring) + ring[_RING_NEXT])
-    # stamped.
-    event[_EVENT_TIME] = now
-    event[_EVENT_NUMBER] = id
-    event[_EVENT_FIGURE] = figure
-    left = ring[_RING_STRIDE] - _EVENT_BYTES
-    if left > size:
-        left = size
-    if size > 0xFFFF:
-        size = 0xFFFF
-    event[_EVENT_WHAT] = size | _NO_CLASS << 16 | what
-    to = ptr8(int(event) + _EVENT_BYTES)
-    source = ptr8(data)
-    while left:
-        left -= 1
-        to[left] = source[left]
-    #: step("end event") :#
-    following = ring[_RING_NEXT] + ring[_RING_STRIDE]
-    if not following - ring[_RING_END]:
-        following = ring[_RING_FIRST]
-    ring[_RING_NEXT] = following
-    # Order: event before done, so that a reader sees no half-written one.
-    ring[_RING_DONE] = ring[_RING_DONE] + 1
-    # stamped.
 
 
 @micropython.viper
@@ -1016,44 +715,18 @@ def check_tap(tap, recv_guard=None, zero_copy=False):
 def tap_sender(end, recorder):
     """Let the sending verbs of `end`, a SendingEnd, write events."""
     ring = recorder._ring(end._channel, end._number)
-    make = _fans if hasattr(end._channel, "max_receivers") else _sends
+    make = _sends
+    if hasattr(end._channel, "max_receivers"):
+        make = later("ringlane.tap_fanout").fans
     end.send, end.send_word = make(ring.at, end.send, end.send_word, end)
-
-
-@micropython.viper
-def _catch_up(at: int):
-    # A receiver's lanes have gone on, for others, before it opened.
-    ring = ptr32(at)
-    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
-    lane = ptr32(int(part) + part[_LANES])
-    known = ptr32(ring)
-    missed = ptr32(int(ring) + ring[_RING_MISSES])
-    while lane[_REST] != _LAST:
-        known[_RING_KNOWN] = lane[_TAIL]
-        known = ptr32(int(known) + 4)
-        if ring[_RING_MISSES]:
-            missed[0] = lane[_DROPPED]
-            missed = ptr32(int(missed) + 4)
-        lane = ptr32(int(lane) + _LANE_BYTES)
 
 
 def tap_receiver(end, recorder, channel, row):
     """Let the receiving verbs of `end`, the receiver of that row of `channel`, write events."""
     at = recorder._ring(channel, None, row).at
     if end is not channel:
-        _catch_up(at)
-        end._next_lane = _searches(at, end._next_lane)
+        fanout = later("ringlane.tap_fanout")
+        fanout.catch_up(at)
+        end._next_lane = fanout.searches(at, end._next_lane)
     end.recv, end.recv_word = _receives(at, end.recv, end.recv_word)
     end.recv_words, end._drop = _takes(at, end, Receiver.recv_words, Receiver._drop)
-
-
-def tap_calls(channel, recorder):
-    """Let the verbs of `channel`, a RequestReplyChannel, write events."""
-    own = [channel]
-    for sender, receiver in ((0, None), (None, 0), (1, None), (None, 1)):
-        own.append(recorder._ring(channel, sender, receiver).at >> 2)
-    calls = _calls(own, channel.send_request, channel.recv_request)
-    channel.send_request, channel.recv_request = calls
-    channel.recv = channel.recv_request
-    answers = _answers(own, channel.send_response, channel.send_status, channel.recv_response)
-    channel.send_response, channel.send_status, channel.recv_response = answers
