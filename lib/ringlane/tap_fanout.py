@@ -149,7 +149,9 @@ def fans(at, put, put_word, cold):
     @micropython.viper
     def send(data, priority):
         sent = put(data, priority)
-        size = int(len(data))
+        size = 0
+        if not sent:
+            size = int(len(data))
         _note_fanned(here, cold, priority, size)
         if sent:
             return sent
