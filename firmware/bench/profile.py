@@ -54,21 +54,29 @@ def run_nothing():
         pass
     return begin - machine.mem32[LEFT] & 0xFFFFFF
 
-def measure_taps():
-    # What a whole call of each verb takes: plain, and with a tap that keeps so many bytes.
+def measure_taps(receivers):
+    # What a whole call of each verb takes: plain, and with a tap that keeps so many bytes. Of a
+    # PriorityChannel, or of a multicast to so many receivers, and the first of them.
+    from ringlane import MulticastChannel
     from ringlane.tap import Recorder
     for head in (None, 0, 4, 16):
         tap = None if head is None else Recorder(16, head)
         took = []
         for verb, size in (("send", {size}), ("send_word", 4), ("recv", {size}), ("recv_word", 4)):
-            ch = PriorityChannel(8, slot_size={size}, tap=tap)
+            if receivers:
+                ch = MulticastChannel(8, slot_size={size}, max_receivers=receivers, tap=tap)
+                ends = [ch.add_receiver() for _ in range(receivers)]
+            else:
+                ch = PriorityChannel(8, slot_size={size}, tap=tap)
+                ends = [ch]
             data = 5 if verb == "send_word" else bytearray(size)
             best = None
             for _ in range(3):
-                ch.clear()
+                for end in ends:
+                    end.clear()
                 for _ in range(1 if verb[0] == "s" else 8):
                     ch.send(bytearray(size), NORMAL)
-                f = getattr(ch, verb)
+                f = getattr(ch if verb[0] == "s" else ends[0], verb)
                 if verb[0] == "r":
                     f(data) if verb == "recv" else f()
                 timed = run_recv if verb == "recv" else run_recv_word
@@ -189,13 +197,16 @@ def main():
                 for (title, _), cycles in zip(made, took, strict=True):
                     print(f"    {title[:50]:50} {cycles - last:6.0f} {cycles:7.0f}")
                     last = cycles
-            pico.reset()
-            print(f"with a tap, {' '.join(VERBS)}: cycles")
-            lines = pico.exec(f"{program}\nmeasure_taps()").splitlines()
-            for title, line in zip(
-                ["plain", *(f"head={n}" for n in (0, 4, 16))], lines, strict=True
-            ):
-                print(f"    {title:10}" + "".join(f"{int(n) / CALLS:8.0f}" for n in line.split()))
+            for receivers in (0, 1, 4):
+                pico.reset()
+                kind = f"multicast to {receivers}" if receivers else "PriorityChannel"
+                print(f"{kind} with a tap, {' '.join(VERBS)}: cycles")
+                lines = pico.exec(f"{program}\nmeasure_taps({receivers})").splitlines()
+                for title, line in zip(
+                    ["plain", *(f"head={n}" for n in (0, 4, 16))], lines, strict=True
+                ):
+                    took = "".join(f"{int(n) / CALLS:8.0f}" for n in line.split())
+                    print(f"    {title:10}{took}")
     except (DeviceError, FileNotFoundError) as error:
         print(f"profile: {error}", file=sys.stderr)
         return 1

@@ -10,13 +10,18 @@ from ringlane import (
     LOW,
     NORMAL,
     REALTIME,
+    ROUND_ROBIN,
+    AnycastChannel,
     Channel,
+    FlightRecorder,
+    MulticastChannel,
     PriorityChannel,
     Recorder,
+    RequestReplyChannel,
     SoftGuard,
     channels,
 )
-from ringlane.tap import DROPPED, QUEUED, RECEIVED, REJECTED, TAKEN
+from ringlane.tap import DROPPED, MISSED, QUEUED, RECEIVED, REJECTED, TAKEN
 
 KINDS = (PriorityChannel, Channel)
 
@@ -226,6 +231,173 @@ def under_a_guard_and_with_stats_it_sees_the_same():
     assert ch.stats()[:2] == (1, 5)
 
 
+def a_multicast_send_is_one_event_and_each_receiver_has_its_own():
+    ticks = Ticks()
+    recorder = Recorder(events=16, head=4)
+    bus = MulticastChannel(
+        2, slot_size=4, max_receivers=3, senders=2, clock=ticks.clock, tap=recorder
+    )
+    second = bus.add_sender()
+    locked, other, buf = Locked(bus), Locked(second), bytearray(4)
+    assert locked.send_word(1, HIGH) == 0  # nobody is there, which is no loss
+    near, far = bus.add_receiver(), bus.add_receiver(max_lag=1)
+    ticks.now = 100
+    assert locked.send(b"ab", LOW) == 2
+    assert other.send_word_at(7, BULK, 90) == 2
+    assert locked.send_word(2, LOW) == 1  # far lags
+    assert locked.send(b"cdefgh"[:4], LOW) == 0 == locked.send_word(-3, LOW)
+    assert locked.send(b"large", LOW) == 0
+    ticks.now = 110
+    assert Locked(far).recv_word()[0] == 7 and Locked(near).skip() and Locked(near).recv(buf)
+    assert Locked(near).recv_words(array("i", [0])) == 1 and near.dropped + far.dropped == 5
+    assert Locked(far).recv(buf)[:] == [2, LOW, 10] and not Locked(far).recv(buf)
+    assert locked.send_word(5, HIGH) == 2 and locked.send_word(6, HIGH) == 1
+    assert (near.close(), far.close()) == (2, 1)
+    assert locked.send_word(8, HIGH) == 0
+    bus.close()
+    assert other.send_word(4, LOW) == 0
+    sent, missed = [], []
+    received = {0: [], 1: []}
+    for e in recorder.events():
+        seen = e.outcome, e.sender, e.priority, e.number, e.time, e.figure, e.head
+        if e.receiver is None:
+            sent.append(seen)
+        elif e.outcome == MISSED:
+            missed.append((e.receiver,) + seen[1:6])
+        else:
+            received[e.receiver].append(seen)
+    assert sent == [
+        (QUEUED, 0, HIGH, 0, 0, 0, b"\1\0\0\0"),
+        (QUEUED, 0, LOW, 1, 100, 1, b"ab"),
+        (QUEUED, 0, LOW, 2, 100, 2, b"\2\0\0\0"),
+        (DROPPED, 0, LOW, 3, 100, 2, b"cdef"),
+        (DROPPED, 0, LOW, 3, 100, 2, b"\xfd\xff\xff\xff"),
+        (REJECTED, 0, LOW, 3, 100, 2, b"larg"),
+        (QUEUED, 0, HIGH, 3, 110, 1, b"\5\0\0\0"),
+        (QUEUED, 0, HIGH, 4, 110, 2, b"\6\0\0\0"),
+        (QUEUED, 0, HIGH, 5, 110, 0, b"\x08\0\0\0"),
+        (QUEUED, 1, BULK, 0, 90, 1, b"\7\0\0\0"),
+        (REJECTED, 1, LOW, 1, 110, 0, b"\4\0\0\0"),
+    ], sent
+    assert received[0] == [
+        (TAKEN, 1, None, 0, 110, 1, b""),
+        (RECEIVED, 0, LOW, 0, 110, 10, b"ab"),
+        (TAKEN, 0, None, 1, 110, 1, b""),
+        (TAKEN, 0, None, 3, 110, 2, b""),
+    ], received[0]
+    assert received[1] == [
+        (RECEIVED, 1, BULK, 0, 110, 20, b"\7\0\0\0"),
+        (RECEIVED, 0, LOW, 0, 110, 10, b"ab"),
+        (TAKEN, 0, None, 1, 110, 1, b""),
+    ], received[1]
+    # With what each took next.
+    missed_by_far = [(1, 0, None, 0, 110, 3), (1, 0, None, 2, 110, 1)]
+    assert missed == [(0, 0, None, 0, 110, 2)] + missed_by_far, missed
+
+
+def an_anycast_send_is_an_event_of_the_one_that_got_it():
+    recorder = Recorder(events=16, head=4)
+    jobs = AnycastChannel(2, ROUND_ROBIN, slot_size=4, max_receivers=2, tap=recorder)
+    locked = Locked(jobs)
+    assert locked.send_word(0, LOW) == 0  # no receiver: dropped, as the channel counts it
+    workers = jobs.add_receiver(), jobs.add_receiver()
+    assert [locked.send_word(number, LOW) for number in range(1, 6)] == [1, 1, 1, 1, 0]
+    assert [worker.recv_word()[0] for worker in workers] == [1, 2]
+    assert workers[0].close() == 1 and Locked(workers[1]).clear() == 1
+    events = recorder.events()
+    assert [(e.outcome, e.number, e.figure) for e in events if e.receiver is None] == [
+        (DROPPED, 0, 0),
+        (QUEUED, 0, 1),
+        (QUEUED, 1, 1),
+        (QUEUED, 2, 2),
+        (QUEUED, 3, 2),
+        (DROPPED, 4, 2),
+    ], events
+    # What a receiver leaves unread is taken from its lane, too.
+    taken = [
+        (e.receiver, e.outcome, e.number, e.head[:1]) for e in events if e.receiver is not None
+    ]
+    assert taken == [
+        (0, RECEIVED, 0, b"\1"),
+        (0, TAKEN, 1, b""),
+        (1, RECEIVED, 0, b"\2"),
+        (1, TAKEN, 1, b""),
+    ], taken
+
+
+def a_receiver_goes_on_in_the_ring_of_the_one_before():
+    for kind in (MulticastChannel, AnycastChannel):
+        recorder = Recorder(events=16)
+        option = 1 if kind is MulticastChannel else ROUND_ROBIN  # max_lag, or the policy
+        bus = kind(1, option, slot_size=4, max_receivers=2, tap=recorder, stats=True)
+        numbers = []
+        for turn in range(4):
+            assert len(recorder.rings) == 1 + min(turn, 1)
+            end = bus.add_receiver()
+            bus.send_word(turn, LOW)
+            bus.send_word(turn, LOW)  # full
+            if turn % 2:
+                assert end.recv_word()[0] == turn and end.stats().count == 1
+            end.close()
+            raises(ValueError, "is closed", end.recv_word)
+            raises(ValueError, "is closed", end.skip)
+            numbers += [(e.outcome, e.number) for e in recorder.events() if e.receiver == 0]
+        taken = [(TAKEN, 0), (RECEIVED, 1), (TAKEN, 2), (RECEIVED, 3)]
+        assert [each for each in numbers if each[0] != MISSED] == taken, numbers
+        missed = [(MISSED, turn + 1) for turn in range(4)]
+        assert [each for each in numbers if each[0] == MISSED] == (
+            missed if kind is MulticastChannel else []
+        )
+
+
+def requests_and_replies_are_events_of_four_ends():
+    ticks = Ticks()
+    recorder = Recorder(events=8, head=4)
+    rpc = RequestReplyChannel(2, slot_size=4, clock=ticks.clock, tap=recorder)
+    locked, buf = Locked(rpc), bytearray(4)
+    first, second = locked.send_request(b"a"), locked.send_request(b"bcd")
+    assert locked.send_request(b"full") == 0
+    ticks.now = 10
+    assert locked.recv_request(buf)[:] == [1, first, 10] and rpc.recv(buf)[1] == second
+    assert locked.recv_response(first, buf) is None
+    assert locked.send_status(second, b"no", 7) and locked.send_response(first, b"yes!")
+    assert not locked.send_response(first, b"") and not locked.send_response(99, b"?")
+    ticks.now = 30
+    assert locked.recv_response(second, buf)[:] == [2, 7, 30] and locked.cancel(first)
+    raises(ValueError, "is not outstanding", rpc.recv_response, first, buf)
+    third = rpc.send_request(b"")
+    assert not locked.send_response(third, b"large") and locked.send_request(b"large") == 0
+    rpc.close()
+    assert rpc.send_request(b"") == 0 and (rpc.dropped, rpc.rejected, rpc.late) == (1, 3, 2)
+    seen = {}
+    for e in recorder.events():
+        assert e.priority is None
+        end = seen.setdefault((e.outcome < RECEIVED, e.sender, e.receiver), [])
+        end.append((e.outcome, e.size, e.number, e.time, e.figure, e.head))
+    assert seen == {
+        (True, 0, None): [
+            (QUEUED, 1, first, 0, 1, b"a"),
+            (QUEUED, 3, second, 0, 2, b"bcd"),
+            (DROPPED, 4, 0, 0, 2, b"full"),
+            (QUEUED, 0, third, 30, 1, b""),
+            (REJECTED, 5, 0, 30, 1, b"larg"),
+            (REJECTED, 0, 0, 30, 1, b""),
+        ],
+        (False, 0, 0): [
+            (RECEIVED, 1, first, 10, 10, b"a"),
+            (RECEIVED, 3, second, 10, 10, b"bcd"),
+        ],
+        (True, 1, None): [
+            (QUEUED, 2, second, 10, 2, b"no"),
+            (QUEUED, 4, first, 10, 2, b"yes!"),
+            (DROPPED, 0, first, 10, 2, b""),
+            (DROPPED, 1, 99, 10, 2, b"?"),
+            (REJECTED, 5, third, 30, 1, b"larg"),
+        ],
+        (False, 1, 1): [(RECEIVED, 2, second, 30, 30, b"no")],
+    }, seen
+
+
 def bad_recorders_are_named():
     for events in (0, 1, 3, 32768, -4):
         raises(ValueError, "not %d" % events, Recorder, events)
@@ -233,10 +405,17 @@ def bad_recorders_are_named():
     for head in (-4, 3, 132):
         raises(ValueError, "not %d" % head, Recorder, 4, head)
     raises(TypeError, "tap must be a Recorder, not 3", lambda: Channel(4, tap=3))
+    raises(TypeError, "tap must be a Recorder, not 3", lambda: MulticastChannel(4, tap=3))
+    raises(TypeError, "tap must be a Recorder, not 3", lambda: RequestReplyChannel(4, tap=3))
     tap = Recorder(4)
     raises(ValueError, "zero_copy", lambda: Channel(4, tap=tap, zero_copy=True))
     raises(ValueError, "recv_guard", lambda: Channel(4, tap=tap, recv_guard=SoftGuard()))
     raises(ValueError, "no trigger", lambda: Channel(4, tap=tap).trigger(LOW))
+    small = FlightRecorder(events=32, size=768, file="none.bin")
+    bus = MulticastChannel(4, slot_size=4, tap=small)
+    for _ in range(2):  # its id is free again
+        raises(ValueError, "are free", bus.add_receiver)
+    assert bus.receivers == [] and bus.send_word(1, LOW) == 0
     assert tap.events() == [] and len(tap.rings) == 2
 
 

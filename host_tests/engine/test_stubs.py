@@ -277,7 +277,7 @@ zero.add_sender().claim("HIGH")  # wrong
 many = MulticastChannel(8, max_lag=4, max_receivers=3)
 MulticastChannel()  # wrong
 MulticastChannel(8, zero_copy=True)  # wrong
-MulticastChannel(8, 4, 32, 3, 1, None, None, False, None)  # wrong
+MulticastChannel(8, 4, 32, 3, 1, None, None, False, None, None)  # wrong
 logger = many.add_receiver("logger", max_lag=2)
 many.add_receiver(7)  # wrong
 many.add_receiver("logger", core=1)  # wrong

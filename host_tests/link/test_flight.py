@@ -33,8 +33,8 @@ def record():
     ch.skip()
 
 def cut(events):
-    # As they are kept: names of up to 30 bytes, of whole characters.
-    return [repr((e[0] and e[0][:15],) + tuple(e)[1:]) for e in events]
+    # As they are kept: names of up to 29 bytes, of whole characters.
+    return [repr((e[0] and e[0][:14],) + tuple(e)[1:]) for e in events]
 """
 FILE = f"""
 import os
@@ -85,7 +85,7 @@ def test_a_damaged_header_is_not_taken(run, tmp_path, at):
 
 def test_a_file_cut_short_or_not_ours_is_not_taken(run, tmp_path):
     path = tmp_path / "flight.bin"
-    for found in b"", b"RLF0", b"\xff" * 4096:
+    for found in b"", b"RLF1", b"\xff" * 4096:
         path.write_bytes(found)
         assert run() == ("file 1", [""])
     path.write_bytes(path.read_bytes()[:700])

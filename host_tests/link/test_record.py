@@ -138,9 +138,11 @@ def test_advise_tells_the_capacity_that_loses_nothing(recorded):
 def lane_of(*happened):
     # A recording of one lane, of (us, outcome).
     events = [
-        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0") for us, outcome in happened
+        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0", None)
+        for us, outcome in happened
     ]
-    (advice,) = advise(SimpleNamespace(events=events))
+    channels = {"ch": {"pattern": "PriorityChannel"}}
+    (advice,) = advise(SimpleNamespace(events=events, channels=channels))
     return advice
 
 
@@ -317,6 +319,88 @@ def test_echo_and_hz_and_what_they_lack(tmp_path):
         for seconds in (2, 8):
             status, _, err = ringlane("echo", board.port, "nobody", "--seconds", seconds)
             assert status == 1 and "no channel 'nobody' on that board; there are adc, plain" in err
+
+
+# Of each four messages to the second receiver two find its lane full.
+BUS = (
+    PROGRAM.partition("ch =")[0]
+    + """
+bus = MulticastChannel(2, slot_size=4, max_receivers=2, name="bus", tap=Recorder(256, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    near, far = bus.add_receiver("near"), bus.add_receiver("far")
+    for n in range(60):
+        bus.send_word(n, HIGH)
+        near.recv_word()
+        if n % 4 == 3:
+            far.clear()
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_of_a_multicast_each_message_is_told_once_and_each_receiver_by_itself(tmp_path):
+    program, path = tmp_path / "bus.py", tmp_path / "bus.mcap"
+    program.write_text(BUS)
+    _, out, err = ringlane("echo", "virtual", "bus", program)
+    assert "has ended" in err, err
+    lines = out.splitlines()
+    words = [re.search(r"HIGH +4 B  (\d+)$", line) for line in lines]
+    assert [int(each[1]) for each in words if each] == list(range(60)), out
+    assert lines.count("(receiver 1 missed 2)") == 15, out
+    _, out, err = ringlane("hz", "virtual", "bus", program)
+    assert "has ended" in err and 5 < float(out.split()[0]) <= 60, (out, err)
+    status, _, err = ringlane("record", "virtual", path, program)
+    assert status == 0, err
+    recording = Recording(path)
+    assert [each.word for each in recording.messages("bus")] == list(range(60))
+    received = recording.of("bus", "received")
+    assert [(each.receiver, each.word) for each in received] == [(0, n) for n in range(60)]
+    for outcome in ("taken", "missed"):
+        seen = recording.of("bus", outcome)
+        assert [(each.receiver, each.figure) for each in seen] == [(1, 2)] * 15, outcome
+    status, _, err = ringlane("advise", path)
+    assert status == 1 and "no events of a Channel or PriorityChannel" in err
+
+
+CALLS = (
+    PROGRAM.partition("ch =")[0]
+    + """
+rpc = RequestReplyChannel(2, slot_size=4, name="rpc", tap=Recorder(256, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    asyncio.create_task(rpc.serve(lambda request: bytes(request) + b"!"))
+    buf = bytearray(4)
+    for n in range(20):
+        await rpc.call(bytes([n]), buf)
+        await asyncio.sleep_ms(20)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+)
+
+
+def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
+    program, path = tmp_path / "calls.py", tmp_path / "calls.mcap"
+    program.write_text(CALLS)
+    status, _, err = ringlane("record", "virtual", path, program)
+    assert status == 0, err
+    recording = Recording(path)
+    for lane, receiver, reply in (("request", 0, b""), ("reply", 1, b"!")):
+        for outcome, end in (("queued", None), ("received", receiver)):
+            seen = [each for each in recording.of("rpc", outcome) if each.lane == lane]
+            assert [each.head for each in seen] == [bytes([n]) + reply for n in range(20)]
+            assert {each.receiver for each in seen} == {end}
+    ids = [each.number for each in recording.of("rpc", "queued")]
+    assert ids[::2] == ids[1::2] and len(set(ids)) == 20  # a reply has its request's
 
 
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):

@@ -3,8 +3,17 @@
 from struct import unpack_from
 
 import pytest
-from ringlane import HIGH, LOW, Channel, PriorityChannel, Recorder
-from ringlane.tap import DROPPED, QUEUED, RECEIVED
+from ringlane import (
+    HIGH,
+    LOW,
+    ROUND_ROBIN,
+    AnycastChannel,
+    Channel,
+    MulticastChannel,
+    PriorityChannel,
+    Recorder,
+)
+from ringlane.tap import DROPPED, MISSED, QUEUED, RECEIVED, TAKEN
 from ringlane_host.explore import interrupts
 
 
@@ -92,6 +101,74 @@ def verbs_meet(interrupted, handler_sends):
 @pytest.mark.parametrize("interrupted, sends", [("send", False), ("recv", True)])
 def test_each_end_notes_its_own_messages_whatever_interrupts_it(interrupted, sends, visited):
     points = interrupts(verbs_meet(interrupted, sends), merge=False).points
+    assert points > 30
+    visited(points=points)
+
+
+def receivers_change(kind, option, full, in_the_send, at_once):
+    # A send is interrupted by a receiver that makes place for another, at once or later, or the
+    # other way round. A message on its way to the first is dropped unseen, and is no event of the
+    # second.
+    def scenario():
+        recorder = Recorder(events=32, head=4)
+        bus = kind(2, option, slot_size=4, max_receivers=1, tap=recorder)
+        ends = [bus.add_receiver()]
+        bus.send_word(6, LOW)
+        bus.send_word(7, LOW)
+        bus.send_word(8, LOW)  # full
+        words, unseen = [], []
+        if not full:
+            words.append(ends[0].recv_word()[0])
+
+        def send():
+            bus.send_word(9, HIGH)
+
+        def change():
+            unseen.append(ends[0].close())
+            if at_once:
+                reopen()
+
+        def reopen():
+            ends.append(bus.add_receiver())
+            m = ends[1].recv_word()
+            if m:
+                words.append(m[0])
+
+        def check():
+            if not at_once:
+                reopen()
+            bus.send_word(10, LOW)
+            unseen.append(ends[1].skip())
+            bus.send_word(11, LOW)
+            while m := ends[1].recv_word():
+                words.append(m[0])
+            events = recorder.events()
+            mine = [e for e in events if e.receiver == 0]
+            received = [int.from_bytes(e.head, "little") for e in mine if e.outcome == RECEIVED]
+            assert received == words, (received, words)
+            assert sum(e.figure for e in mine if e.outcome == TAKEN) == sum(unseen)
+            missed = sum(e.figure for e in mine if e.outcome == MISSED)
+            assert missed == sum(each.dropped for each in ends if kind is MulticastChannel)
+            sent = [e.outcome for e in events if e.receiver is None]
+            assert len(sent) == 6 and sent.count(DROPPED) >= 1
+            numbers = [e.number for e in events if e.outcome == QUEUED]
+            assert numbers == list(range(len(numbers)))
+            heads = [e.head[0] for e in events if e.receiver is None]
+            assert heads == [6, 7, 8, 9, 10, 11], heads
+
+        return (send, change, check) if in_the_send else (change, send, check)
+
+    return scenario
+
+
+@pytest.mark.parametrize("in_the_send, at_once", [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("kind, option", [(MulticastChannel, 2), (AnycastChannel, ROUND_ROBIN)])
+def test_a_receiver_notes_nothing_of_the_one_before(
+    kind, option, full, in_the_send, at_once, visited
+):
+    scenario = receivers_change(kind, option, full, in_the_send, at_once)
+    points = interrupts(scenario, merge=False).points
     assert points > 30
     visited(points=points)
 

@@ -129,7 +129,7 @@ EVENT = Event("queued", 0, 2, 4, 0, 0, 0, b"0000")
 
 
 def batch(first, count, overwritten=0, lost=0, sender=0):
-    return Events(CHANNEL, sender, first, (EVENT,) * count, overwritten, lost)
+    return Events(CHANNEL, sender, None, first, (EVENT,) * count, overwritten, lost)
 
 
 def test_what_was_sent_is_known_by_the_numbers_of_the_events():

@@ -53,7 +53,7 @@ import ringlane.remote
 from ringlane import *
 buf = bytearray(32)
 
-many = MulticastChannel(4)
+many = MulticastChannel(4, tap=Recorder(2))
 ends = [many.add_receiver(), many.add_receiver()]
 print(many.send(b"both", HIGH), [bytes(buf[: end.recv(buf)[0]]) for end in ends])
 
@@ -61,7 +61,7 @@ pool = AnycastChannel(4, LEAST_LOADED)
 ends = [pool.add_receiver(), pool.add_receiver()]
 print(pool.send(b"one", LOW), pool.send(b"other", LOW), [end.pending for end in ends])
 
-rpc = RequestReplyChannel(4)
+rpc = RequestReplyChannel(4, tap=Recorder(2))
 print(rpc.send_request(b"ask") > 0)
 size, id, latency = rpc.recv_request(buf)
 print(bytes(buf[:size]), rpc.send_status(id, b"answer", 7))

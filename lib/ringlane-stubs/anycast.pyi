@@ -2,6 +2,7 @@ from typing import Literal, TypeAlias
 
 from .clock import Clock
 from .fanout import Fanout, FanoutReceiver, _FanoutSender
+from .tap import Recorder
 
 # Not int: a slot_size where other channels have theirs is an error.
 _Policy: TypeAlias = Literal[1, 2, 3, 4]
@@ -27,6 +28,7 @@ class AnycastChannel(Fanout):
         name: str | None = None,
         clock: Clock | None = None,
         stats: bool = False,
+        tap: Recorder | None = None,
     ) -> None: ...
     def add_sender(self, core: int | None = None) -> _FanoutSender: ...
     def add_receiver(self, name: str | None = None, core: int = 0) -> AnycastReceiver: ...

@@ -5,6 +5,7 @@ from .clock import Clock
 from .ends import Receiver, SendingEnd
 from .lanes import Lanes
 from .sender import _Counting
+from .tap import Recorder
 
 class _FanoutSender(SendingEnd, _Counting): ...
 
@@ -35,6 +36,7 @@ class Fanout(SendingEnd, Lanes):
         name: str | None,
         clock: Clock | None,
         stats: bool,
+        tap: Recorder | None,
     ) -> None: ...
     @classmethod
     def memory(

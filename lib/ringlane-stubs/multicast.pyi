@@ -1,5 +1,6 @@
 from .clock import Clock
 from .fanout import Fanout, FanoutReceiver
+from .tap import Recorder
 
 class MulticastReceiver(FanoutReceiver):
     @property
@@ -21,6 +22,7 @@ class MulticastChannel(Fanout):
         name: str | None = None,
         clock: Clock | None = None,
         stats: bool = False,
+        tap: Recorder | None = None,
     ) -> None: ...
     def add_receiver(
         self, name: str | None = None, max_lag: int | None = None

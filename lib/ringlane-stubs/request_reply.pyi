@@ -5,6 +5,7 @@ from .checks import _Buffer, _Message
 from .clock import Clock
 from .ends import ReceivingEnd
 from .lanes import Lanes
+from .tap import Recorder
 
 FAILED: Final = 255
 
@@ -20,6 +21,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         slot_size: int = 32,
         name: str | None = None,
         clock: Clock | None = None,
+        tap: Recorder | None = None,
     ) -> None: ...
     @classmethod
     def memory(cls, capacity: int, slot_size: int = 32) -> int: ...

@@ -1,13 +1,14 @@
 from typing import NamedTuple
 
-from .queue import Queue
+from .lanes import Lanes
 
 QUEUED: int
 DROPPED: int
 REJECTED: int
 RECEIVED: int
 TAKEN: int
-OUTCOMES: tuple[str, str, str, str, str]
+MISSED: int
+OUTCOMES: tuple[str, str, str, str, str, str]
 
 class Event(NamedTuple):
     channel: str | None
@@ -19,10 +20,12 @@ class Event(NamedTuple):
     time: int
     figure: int
     head: bytes
+    receiver: int | None
 
 class Ring:
-    channel: Queue
+    channel: Lanes
     sender: int | None
+    receiver: int | None
     kept: int
     head: int
     stride: int
@@ -45,4 +48,6 @@ class Recorder:
     def overwritten(self) -> int: ...
     def events(self) -> list[Event]: ...
 
-def event_of(raw: bytes | bytearray, channel: str | None, period: int) -> Event: ...
+def event_of(
+    raw: bytes | bytearray, channel: str | None, period: int, receiver: int | None
+) -> Event: ...

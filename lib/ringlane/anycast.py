@@ -145,11 +145,11 @@ class AnycastReceiver(FanoutReceiver):
 
 class AnycastChannel(Fanout):
     """AnycastChannel(capacity, policy, slot_size=32, max_receivers=4, senders=1,
-    name=None, clock=None, stats=False)
+    name=None, clock=None, stats=False, tap=None)
 
     `capacity`: messages per receiver and sender, 1..65535. `policy`: ROUND_ROBIN, LEAST_LOADED,
     RANDOM or AFFINITY_FIRST. `max_receivers`: how many may be open at once, 1..255. The rest as
-    for PriorityChannel; `stats` is each receiver's.
+    for PriorityChannel; `stats` is each receiver's, `tap` as for MulticastChannel.
 
     Attributes beside those of Fanout: `policy`.
     """
@@ -167,10 +167,11 @@ class AnycastChannel(Fanout):
         name=None,
         clock=None,
         stats=False,
+        tap=None,
     ):
         self.policy = check_int("policy", policy, _ROUND_ROBIN, _AFFINITY_FIRST)
         Fanout.__init__(
-            self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats
+            self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats, tap
         )
         for number in range(senders):
             word = self._sender_at(number) >> 2

@@ -377,6 +377,8 @@ class FanoutReceiver(Receiver):
         # What the row had counted before.
         self._dropped_before = channel._tally(_DROPPED, row)
         self._received_before = self._taken()
+        if channel._tap is not None:
+            later("ringlane.tap").tap_receiver(self, channel._tap, channel, row)
         if channel._with_stats:
             later("ringlane.measure").measure(self)
         # Order: all else before room, which lets messages come.
@@ -469,7 +471,9 @@ class Fanout(SendingEnd, Lanes):
     _make = staticmethod(make_sender)
     _receiver_kind = FanoutReceiver
 
-    def __init__(self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats):
+    def __init__(
+        self, capacity, policy, slot_size, max_receivers, senders, name, clock, stats, tap
+    ):
         capacities = self._check_capacity(capacity, max_receivers)
         self._receivers = self._rows = max_receivers
         Lanes.__init__(self, capacities, slot_size, senders, name, clock)
@@ -477,6 +481,9 @@ class Fanout(SendingEnd, Lanes):
         self.max_receivers = max_receivers
         self._kept = [b"", None, None]
         self._with_stats = stats
+        if tap is not None:
+            later("ringlane.tap").check_tap(tap)
+            self._tap = tap
         self._ends = [None] * max_receivers
         self._taken = bytearray(max_receivers)  # 1: by a receiver that is open
         self._used = bytearray(max_receivers)  # 1: by some receiver before
@@ -546,7 +553,7 @@ class Fanout(SendingEnd, Lanes):
         self._used[row] = 1
         try:
             end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
-        except MemoryError:
+        except (MemoryError, ValueError):  # a FlightRecorder has no room
             self._taken[row] = 0
             raise
         self._ends[row] = end

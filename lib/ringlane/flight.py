@@ -27,21 +27,22 @@ from micropython import const
 from .checks import check_int
 from .names import CLASS_NAMES
 from .port import address
-from .tap import OUTCOMES, RECEIVED, TAKEN, Recorder, event_of
+from .tap import MISSED, OUTCOMES, RECEIVED, TAKEN, Recorder, event_of
 
 FILE = "flight.bin"
 _WORD = "<I"
 _HEADER = "<4sII"  # mark, bytes of all, the number of the run; then the CRC-32 of these
 _HEADER_BYTES = const(16)
-_MARK = b"RLF0"
-_MARK_WORD = const(0x30464C52)
+_MARK = b"RLF1"
+_MARK_WORD = const(0x31464C52)
 # Mark, bytes of ring and this, its words before the first event, bytes of an event, events kept,
-# Hz and period of the clock, the sender and the bytes of the name; then the CRC-32 of these.
-_RING = "<4sIIIIIIBB30s"
+# Hz and period of the clock, the sender, the receiver and the bytes of the name; then the CRC-32
+# of these.
+_RING = "<4sIIIIIIBBB29s"
 _RING_HEADER_BYTES = const(64)
 _RING_MARK = b"RING"
-_NAME_BYTES = const(30)
-_RECEIVER = const(255)
+_NAME_BYTES = const(29)
+_NO_END = const(255)  # the sender of a receiver's ring, the receiver of a sender's
 _ALIGNED = const(15)  # where a block of the heap begins on a chip
 _RAM = const(0x20000000)  # RP2040 datasheet 2.2, RP2350 datasheet 2.2
 _SMALLEST = const(256)
@@ -147,7 +148,9 @@ def _events_of(raw):
     found = []
     at = _HEADER_BYTES
     while at + _RING_HEADER_BYTES <= len(raw):
-        mark, size, first, stride, kept, hz, period, _, count, name = unpack_from(_RING, raw, at)
+        mark, size, first, stride, kept, hz, period, _, receiver, count, name = unpack_from(
+            _RING, raw, at
+        )
         end = at + _RING_HEADER_BYTES - 4
         if mark != _RING_MARK or crc32(raw[at:end]) != unpack_from(_WORD, raw, end)[0]:
             break
@@ -160,7 +163,8 @@ def _events_of(raw):
         while number < done:
             event = ring + first + (number & kept - 1) * stride
             name_of = name[:count].decode() or None
-            events.append(event_of(raw[event : event + stride], name_of, period))
+            whose = None if receiver == _NO_END else receiver
+            events.append(event_of(raw[event : event + stride], name_of, period, whose))
             number += 1
         found.append((hz, period, events))
         at += size
@@ -259,9 +263,10 @@ class FlightRecorder(Recorder):
             name = name[:-1]
         name = name.encode()
         clock = ring.channel.clock
-        sender = _RECEIVER if ring.sender is None else ring.sender
-        figures = size, first, ring.stride, ring.kept, clock.hz, clock.period, sender, len(name)
-        pack_into(_RING, self._kept, at, _RING_MARK, *figures, name)
+        sender = _NO_END if ring.sender is None else ring.sender
+        receiver = _NO_END if ring.receiver is None else ring.receiver
+        figures = size, first, ring.stride, ring.kept, clock.hz, clock.period
+        pack_into(_RING, self._kept, at, _RING_MARK, *figures, sender, receiver, len(name), name)
         self._seal(at, _RING)
         self._used = at + size
         return self._kept[at + _RING_HEADER_BYTES : at + _RING_HEADER_BYTES + bytes_of_ring]
@@ -290,12 +295,14 @@ def show(file=FILE):
     for event, ago, hz in events:
         if event.outcome == RECEIVED:
             figure = "waited %d us" % (event.figure * 1000000 // hz)
-        elif event.outcome == TAKEN:
+        elif event.outcome in (TAKEN, MISSED):
             figure = "%d of them" % event.figure
         else:
             figure = "%d queued" % event.figure
         level = "-" if event.priority is None else CLASS_NAMES[event.priority]
         end = " of sender %d" % event.sender if event.sender else ""
+        if event.receiver:
+            end += " at receiver %d" % event.receiver
         line = "%12.3f  %-12s %-8s %-8s #%d, %d bytes, %s%s" % (
             ago / 1000,
             event.channel or "-",

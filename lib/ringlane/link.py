@@ -555,7 +555,7 @@ class Link:
             room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
             count = ring.take(room, _BODY + _EVENTS_HEADER)
         pack_into(
-            "<BBBBIII",
+            "<BBBBIIBBH",
             self._out,
             _BODY,
             self._edition,
@@ -565,6 +565,8 @@ class Link:
             ring.taken - count & 0x3FFFFFFF,
             ring.overwritten,
             count,
+            ring.receiver or 0,
+            0,
         )
         self._send(_EVENTS, _EVENTS_HEADER + count * ring.stride)
 

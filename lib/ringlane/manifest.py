@@ -39,6 +39,8 @@ package(
         "request_reply.py",
         "sender.py",
         "tap.py",
+        "tap_calls.py",
+        "tap_fanout.py",
         "trigger.py",
         "verbs.py",
         "verbs_direct.py",

@@ -96,11 +96,12 @@ class MulticastReceiver(FanoutReceiver):
 
 class MulticastChannel(Fanout):
     """MulticastChannel(capacity, max_lag=None, slot_size=32, max_receivers=4, senders=1,
-    name=None, clock=None, stats=False)
+    name=None, clock=None, stats=False, tap=None)
 
     `capacity`: messages per receiver and sender, 1..65535. `max_lag`: how many of them a receiver
     may leave unread, 1..capacity; None: capacity. `max_receivers`: how many may be open at once,
-    1..255. The rest as for PriorityChannel; `stats` is each receiver's.
+    1..255. The rest as for PriorityChannel; `stats` is each receiver's. `tap` has a ring for each
+    sender, and one more for each `id` when a receiver first has it.
     """
 
     _receiver_kind = MulticastReceiver
@@ -115,10 +116,13 @@ class MulticastChannel(Fanout):
         name=None,
         clock=None,
         stats=False,
+        tap=None,
     ):
         self._check_capacity(capacity, max_receivers)
         self.max_lag = capacity if max_lag is None else check_int("max_lag", max_lag, 1, capacity)
-        Fanout.__init__(self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats)
+        Fanout.__init__(
+            self, capacity, 0, slot_size, max_receivers, senders, name, clock, stats, tap
+        )
         self._register()
 
     def _free(self, number, priority):

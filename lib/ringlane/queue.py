@@ -46,7 +46,7 @@ class Queue(SendingEnd, Receiver, Lanes):
             self._views = later("ringlane.zero_copy").make_views(self)
         self._attach_receiver(self._base, senders > 1)
         if tap is not None:
-            later("ringlane.tap").tap_receiver(self, tap)
+            later("ringlane.tap").tap_receiver(self, tap, self, 0)
         self._senders = [self]  # a channel is its first sender itself
         self._attach_sender(self, 0)
         if zero_copy:

@@ -471,10 +471,10 @@ def make_send_response(at, cold):
 
 
 class RequestReplyChannel(Lanes, ReceivingEnd):
-    """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None)
+    """RequestReplyChannel(capacity, slot_size=32, name=None, clock=None, tap=None)
 
     `capacity`: requests outstanding at once, 1..255. `slot_size`: the largest request or reply,
-    1..65535 bytes. `name` and `clock` as for PriorityChannel, and so are the errors.
+    1..65535 bytes. `name`, `clock` and `tap` as for PriorityChannel, and so are the errors.
 
     Attributes: `name`, `clock`, `capacity`, `slot_size`, `closed`; the client's `send_request`,
     `recv_response`, `cancel`; the server's `recv_request`, also as `recv`, `send_response`,
@@ -486,7 +486,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
     _objects = 329
     _beside = 1752  # the histogram's
 
-    def __init__(self, capacity, slot_size=32, name=None, clock=None):
+    def __init__(self, capacity, slot_size=32, name=None, clock=None, tap=None):
         Lanes.__init__(self, self._check_capacity(capacity), slot_size, 1, name, clock)
         self.capacity = capacity
         stride = _entry_stride(slot_size)
@@ -516,6 +516,10 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         self._next_lane = make_next_lane(at)
         self.recv = self.recv_request = make_recv_request(at, self)
         self.send_response, self.send_status = make_send_response(at, self)
+        if tap is not None:
+            later("ringlane.tap").check_tap(tap)
+            self._tap = tap
+            later("ringlane.tap_calls").tap_calls(self, tap)
         later("ringlane.calls")  # here, as both cores may be at their first call at once
         self._register()
 

@@ -11,7 +11,7 @@
     for event in recorder.events():  # a task, now and then
         print(event)
 
-Each end of a tapped channel, every sender and the receiver, has a ring of its own in the recorder,
+Each end of a tapped channel, every sender and receiver, has a ring of its own in the recorder,
 which its own context alone writes: no event waits for another, and hard handlers write too. The
 oldest event is overwritten by the newest; the reader counts what it did not see.
 
@@ -21,6 +21,19 @@ oldest event is overwritten by the newest; the reader counts what it did not see
     REJECTED    the same, too large or closed        the next one's  messages queued then
     RECEIVED    recv, recv_word and the waits        the message's   its latency, in ticks
     TAKEN       recv_words, skip, clear              of the last     how many messages
+    MISSED      a multicast receiver, see below      the next one's  how many messages
+
+A send to a channel with several receivers is one event of its sender, too: queued if one of them
+got it, or if none is open; dropped if none had room. Its number is how many messages this sender
+has queued before, and its figure how many are queued with the receiver that lags most. A multicast
+receiver that lacks messages, since its lane was full, notes how many with what it takes next. A
+receiver that closes notes as taken what it leaves unread; the next one of its id goes on in its
+ring, which is made when a receiver of that id opens for the first time.
+
+Of a RequestReplyChannel sender 0 is the client's requests, which the server takes as receiver 0;
+sender 1 is the server's replies, which the client takes as receiver 1. Number is the request's id,
+0 of a request that got none. Figure, where sent, is how many requests are outstanding. Time is
+when the event was written. A reply that comes too late is dropped. To cancel is no event.
 
 A tapped verb calls the plain one and then writes one event: see firmware/bench for what it costs.
 A channel without a tap runs the plain verbs and pays nothing.
@@ -35,13 +48,14 @@ from micropython import const
 from .checks import check_int
 from .ends import Receiver
 from .lanes import store
-from .port import address
+from .port import address, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
+_RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
@@ -68,12 +82,13 @@ _RING_PART_LOW = const(8)  # address of the end's words, its low 32 bits
 _RING_PART_HIGH = const(9)  # and its high ones
 _RING_SENDER = const(10)  # the sender's number << 24
 _RING_CLASSES = const(11)  # 7: a lane for each class; 0: one lane
-_RING_KNOWN = const(12)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
-_RING_BYTES = const(52)
+_RING_MISSES = const(12)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
+_RING_KNOWN = const(13)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_BYTES = const(56)
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
-_EVENT_FIGURE = const(3)  # queued: messages queued; received: latency; taken: how many
+_EVENT_FIGURE = const(3)  # queued: messages queued; received: latency; taken, missed: how many
 _EVENT_BYTES = const(16)
 _LAST = const(2)  # in REST
 # stamped.
@@ -83,20 +98,35 @@ DROPPED = 1
 REJECTED = 2
 RECEIVED = 3
 TAKEN = 4
-OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
+MISSED = 5
+OUTCOMES = ("queued", "dropped", "rejected", "received", "taken", "missed")
 
 _DROPPED_EVENT = const(1 << 20)  # the outcomes, as they stand in EVENT_WHAT
 _REJECTED_EVENT = const(2 << 20)
 _RECEIVED_EVENT = const(3 << 20)
 _TAKEN_EVENT = const(4 << 20)
+_MISSED_EVENT = const(5 << 20)
 _NO_CLASS = const(7)  # what was taken had labels that nobody has looked at
 _EVENTS_MAX = const(16384)
 _HEAD_MAX = const(128)
+_HEADS_KNOWN = const(3)  # as in tap_fanout.py
 
-# `sender`: its number; `head`: the first bytes of the message. See above.
+# `sender`: its number; `head`: the first bytes of the message; `receiver`: the id of the one whose
+# event it is, 0 where there is one only, None: a sender's. See above.
 Event = namedtuple(
     "Event",
-    ("channel", "outcome", "sender", "priority", "size", "number", "time", "figure", "head"),
+    (
+        "channel",
+        "outcome",
+        "sender",
+        "priority",
+        "size",
+        "number",
+        "time",
+        "figure",
+        "head",
+        "receiver",
+    ),
 )
 
 
@@ -133,6 +163,44 @@ def _note_refused(here, cold, level, size: int):
     event[_EVENT_NUMBER] = lane[_HEAD]
     event[_EVENT_WHAT] = size | priority << 16 | what | ring[_RING_SENDER]
     event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+
+
+@micropython.viper
+def _note_missed(here, now: int):
+    # An event for each sender of which messages found the receiver's lane full.
+    #: step("ring") :#
+    ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+    # Twice by 16, as a register of 32 bits cannot be shifted by 32.
+    part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
+    # stamped.
+    lane = ptr32(int(part) + part[_LANES])
+    known = ptr32(int(ring) + ring[_RING_MISSES])
+    sender = 0
+    while lane[_REST] != _LAST:
+        dropped = lane[_DROPPED]  # once: the sender counts on
+        count = (dropped - known[0]) & 0x3FFFFFFF
+        if count:
+            known[0] = dropped
+            #: step("begin event") :#
+            # Order: before the event, so that a reader knows which one is being overwritten.
+            ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            event = ptr32(int(ring) + ring[_RING_NEXT])
+            # stamped.
+            event[_EVENT_TIME] = now
+            event[_EVENT_NUMBER] = lane[_TAIL]
+            event[_EVENT_WHAT] = _NO_CLASS << 16 | _MISSED_EVENT | sender << 24
+            event[_EVENT_FIGURE] = count
+            #: step("end event") :#
+            following = ring[_RING_NEXT] + ring[_RING_STRIDE]
+            if not following - ring[_RING_END]:
+                following = ring[_RING_FIRST]
+            ring[_RING_NEXT] = following
+            # Order: event before done, so that a reader sees no half-written one.
+            ring[_RING_DONE] = ring[_RING_DONE] + 1
+            # stamped.
+        sender += 1
+        lane = ptr32(int(lane) + _LANE_BYTES)
+        known = ptr32(int(known) + 4)
 
 
 @micropython.viper
@@ -184,6 +252,8 @@ def _note_taken(here, cold):
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
+    if ring[_RING_MISSES]:
+        _note_missed(here, now)
 
 
 def _sends(at, put, put_word, cold):
@@ -199,8 +269,9 @@ def _sends(at, put, put_word, cold):
         part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
         # stamped.
         if sent:
-            #: step("queued event") :#
             lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
+            figure = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            #: step("slot event", number="lane[_HEAD] - 1", meta="slot[_META]", figure="figure") :#
             write = lane[_WRITE]
             if not write - lane[_FIRST]:
                 write = lane[_END]
@@ -213,7 +284,7 @@ def _sends(at, put, put_word, cold):
             event[_EVENT_TIME] = slot[_TIME]
             event[_EVENT_NUMBER] = lane[_HEAD] - 1
             event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
-            event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            event[_EVENT_FIGURE] = figure
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
@@ -258,8 +329,9 @@ def _sends(at, put, put_word, cold):
         part = ptr32(ring[_RING_PART_LOW] + (ring[_RING_PART_HIGH] << 16 << 16))
         # stamped.
         if sent:
-            #: step("queued event") :#
             lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
+            figure = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            #: step("slot event", number="lane[_HEAD] - 1", meta="slot[_META]", figure="figure") :#
             write = lane[_WRITE]
             if not write - lane[_FIRST]:
                 write = lane[_END]
@@ -272,7 +344,7 @@ def _sends(at, put, put_word, cold):
             event[_EVENT_TIME] = slot[_TIME]
             event[_EVENT_NUMBER] = lane[_HEAD] - 1
             event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
-            event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+            event[_EVENT_FIGURE] = figure
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             while left:
                 left -= 4
@@ -358,6 +430,8 @@ def _receives(at, take, take_word):
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
+            if ring[_RING_MISSES]:
+                _note_missed(here, part[_STAMP] + latency)
         return m
 
     @micropython.viper
@@ -403,6 +477,8 @@ def _receives(at, take, take_word):
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
+            if ring[_RING_MISSES]:
+                _note_missed(here, part[_STAMP] + latency)
         return m
 
     return recv, recv_word
@@ -492,23 +568,34 @@ class Ring:
     An event is 16 bytes, little-endian words: the time; the message's number; size | class << 16 |
     outcome << 20 | sender << 24; the figure. Then the message's first `head` bytes.
 
-    Attributes: `channel`; `sender`, its number, None: the receiver's; `kept`, how many events it
-    keeps; `head`; `stride`, the bytes of an event; `take` (viper, positional arguments only).
+    Attributes: `channel`; `sender`, its number, None: a receiver's; `receiver`, its id, 0 where
+    there is one only, None: a sender's; `kept`, how many events it keeps; `head`; `stride`, the
+    bytes of an event; `take` (viper, positional arguments only).
     """
 
-    def __init__(self, channel, sender, events, head, memory):
+    def __init__(self, channel, sender, receiver, events, head, memory):
         # memory(ring, first): zeros for it, `first` bytes and its events
         part = channel._base
-        known = channel._rows * channel.senders
-        if sender is not None:
-            known = channel._rows
+        several = hasattr(channel, "max_receivers")
+        misses = 0
+        if hasattr(channel, "send_request"):
+            known = 1
+        elif sender is not None:
+            known = channel._rows + _HEADS_KNOWN * several
             part += channel._sender_at(sender)
+        elif several:
+            known = channel.senders
+            misses = known if hasattr(channel, "max_lag") else 0
+            part += receiver * _RECEIVER_BYTES
+        else:
+            known = channel._rows * channel.senders
         self.channel = channel
         self.sender = sender
+        self.receiver = receiver
         self.kept = events
         self.head = head = min(head, channel.slot_size + 3 & ~3)
         self.stride = stride = _EVENT_BYTES + head
-        first = _RING_BYTES + (known - 1) * 4  # RING_KNOWN is the first of them
+        first = _RING_BYTES + (known + misses - 1) * 4  # RING_KNOWN is the first of them
         self._words = memory(self, first)
         self.at = address(self._words)
         store(self.at, _RING_NEXT, first)
@@ -517,6 +604,7 @@ class Ring:
         store(self.at, _RING_STRIDE, stride)
         store(self.at, _RING_SENDER, (sender or 0) << 24)
         store(self.at, _RING_CLASSES, 7 if channel._by_class else 0)
+        store(self.at, _RING_MISSES, (_RING_KNOWN + known) * 4 if misses else 0)
         _store_address(self.at, part)
         self.take = _make_take(self.at)
 
@@ -540,8 +628,9 @@ class Recorder:
     """Recorder(events=256, head=0): the tap of one or several channels, `tap=recorder`.
 
     `events`: how many each end of them keeps, a power of two, 2..16384. `head`: how many bytes of
-    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 52 bytes, 4 for
-    each lane, and 16 + head for each event, when it is made.
+    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 56 bytes, 4 for
+    each lane, and 16 + head for each event, when it is made; of a channel with several receivers
+    add_receiver() takes that for each id, once, and a multicast's has 4 more for each lane.
 
     Attributes: `rings`, a Ring for each end.
     """
@@ -568,7 +657,8 @@ class Recorder:
     def events(self):
         """Return the events not yet taken, end by end, each end's in their order: a list of Event.
 
-        `time` is in ticks of the channel's clock. `priority` is None where TAKEN of a Channel.
+        `time` is in ticks of the channel's clock. `priority` is None where TAKEN and the class is
+        a label, and where MISSED.
 
         Context: a task, one per recorder | alloc: the list | time: O(events) | blocks: never
         """
@@ -577,11 +667,14 @@ class Recorder:
             period = ring.channel.clock.period
             raw = bytearray(ring.stride)
             while ring.take(raw, 0):
-                found.append(event_of(raw, ring.channel.name, period))
+                found.append(event_of(raw, ring.channel.name, period, ring.receiver))
         return found
 
-    def _ring(self, channel, sender):
-        ring = Ring(channel, sender, self._events, self._head, self._memory)
+    def _ring(self, channel, sender, receiver=None):
+        for ring in self.rings:
+            if receiver is not None and ring.channel is channel and ring.receiver == receiver:
+                return ring
+        ring = Ring(channel, sender, receiver, self._events, self._head, self._memory)
         self.rings.append(ring)
         return ring
 
@@ -589,8 +682,11 @@ class Recorder:
         return bytearray(first + ring.kept * ring.stride)
 
 
-def event_of(raw, channel, period):
-    """Return the Event of its bytes in a ring, of the channel of that name and clock."""
+def event_of(raw, channel, period, receiver):
+    """Return the Event of its bytes in a ring, of the channel of that name and clock.
+
+    `receiver`: whose ring it is, None: a sender's.
+    """
     time, number, what, figure = unpack_from("<4I", raw)
     size = what & 0xFFFF
     priority = what >> 16 & 7
@@ -604,10 +700,11 @@ def event_of(raw, channel, period):
         time & period - 1,
         figure,
         bytes(raw[_EVENT_BYTES : min(len(raw), _EVENT_BYTES + size)]),
+        receiver,
     )
 
 
-def check_tap(tap, recv_guard, zero_copy):
+def check_tap(tap, recv_guard=None, zero_copy=False):
     """Raise TypeError for what is no Recorder, ValueError beside what would pass by it."""
     if not isinstance(tap, Recorder):
         raise TypeError("tap must be a Recorder, not %r" % (tap,))
@@ -618,11 +715,18 @@ def check_tap(tap, recv_guard, zero_copy):
 def tap_sender(end, recorder):
     """Let the sending verbs of `end`, a SendingEnd, write events."""
     ring = recorder._ring(end._channel, end._number)
-    end.send, end.send_word = _sends(ring.at, end.send, end.send_word, end)
+    make = _sends
+    if hasattr(end._channel, "max_receivers"):
+        make = later("ringlane.tap_fanout").fans
+    end.send, end.send_word = make(ring.at, end.send, end.send_word, end)
 
 
-def tap_receiver(channel, recorder):
-    """Let the receiving verbs of `channel` write events."""
-    at = recorder._ring(channel, None).at
-    channel.recv, channel.recv_word = _receives(at, channel.recv, channel.recv_word)
-    channel.recv_words, channel._drop = _takes(at, channel, Receiver.recv_words, Receiver._drop)
+def tap_receiver(end, recorder, channel, row):
+    """Let the receiving verbs of `end`, the receiver of that row of `channel`, write events."""
+    at = recorder._ring(channel, None, row).at
+    if end is not channel:
+        fanout = later("ringlane.tap_fanout")
+        fanout.catch_up(at)
+        end._next_lane = fanout.searches(at, end._next_lane)
+    end.recv, end.recv_word = _receives(at, end.recv, end.recv_word)
+    end.recv_words, end._drop = _takes(at, end, Receiver.recv_words, Receiver._drop)

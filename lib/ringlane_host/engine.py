@@ -89,13 +89,17 @@ WORDS = {
         ("RING_PART_HIGH", "and its high ones"),
         ("RING_SENDER", "the sender's number << 24"),
         ("RING_CLASSES", "7: a lane for each class; 0: one lane"),
+        (
+            "RING_MISSES",
+            "multicast receiver: bytes from here to DROPPED of its lanes, as known",
+        ),
         ("RING_KNOWN", "words, by lane: its DROPPED or TAIL at the last event. Owner: the end"),
     ),
     "event": (
         ("EVENT_TIME", "the clock: of a queued message its stamp, else now"),
         ("EVENT_NUMBER", "the message's number in its lane"),
         ("EVENT_WHAT", "size | class << 16 | outcome << 20 | sender << 24"),
-        ("EVENT_FIGURE", "queued: messages queued; received: latency; taken: how many"),
+        ("EVENT_FIGURE", "queued: messages queued; received: latency; taken, missed: how many"),
     ),
 }
 _SIZES = {"CARDS": 8}  # words that take more than one
@@ -357,6 +361,9 @@ STEPS = {
         lane[_TAIL] = lane[_TAIL] + 1
         """,
     # -- a tap's event
+    "ring only": """
+        ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
+        """,
     "ring": """
         ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # Twice by 16, as a register of 32 bits cannot be shifted by 32.
@@ -376,10 +383,9 @@ STEPS = {
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         """,
 }
-# The message that a sender has just queued: its slot stays as it is until the sender's next one.
-STEPS["queued event"] = (
+# The message just queued in `lane`: its slot stays as it is until the sender's next one.
+STEPS["slot event"] = (
     """
-        lane = ptr32(int(part) + ptr32(int(part) + ((int(priority) & 7) << 2))[_CARDS])
         write = lane[_WRITE]
         if not write - lane[_FIRST]:
             write = lane[_END]
@@ -388,9 +394,9 @@ STEPS["queued event"] = (
     + STEPS["begin event"]
     + """
         event[_EVENT_TIME] = slot[_TIME]
-        event[_EVENT_NUMBER] = lane[_HEAD] - 1
-        event[_EVENT_WHAT] = slot[_META] | ring[_RING_SENDER]
-        event[_EVENT_FIGURE] = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
+        event[_EVENT_NUMBER] = <number>
+        event[_EVENT_WHAT] = <meta> | ring[_RING_SENDER]
+        event[_EVENT_FIGURE] = <figure>
         left = ring[_RING_STRIDE] - _EVENT_BYTES
         while left:
             left -= 4

@@ -37,6 +37,8 @@ _WRAPPERS = (
     "ringlane.latency",
     "ringlane.measure",
     "ringlane.tap",
+    "ringlane.tap_calls",
+    "ringlane.tap_fanout",
 )
 
 

@@ -95,15 +95,19 @@ def run_echo(
                 print(f"({missing:,} not seen)", flush=True)
             for each in batch.events:
                 if each.outcome in ("queued", "dropped", "rejected"):
-                    print(_line(each, channel.hz), flush=True)
+                    print(_line(channel, each), flush=True)
+                elif each.outcome == "missed":
+                    print(f"(receiver {batch.receiver} missed {each.figure:,})", flush=True)
 
 
-def _line(event: Event, hz: int) -> str:
-    level = "-" if event.priority is None else CLASS_NAMES[event.priority]
-    time_of = event.ticks / hz
+def _line(channel: Channel, event: Event) -> str:
+    lane = lane_of(channel, event)
+    if lane == "-" and event.priority is not None:
+        lane = CLASS_NAMES[event.priority]
+    time_of = event.ticks / channel.hz
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
     what = shown(event.head[:8] if event.head else None, event.size)
-    return f"{time_of:12.6f}  {level:8}  {event.size:5} B  {what}{outcome}"
+    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 
 def run_hz(
@@ -116,7 +120,8 @@ def run_hz(
         for channel, batch in follow(session, name, seconds):
             if batch.lost or batch.overwritten:
                 times.clear()  # an interval across a gap is none
-            if batch.sender is None:
+            replies = channel.pattern == "RequestReplyChannel" and batch.sender
+            if batch.sender is None or replies:
                 continue
             for each in batch.events:
                 if each.outcome == "queued":
@@ -148,7 +153,7 @@ def run_advise(path: Path) -> None:
     recording = Recording(path)
     found = list(advise(recording))
     if not found:
-        raise LinkError(f"{path} has no events: no channel had a tap")
+        raise LinkError(f"{path} has no events of a Channel or PriorityChannel that had a tap")
     print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
     for each in found:
         burst = f"{each.burst:,} came in {each.burst_us / 1e3:,.1f} ms"

@@ -20,6 +20,7 @@ from .session import (
     US_MASK,
     Channel,
     ChannelClocks,
+    Event,
     Events,
     Gone,
     Hello,
@@ -40,13 +41,16 @@ _EVENT = {
     "number": _INT,
     "value": _INT,
     "data": _STR,
+    "receiver": _INT,
 }
+_ADVISED = "Channel", "PriorityChannel"
 _FIGURES = {  # what an event's figure is
     "queued": "queued",
     "dropped": "queued",
     "rejected": "queued",
     "received": "latency_us",
     "taken": "count",
+    "missed": "count",
 }
 _SCHEMAS = {
     **{name: _EVENT | {figure: _INT} for name, figure in _FIGURES.items()},
@@ -135,7 +139,9 @@ class Recorder:
     def _batch(self, batch: Events) -> None:
         channel = batch.channel
         if batch.lost or batch.overwritten:
-            end = "receiver" if batch.sender is None else f"sender {batch.sender}"
+            end = f"sender {batch.sender}"
+            if batch.sender is None:
+                end = "receiver" + (f" {batch.receiver}" if batch.receiver else "")
             body = {
                 "channel": channel.name,
                 "end": end,
@@ -153,7 +159,7 @@ class Recorder:
             us = self._clocks.us(channel, each.ticks) or 0
             body = {
                 "us": us,
-                "lane": lane_of(channel, each.priority),
+                "lane": lane_of(channel, each),
                 "sender": each.sender,
                 "size": each.size,
                 "number": each.number,
@@ -167,6 +173,8 @@ class Recorder:
             body["data"] = each.head.hex()
             if each.priority is not None:
                 body["class"] = each.priority
+            if batch.receiver is not None:
+                body["receiver"] = batch.receiver
             self._write(f"{channel.name}/{each.outcome}", each.outcome, us, body)
 
     def _us(self, us: int) -> int:
@@ -191,10 +199,12 @@ class Recorder:
         self._writer.add_message(number, max(0, moment), json.dumps(body).encode(), max(0, moment))
 
 
-def lane_of(channel: Channel, priority: int | None) -> str:
-    """Return the name of the lane of a class: "-" where all share one."""
-    if channel.pattern == "PriorityChannel" and priority is not None:
-        return CLASS_NAMES[priority]
+def lane_of(channel: Channel, event: Event) -> str:
+    """Return the name of the lane of a class, "request" or "reply"; "-" where all share one."""
+    if channel.pattern == "RequestReplyChannel":
+        return "reply" if event.sender else "request"
+    if channel.pattern == "PriorityChannel" and event.priority is not None:
+        return CLASS_NAMES[event.priority]
     return "-"
 
 
@@ -234,8 +244,9 @@ class Recorded:
     sender: int
     size: int
     number: int
-    figure: int  # messages queued then; received: its latency in µs; taken: how many
+    figure: int  # messages queued then; received: its latency in µs; taken, missed: how many
     head: bytes
+    receiver: int | None  # whose event it is, 0 where there is one only; None: a sender's
 
     @property
     def word(self) -> int:
@@ -307,6 +318,7 @@ class Recording:
                     body["number"],
                     body[_FIGURES[outcome]],
                     bytes.fromhex(body["data"]),
+                    body.get("receiver"),
                 )
             )
 
@@ -396,10 +408,12 @@ def advise(recording: Recording) -> Iterator[Advice]:
     A lane's queue is played again with room for all: what came, also what was dropped, against
     what was taken, at the times of both; what was dropped would have been taken as soon as the
     receiver had nothing else. Where more came than was taken, to the end, no capacity would do.
+    Of channels with several receivers there is none: a send does not say who got it.
     """
     lanes: dict[tuple[str, str, int], list[Recorded]] = {}
     for each in recording.events:
-        if each.outcome != "rejected":
+        pattern = recording.channels[each.channel]["pattern"]
+        if each.outcome != "rejected" and pattern in _ADVISED:
             lanes.setdefault((each.channel, each.lane, each.sender), []).append(each)
     for (name, lane, sender), events in sorted(lanes.items()):
         depth = most = real = 0  # messages queued with room for all, the most of them; as it was

@@ -43,7 +43,7 @@ from .frames import (
 )
 from .stream import Stream
 
-OUTCOMES = ("queued", "dropped", "rejected", "received", "taken")
+OUTCOMES = ("queued", "dropped", "rejected", "received", "taken", "missed")
 RECEIVER = 255  # in place of a sender's number
 US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
@@ -172,14 +172,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Events:
-    """Events of one end of a channel, in order. `sender` is None for the receiver's.
+    """Events of one end of a channel, in order. `sender` is None for a receiver's.
 
+    `receiver`: its id, 0 where there is one only, None for a sender's.
     Before the first, `overwritten` events were overwritten on the board since the last of this
     end, and `lost` were lost on the way.
     """
 
     channel: Channel
     sender: int | None
+    receiver: int | None
     first: int
     events: tuple[Event, ...]
     overwritten: int
@@ -299,7 +301,8 @@ class Session:
         self._table: dict[int, Channel] = {}
         self._channels = -1  # that the board has; -1: not known
         self._held: list[Frame] = []
-        self._rings: dict[tuple[str, int], tuple[int, int]] = {}  # (next event, overwritten)
+        # By an end as in `ends`: (next event, overwritten).
+        self._rings: dict[tuple[str, int | None, int | None], tuple[int, int]] = {}
         self._text = b""
 
     def __enter__(self) -> "Session":
@@ -356,12 +359,9 @@ class Session:
         return line.startswith(b">>>") or _KNOCK in line
 
     @property
-    def ends(self) -> dict[tuple[str, int | None], int]:
-        """For each tapped end, as (channel, sender), how many events there were up to now."""
-        return {
-            (name, None if sender == RECEIVER else sender): following
-            for (name, sender), (following, _) in self._rings.items()
-        }
+    def ends(self) -> dict[tuple[str, int | None, int | None], int]:
+        """How many events there were up to now, by (channel, sender, receiver), as in Events."""
+        return {end: following for end, (following, _) in self._rings.items()}
 
     @property
     def alive(self) -> bool:
@@ -597,11 +597,15 @@ class Session:
         )
 
     def _event_batch(self, body: bytes) -> Events:
-        _, index, sender, stride, first, overwritten, count = struct.unpack_from("<BBBBIII", body)
+        _, index, number, stride, first, overwritten, count, receiver = struct.unpack_from(
+            "<BBBBIIBB", body
+        )
+        sender = None if number == RECEIVER else number
+        of = receiver if sender is None else None
         channel = self._table[index]
         if not 16 <= stride or len(body) != 16 + count * stride:
             raise ValueError(f"{count} events of {stride} bytes in {len(body)}")
-        key = channel.name, sender
+        key = channel.name, sender, of
         expected, before = self._rings.get(key, (first, overwritten))
         missing = (first - expected) & US_MASK
         fresh = (overwritten - before) & US_MASK
@@ -615,9 +619,7 @@ class Session:
         self.counts.events += count
         self.counts.events_overwritten += fresh
         self.counts.events_lost += missing - fresh
-        return Events(
-            channel, None if sender == RECEIVER else sender, first, events, fresh, missing - fresh
-        )
+        return Events(channel, sender, of, first, events, fresh, missing - fresh)
 
 
 def _event(raw: bytes, mask: int) -> Event:
