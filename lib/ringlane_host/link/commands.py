@@ -10,7 +10,7 @@ from pathlib import Path
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, ProgramEnded
-from .recording import Recorder, Recording, advise, record
+from .recording import Recorder, Recording, advise, lane_of, record
 from .remote import RemoteBoard, remote
 from .session import Channel, Event, Events, Session, Status
 from .watch import shown
