@@ -396,6 +396,8 @@ def flatten(kind):
     Else MicroPython looks for a method in each class in turn, and what a dictionary lacks takes
     hundreds of cycles on an RP2040: of four classes, as long as a send and a recv together.
     """
+    if sys.implementation.name == "cpython":
+        return  # which keeps what it has found; the simulated board's firmware finds MicroPython
     names = set(kind.__dict__)
     names.update(_NOT_COPIED)
     above = list(kind.__bases__)
@@ -408,5 +410,5 @@ def flatten(kind):
         above = list(base.__bases__) + above
 
 
-# Of constructors only, where debug() puts its own; and CPython's.
+# Of constructors only, where debug() puts its own; and what CPython has in each class.
 _NOT_COPIED = ("_attach_sender", "_attach_receiver", "_register", "__dict__", "__weakref__")
