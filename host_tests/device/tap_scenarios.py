@@ -325,6 +325,34 @@ def an_anycast_send_is_an_event_of_the_one_that_got_it():
     ], taken
 
 
+class _Commands(Channel):
+    """A user's own, with names that other patterns have."""
+
+    max_receivers = max_lag = policy = 1
+    asked = 0
+
+    def send_request(self, code):
+        return self.send_word(code, LOW)
+
+    def recv_words(self, words):
+        self.asked = 1
+        return Channel.recv_words(self, words)
+
+
+def a_class_of_ones_own_may_have_any_public_name():
+    recorder = Recorder(events=8)
+    ch = _Commands(2, slot_size=4, senders=2, tap=recorder)
+    assert ch.send_request(7) and ch.add_sender().send_word(8, LOW)
+    assert ch.recv_words(array("i", [0, 0])) == 2 and ch.asked
+    events = [(e.outcome, e.sender, e.size, e.figure) for e in recorder.events()]
+    assert sorted(events) == [
+        (QUEUED, 0, 4, 1),
+        (QUEUED, 1, 4, 1),
+        (TAKEN, 0, 0, 1),
+        (TAKEN, 1, 0, 1),
+    ]
+
+
 def a_receiver_goes_on_in_the_ring_of_the_one_before():
     for kind in (MulticastChannel, AnycastChannel):
         recorder = Recorder(events=16)

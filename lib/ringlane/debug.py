@@ -284,7 +284,7 @@ def _register(channel):
     # Last in a constructor.
     if getattr(channel, "_recv_guard", None) is not None:
         channel._watch_in.words[_ALONE] = 0
-    elif hasattr(channel, "send_request"):
+    elif hasattr(channel, "_table"):
         _Watch("client", channel).over(channel, send_request=1, recv_response=2, cancel=1)
         server = _Watch("server", channel)
         server.over(channel, recv_request=1, send_response=2, send_status=3)

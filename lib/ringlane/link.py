@@ -44,7 +44,7 @@ _END = const(8)  # bytes from here past the last slot
 _SLOT_BYTES = const(8)
 # stamped.
 
-VERSION = 1  # of the frames
+VERSION = 2  # of the frames
 
 # Types. From the host:
 # Credit limit u16: frames with numbers below it may be sent; snapshot period in ms u16; flags u8.

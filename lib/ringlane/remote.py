@@ -146,7 +146,7 @@ def forward(channel, receiver=None):
 
 
 def _has_calls(channel):
-    return hasattr(channel, "send_request")
+    return hasattr(channel, "_table")
 
 
 class _Door:

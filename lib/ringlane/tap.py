@@ -24,11 +24,13 @@ oldest event is overwritten by the newest; the reader counts what it did not see
     MISSED      a multicast receiver, see below      the next one's  how many messages
 
 A send to a channel with several receivers is one event of its sender, too: queued if one of them
-got it, or if none is open; dropped if none had room. Its number is how many messages this sender
-has queued before, and its figure how many are queued with the receiver that lags most. A multicast
-receiver that lacks messages, since its lane was full, notes how many with what it takes next. A
-receiver that closes notes as taken what it leaves unread; the next one of its id goes on in its
-ring, which is made when a receiver of that id opens for the first time.
+got it, and of a multicast if none is open, its time then that of the event; dropped if none had
+room. Its number is how many messages this sender has queued before, and its figure how many of
+them are queued with the receiver that got it, of a multicast with the one that lags most. A
+receiver's numbers count what came to its id, so they are not the sender's. A multicast receiver
+that lacks messages, since its lane was full, notes how many with what it takes next. A receiver
+that closes notes as taken what it leaves unread; the next one of its id goes on in its ring, which
+is made when a receiver of that id opens for the first time.
 
 Of a RequestReplyChannel sender 0 is the client's requests, which the server takes as receiver 0;
 sender 1 is the server's replies, which the client takes as receiver 1. Number is the request's id,
@@ -46,7 +48,6 @@ import micropython
 from micropython import const
 
 from .checks import check_int
-from .ends import Receiver
 from .lanes import store
 from .port import address, later
 from .words import load, plus
@@ -59,6 +60,7 @@ _RECEIVER_BYTES = const(52)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
+_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -490,14 +492,14 @@ def _takes(at, cold, take_words, drop):
 
     @micropython.viper
     def recv_words(words) -> int:
-        count = int(take_words(cold, words))
+        count = int(take_words(words))
         if count:
             _note_taken(here, cold)
         return count
 
     @micropython.viper
     def _drop(every) -> int:
-        count = int(drop(cold, every))
+        count = int(drop(every))
         if count:
             _note_taken(here, cold)
         return count
@@ -576,16 +578,18 @@ class Ring:
     def __init__(self, channel, sender, receiver, events, head, memory):
         # memory(ring, first): zeros for it, `first` bytes and its events
         part = channel._base
-        several = hasattr(channel, "max_receivers")
+        # By names that no class of a user's has.
+        several = hasattr(channel, "_ends")
         misses = 0
-        if hasattr(channel, "send_request"):
+        if hasattr(channel, "_table"):
             known = 1
         elif sender is not None:
             known = channel._rows + _HEADS_KNOWN * several
             part += channel._sender_at(sender)
         elif several:
             known = channel.senders
-            misses = known if hasattr(channel, "max_lag") else 0
+            if not load(channel._base, (channel._sender_at(0) >> 2) + _POLICY):
+                misses = known  # a multicast
             part += receiver * _RECEIVER_BYTES
         else:
             known = channel._rows * channel.senders
@@ -658,7 +662,7 @@ class Recorder:
         """Return the events not yet taken, end by end, each end's in their order: a list of Event.
 
         `time` is in ticks of the channel's clock. `priority` is None where TAKEN and the class is
-        a label, and where MISSED.
+        a label, where MISSED, and of a RequestReplyChannel.
 
         Context: a task, one per recorder | alloc: the list | time: O(events) | blocks: never
         """
@@ -716,7 +720,7 @@ def tap_sender(end, recorder):
     """Let the sending verbs of `end`, a SendingEnd, write events."""
     ring = recorder._ring(end._channel, end._number)
     make = _sends
-    if hasattr(end._channel, "max_receivers"):
+    if hasattr(end._channel, "_ends"):
         make = later("ringlane.tap_fanout").fans
     end.send, end.send_word = make(ring.at, end.send, end.send_word, end)
 
@@ -729,4 +733,4 @@ def tap_receiver(end, recorder, channel, row):
         fanout.catch_up(at)
         end._next_lane = fanout.searches(at, end._next_lane)
     end.recv, end.recv_word = _receives(at, end.recv, end.recv_word)
-    end.recv_words, end._drop = _takes(at, end, Receiver.recv_words, Receiver._drop)
+    end.recv_words, end._drop = _takes(at, end, end.recv_words, end._drop)

@@ -60,7 +60,7 @@ def make_trigger(end, priority, source=None):
     Context: set-up; what it returns belongs to this sender's context | alloc: the handler
     """
     channel = end._channel
-    if hasattr(channel, "max_receivers") or channel._send_guard or channel._tap:
+    if hasattr(channel, "_ends") or channel._send_guard or channel._tap:
         raise ValueError("%s has no trigger" % channel._title())
     lane = channel._lane(end._number, priority)
     register = 0
