@@ -23,7 +23,7 @@ lane, and until commit or abort a send on that lane is rejected. Who may call wh
 and abort belong to the sender's context, peek and release to the receiver's.
 
 Cost of claim, commit, peek, reading `view` and release: 8,500 cycles, as much as to send and recv
-some 500 bytes (emulated RP2040, MicroPython 1.28). It is for what writes into the slot itself.
+some 900 bytes (emulated RP2040, MicroPython 1.28). It is for what writes into the slot itself.
 """
 
 import micropython
