@@ -553,7 +553,7 @@ class Fanout(SendingEnd, Lanes):
         self._used[row] = 1
         try:
             end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
-        except (MemoryError, ValueError):  # a FlightRecorder has no room
+        except Exception:  # no memory, also for a tuple of kinds; or a FlightRecorder without room
             self._taken[row] = 0
             raise
         self._ends[row] = end

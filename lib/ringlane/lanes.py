@@ -200,9 +200,9 @@ class Lanes:
         # What counts lanes finds all that it needs in the object: a name of the class costs a
         # thousand cycles and more.
         self._first_word = self._sender_at(senders) >> 2
-        self._row_words = (
-            senders * _LANE_BYTES + (_MARK_BYTES if self._receivers > 1 else 0)
-        ) >> 2
+        # A mark stands after each receiver's row; one behind the rows, if all are one receiver's.
+        mark = _MARK_BYTES if self._receivers == self._rows else 0
+        self._row_words = (senders * _LANE_BYTES + mark) >> 2
         self._lanes = self._rows * senders
         self._lay_out(capacities, register, period - 1)
 
