@@ -29,7 +29,7 @@ class Pipe:
         return len(data)
 
 
-def frame(kind, session, body, version=1, number=0):
+def frame(kind, session, body, number=0, version=link.VERSION):
     """Return a frame of a host, as it goes over the wire."""
     raw = bytearray(300)
     size = 6 + len(body)
@@ -60,7 +60,7 @@ def run(rounds, seed=1):
         if choice == 0:
             data = body
         else:
-            data = frame(kind, seed & 1, body, 1 if choice < 3 else 1 + (seed & 3))
+            data = frame(kind, seed & 1, body, 0, link.VERSION + (seed & 3 if choice > 2 else 0))
             whole += 1
         if choice == 2:
             spoilt = bytearray(data)
@@ -115,9 +115,9 @@ def run_desk(rounds, seed=1):
             acked = pack(
                 "<H", desk._base + desk._next & 0xFFFF if seed & 0x10000000 else seed & 255
             )
-            pipe.data += frame(0x21, 7, acked + record, 1, desk._accepted)
+            pipe.data += frame(0x21, 7, acked + record, desk._accepted)
         else:
-            pipe.data += frame(0x21, 7, bytes(seed >> 16 & 63), 1, seed & 0xFFFF)
+            pipe.data += frame(0x21, 7, bytes(seed >> 16 & 63), seed & 0xFFFF)
         ours.turn()
         if number % 5 == 0:
             rpc.send_request(b"what?")
