@@ -304,6 +304,7 @@ def _sends(at, put, put_word, cold):
         size = int(len(data))
         _note_refused(here, cold, priority, size)
         event = ptr32(int(ring) + ring[_RING_NEXT])
+        #: step("head of message", data="data") :#
         left = ring[_RING_STRIDE] - _EVENT_BYTES
         if left > size:
             left = size
@@ -312,6 +313,7 @@ def _sends(at, put, put_word, cold):
         while left:
             left -= 1
             to[left] = source[left]
+        # stamped.
         #: step("end event") :#
         following = ring[_RING_NEXT] + ring[_RING_STRIDE]
         if not following - ring[_RING_END]:
@@ -416,6 +418,7 @@ def _receives(at, take, take_word):
             event[_EVENT_NUMBER] = lane[_TAIL] - 1
             event[_EVENT_WHAT] = size | int(m[1]) << 16 | _RECEIVED_EVENT | sender << 24
             event[_EVENT_FIGURE] = latency
+            #: step("head of message", data="buf") :#
             left = ring[_RING_STRIDE] - _EVENT_BYTES
             if left > size:
                 left = size
@@ -424,6 +427,7 @@ def _receives(at, take, take_word):
             while left:
                 left -= 1
                 to[left] = source[left]
+            # stamped.
             #: step("end event") :#
             following = ring[_RING_NEXT] + ring[_RING_STRIDE]
             if not following - ring[_RING_END]:

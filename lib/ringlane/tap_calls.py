@@ -120,17 +120,19 @@ def _note_call(here, cold, id: int, data, size: int, what: int, figure: int):
     event[_EVENT_TIME] = now
     event[_EVENT_NUMBER] = id
     event[_EVENT_FIGURE] = figure
-    left = ring[_RING_STRIDE] - _EVENT_BYTES
-    if left > size:
-        left = size
     if size > 0xFFFF:
         size = 0xFFFF
     event[_EVENT_WHAT] = size | _NO_CLASS << 16 | what
+    #: step("head of message", data="data") :#
+    left = ring[_RING_STRIDE] - _EVENT_BYTES
+    if left > size:
+        left = size
     to = ptr8(int(event) + _EVENT_BYTES)
     source = ptr8(data)
     while left:
         left -= 1
         to[left] = source[left]
+    # stamped.
     #: step("end event") :#
     following = ring[_RING_NEXT] + ring[_RING_STRIDE]
     if not following - ring[_RING_END]:

@@ -159,6 +159,7 @@ def fans(at, put, put_word, cold):
         ring = ptr32((here if 1 else 0) - 1 << 1)  # see `Ints as words` in port.py
         # stamped.
         event = ptr32(int(ring) + ring[_RING_NEXT])
+        #: step("head of message", data="data") :#
         left = ring[_RING_STRIDE] - _EVENT_BYTES
         if left > size:
             left = size
@@ -167,6 +168,7 @@ def fans(at, put, put_word, cold):
         while left:
             left -= 1
             to[left] = source[left]
+        # stamped.
         #: step("end event") :#
         following = ring[_RING_NEXT] + ring[_RING_STRIDE]
         if not following - ring[_RING_END]:

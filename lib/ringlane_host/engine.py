@@ -374,6 +374,16 @@ STEPS = {
         ring[_RING_BEGUN] = ring[_RING_DONE] + 1
         event = ptr32(int(ring) + ring[_RING_NEXT])
         """,
+    "head of message": """
+        left = ring[_RING_STRIDE] - _EVENT_BYTES
+        if left > size:
+            left = size
+        to = ptr8(int(event) + _EVENT_BYTES)
+        source = ptr8(<data>)
+        while left:
+            left -= 1
+            to[left] = source[left]
+        """,
     "end event": """
         following = ring[_RING_NEXT] + ring[_RING_STRIDE]
         if not following - ring[_RING_END]:
