@@ -22,7 +22,16 @@ from tables import COLUMNS, PACKAGE, SECTIONS, Interrupt, Messages, scale_of
 HERE = Path(__file__).resolve().parent
 PROGRAMS = [
     HERE / f"{name}.py"
-    for name in ("bench", "contenders", "rings", "sections", "patterns", "wakeup", "footprint")
+    for name in (
+        "bench",
+        "contenders",
+        "rings",
+        "sections",
+        "patterns",
+        "calls",
+        "wakeup",
+        "footprint",
+    )
 ]
 HEAP = 448  # KiB of the virtual board: a Pico has 240, of words half as wide
 ROOM = 64 << 10  # bytes, for what channels a section makes

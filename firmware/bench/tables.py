@@ -392,6 +392,29 @@ class ZeroCopy:
         print_ratios(found["rows"], "send + recv")
 
 
+class Calls:
+    """One call of what a program asks beside its messages."""
+
+    key = "calls"
+
+    def programs(self, scale):
+        return [[f"calls.calls({scale.repeat}, {scale.rounds})"]]
+
+    def read(self, results, conditions, scale):
+        rows = rows_of({"a call": results[0]}, conditions, lambda time, times: 1)
+        return {"rounds": scale.rounds, "count": results[0]["messages"], "rows": rows}
+
+    def show(self, found):
+        print(
+            "On a PriorityChannel. Net of a call of a function that does nothing.\n"
+            f"{found['count']:,} calls a round, the best of {found['rounds']}.\n"
+        )
+        table = [[found["rows"][0]["unit"], "", "bytes allocated"]]
+        for row in found["rows"]:
+            table.append([row["contender"], f"{row['time']:,.0f}", f"{row['allocated']:.0f}"])
+        print_table(table)
+
+
 class WakeUp:
     """From a handler to the task that waits."""
 
@@ -536,6 +559,7 @@ SECTIONS = {
         Capacity,
         RequestReply,
         ZeroCopy,
+        Calls,
         WakeUp,
         Interrupt,
         Footprint,

@@ -136,7 +136,10 @@ def room_is_asked_for_by_class():
     for ch in (Channel(2), PriorityChannel(2), MulticastChannel(2)):
         raises(TypeError, "class must be an int, not 1.5", ch.free, 1.5)
         raises(TypeError, "class must be an int, not '1'", ch.is_full, "1")
-        raises(ValueError, "class must be 0 to 4, not 5", ch.free, 5)
+        for priority in (5, 8, -1, -(1 << 29), 1 << 32, (1 << 32) + HIGH):
+            raises(ValueError, "class must be 0 to 4, not %d" % priority, ch.free, priority)
+        assert ch.free(True) == ch.free(HIGH) == 2
+    raises(ValueError, "class LOW has capacity 0", PriorityChannel((1, 0, 0, 0, 0)).free, LOW)
 
 
 def what_receivers_left_unread_is_counted():

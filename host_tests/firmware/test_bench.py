@@ -49,6 +49,21 @@ ANYCAST = [
 ]
 REQUEST_REPLY = ["request-reply", "two Channels, functions", "two Channels, inline, in place"]
 ZERO_COPY = ["send + recv", "send + peek + release", "claim + commit + peek + release"]
+CALLS = [
+    "len(ch)",
+    "len() of a deque",
+    "ch.free(HIGH)",
+    "ch.free(), of every class",
+    "ch.received",
+    "ch.high_water",
+    "ch.timestamp()",
+    "ch.send, the lane is full",
+    "ch.send_word, the lane is full",
+    "ch.recv, no message",
+    "ch.recv_word, no message",
+    "send_word, then ch.skip()",
+    "send_word, then ch.clear()",
+]
 WAKE_UP = [
     "await arecv",
     "await arecv_word",
@@ -176,6 +191,12 @@ SECTION_PLANTS = {  # by file and section
         "            channel.claim(0)[1:] = data[1:]\n",
         ("zero-copy", "claim + commit + peek + release: sent bytearray"),
     ),
+    "a message that is not skipped": (
+        "calls.py",
+        "skip, clear = empty.skip,",
+        "skip, clear = (lambda: True),",
+        ("calls", "send_word, then ch.clear(): 8, not 1"),
+    ),
     "another number from the handler": (
         "wakeup.py",
         "        return lambda number: send_word(number, NORMAL)\n",
@@ -300,6 +321,13 @@ def test_the_bench_measures_messages_that_are_not_copied(interpreter, tmp_path):
     check_rows(found, ["16 B", "256 B"], ZERO_COPY)
     for shown in (*ZERO_COPY, "Without the producer's writing"):
         assert shown in printed
+
+
+def test_the_bench_measures_single_calls(interpreter, tmp_path):
+    printed, found = section("calls", tmp_path)
+    assert [row["contender"] for row in found["rows"]] == CALLS
+    for row in found["rows"]:
+        assert row["allocated"] == 0 and row["contender"] in printed
 
 
 def test_the_bench_measures_wake_ups_from_a_second_thread(interpreter, tmp_path):

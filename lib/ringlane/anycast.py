@@ -179,14 +179,14 @@ class AnycastChannel(Fanout):
             store(self._base, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
         self._register()
 
-    def _free(self, number, priority):
+    def _free(self, end, priority):
         # What the open receivers have room for together; the class is a label.
         if priority is not None:
-            self._lane(number, priority)  # raises if there is no such class
+            self._lane(0, priority)  # raises if there is no such class
         free = 0
         if not self.closed:
             for row in range(self.max_receivers):
-                free += self._room_of(number, row)
+                free += self._room_of(end._number, row)
         return free
 
     def add_sender(self, core=None):

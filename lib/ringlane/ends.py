@@ -106,11 +106,11 @@ class SendingEnd:
 
         Context: any handler or task | alloc: none | time: O(1) | blocks: never
         """
-        return self._channel._free(self._number, priority)
+        return self._channel._free(self, priority)
 
     def is_full(self, priority=None):
         """Return whether this sender has no room for class `priority`; None: for some class."""
-        return not self._channel._free(self._number, priority)
+        return not self._channel._free(self, priority)
 
     def asend(self, data, priority, timeout_ms=None):
         """Wait for room and send `data`: to be awaited, by a task of this sender's context.

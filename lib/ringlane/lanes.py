@@ -56,6 +56,7 @@ from .port import REGISTER, address, later, send_event
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RECEIVER_BYTES = const(52)
+_CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
@@ -76,7 +77,6 @@ _MARK_BYTES = const(20)  # an end mark: the words up to CAPACITY
 _LAST = const(2)  # in REST
 _NOTHING = const(2)  # as a word, no object
 _QUEUED = const(-1)  # to tally(): messages queued
-_LEAST_ROOM = const(-2)  # to tally(): the least that a lane in use has room for
 # stamped.
 
 
@@ -92,37 +92,65 @@ def tally(base: int, word: int, lanes: int, what: int) -> int:
 
     `what`: a word, to be summed modulo 2**30 so that the sum is never an object, or _HIGH_WATER,
     of which it is the greatest; _QUEUED: how many messages they hold, to their producers no
-    fewer, to others a guess; _LEAST_ROOM: for how many more there is room in each that is in use.
+    fewer, to others a guess.
     """
     # One viper function, as neither the scheduler nor a GIL comes between its parts. The address
     # is added up here, as in Python that makes an object where the heap lies above 0x3FFFFFFF.
     lane = ptr32(base + (word << 2))
     found = 0
-    if what == _LEAST_ROOM:
-        found = 65535
     while lanes:
         if lane[_REST] == _LAST:
             lane = ptr32(int(lane) + _MARK_BYTES)
-        capacity = lane[_CAPACITY]
         if what >= 0:
             value = ptr32(int(lane) + (what << 2))[0]
         else:
             value = lane[_TAIL]  # Bound: first, so that what is taken meanwhile is counted too
             value = (lane[_HEAD] - value) & 0x3FFFFFFF
-            if value > capacity:
-                value = capacity
-        if what == _LEAST_ROOM:
-            value = capacity - value
-            if lane[_CLAIMED]:
-                value = 0
-            if capacity and value < found:
-                found = value
-        elif what != _HIGH_WATER:
+            if value > lane[_CAPACITY]:
+                value = lane[_CAPACITY]
+        if what != _HIGH_WATER:
             found = (found + value) & 0x3FFFFFFF
         elif value > found:
             found = value
         lanes -= 1
         lane = ptr32(int(lane) + _LANE_BYTES)
+    return found
+
+
+@micropython.viper
+def room_of(at: int, which, every: bool) -> int:
+    """Return for how many messages of that class the sender at `at` has room; 0 once closed.
+
+    `every`: of each class in use, so the least of them. -1: no class in use has that number.
+    """
+    part = ptr32(at)
+    word = which if 1 else 0
+    priority = word >> 1  # of a small int: see `Ints as words` in port.py
+    last = priority
+    if every:
+        priority = 0
+        last = 4
+    elif not word & 1 or priority & -8:
+        return -1
+    found = 65536
+    while priority <= last:
+        #: step("lane of class") :#
+        lane = ptr32(int(part) + ptr32(int(part) + ((priority & 7) << 2))[_CARDS])
+        # stamped.
+        used = lane[_TAIL]  # Bound: as above
+        used = (lane[_HEAD] - used) & 0x3FFFFFFF
+        left = lane[_CAPACITY]
+        if left:
+            left -= used
+            if left < 0 or lane[_CLAIMED]:
+                left = 0
+            if left < found:
+                found = left
+        priority += 1
+    if found > 65535:
+        return -1
+    if not part[_LIMIT]:
+        return 0
     return found
 
 
@@ -373,17 +401,15 @@ class Lanes:
     def _of_lane(self, number, row, what):
         return tally(self._base, self._header(number, row), 1, what)
 
-    def _free(self, number, priority):
-        # Room for a message of that class; None: of any class in use.
-        if priority is not None:
-            word = self._lane(number, priority)
-            return 0 if self.closed else tally(self._base, word, 1, _LEAST_ROOM)
-        if self.closed:
-            return 0
-        free = 65535
-        for row in range(self._rows):
-            free = min(free, self._of_lane(number, row, _LEAST_ROOM))
-        return free
+    def _free(self, end, priority):
+        # Room for a message of that class, of that sender; None: of any class in use.
+        if priority is None:
+            return room_of(end._sender, 0, True)
+        found = room_of(end._sender, priority, False)
+        if found < 0:
+            self._lane(0, priority)  # raises, unless it is a bool
+            found = room_of(end._sender, int(priority), False)
+        return found
 
 
 def _stride(slot_size):

@@ -125,14 +125,14 @@ class MulticastChannel(Fanout):
         )
         self._register()
 
-    def _free(self, number, priority):
+    def _free(self, end, priority):
         # What no open receiver would miss; the class is a label.
         if priority is not None:
-            self._lane(number, priority)  # raises if there is no such class
+            self._lane(0, priority)  # raises if there is no such class
         free = 0 if self.closed else self.capacity
         for row in range(self.max_receivers):
             if self._taken[row]:
-                free = min(free, self._room_of(number, row))
+                free = min(free, self._room_of(end._number, row))
         return free
 
     def add_receiver(self, name=None, max_lag=None):

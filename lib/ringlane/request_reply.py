@@ -574,7 +574,8 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
 
         0 once the channel is closed.
         """
-        return min(load(self._table, _FREE), self._free(0, None))
+        queued = len(self)  # more than outstanding, if some were cancelled
+        return 0 if self.closed else min(load(self._table, _FREE), self.capacity - queued)
 
     def is_full(self):
         """Return whether no request can be sent now."""

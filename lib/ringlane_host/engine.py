@@ -115,7 +115,6 @@ FIGURES = {
     "LAST": (2, "in REST"),
     "NOTHING": (2, "as a word, no object"),
     "QUEUED": (-1, "to tally(): messages queued"),
-    "LEAST_ROOM": (-2, "to tally(): the least that a lane in use has room for"),
     "WORD_META": (0x800000, "marks RX_META after recv_word, which leaves no size in the result"),
 }
 
