@@ -1,4 +1,4 @@
-"""The bench's device part on single calls: what a program asks of a channel beside its messages."""
+"""The bench's device part on single calls: what a program asks of a channel beside messages."""
 
 import json
 from collections import deque
