@@ -18,15 +18,18 @@ from ringlane_host.board import (
     BlockingInHandler,
     BoardError,
     BoardReset,
+    ClaimOpen,
     HandlerRaised,
     HandlerTooLong,
     NobodyWakes,
     NotSimulated,
     Overflowed,
     Registers,
+    ResultReused,
     SimulatedBoard,
     SoftHandlerDropped,
     TaskRaised,
+    TasksStarved,
     ThreadRaised,
     TimerCollected,
     TwoContexts,
@@ -683,6 +686,132 @@ FAULTS = [
         ("lambda", "5 ms"),
     ),
     (
+        BlockingInHandler,
+        "rpi_pico",
+        """
+        import _thread, time
+        from machine import Timer
+        lock = _thread.allocate_lock()
+        def on_tick(timer):
+            with lock:
+                pass
+        timer = Timer(period=10, hard=True, callback=on_tick)
+        time.sleep_ms(100)
+        """,
+        ("on_tick, main.py:6", "takes a lock"),
+    ),
+    (
+        ResultReused,
+        "rpi_pico",
+        """
+        from ringlane import HIGH, Channel
+        ch, buf = Channel(8, slot_size=4), bytearray(4)
+        for data in (b"one", b"2"):
+            ch.send(data, HIGH)
+        old = ch.recv(buf)
+        new = ch.recv(buf)
+        print(old[0])
+        """,
+        ("main.py:8 reads what recv returned at main.py:6", "next recv", "tuple(m)"),
+    ),
+    (
+        ResultReused,
+        "rpi_pico",
+        """
+        import asyncio
+        from ringlane import HIGH, Channel
+        ch = Channel(8, slot_size=4)
+        async def work():
+            while m := await ch.arecv_word():
+                await asyncio.sleep_ms(5)
+                value, priority, latency = m
+        async def main():
+            asyncio.create_task(work())
+            asyncio.create_task(work())
+            await asyncio.sleep_ms(1)
+            ch.send_word(1, HIGH)
+            ch.send_word(2, HIGH)
+            await asyncio.sleep_ms(20)
+        asyncio.run(main())
+        """,
+        ("main.py:8 reads what recv_word returned at main.py:6", "before any await"),
+    ),
+    (
+        ClaimOpen,
+        "rpi_pico",
+        """
+        import time
+        from machine import Timer
+        from ringlane import BULK, LOW, PriorityChannel
+        ch = PriorityChannel(8, slot_size=4, name="slots", zero_copy=True)
+        def on_tick(timer):
+            slot = ch.claim(LOW)
+            if slot:
+                slot[0] = 1
+        timer = Timer(period=10, hard=True, callback=on_tick)
+        time.sleep_ms(100)
+        """,
+        ("'slots'", "the claim of main.py:7", "so claim() is rejected", "abort()"),
+    ),
+    (
+        ClaimOpen,
+        "rpi_pico",
+        """
+        from ringlane import BULK, LOW, Channel
+        ch = Channel(8, slot_size=4, name="slots", zero_copy=True)
+        slot = ch.claim(LOW)
+        ch.send_word(1, BULK)  # a Channel has one lane
+        """,
+        ("'slots'", "the claim of main.py:4", "so a send is rejected"),
+    ),
+    (
+        ClaimOpen,
+        "rpi_pico",
+        """
+        from ringlane import LOW, Channel
+        ch = Channel(8, slot_size=4, name="slots", zero_copy=True)
+        ch.claim(LOW)[0] = 1
+        """,
+        ("'slots'", "the claim of main.py:4", "the program has ended"),
+    ),
+    (
+        TasksStarved,
+        "rpi_pico",
+        """
+        import asyncio, time
+        async def blink():
+            while True:
+                await asyncio.sleep_ms(10)
+        async def main():
+            asyncio.create_task(blink())
+            await asyncio.sleep_ms(1)
+            time.sleep_ms(150)
+        asyncio.run(main())
+        """,
+        ("main", "150 ms without an await", "blink at main.py:5"),
+    ),
+    (
+        TasksStarved,
+        "rpi_pico",
+        """
+        import asyncio, time
+        from ringlane import HIGH, Channel
+        ch = Channel(8, slot_size=4)
+        async def read():
+            while m := await ch.arecv_word():
+                pass
+        async def main():
+            asyncio.create_task(read())
+            await asyncio.sleep_ms(1)
+            while True:
+                ch.send_word(1, HIGH)
+                time.sleep_ms(120)
+                await asyncio.sleep_ms(1)
+        asyncio.run(main())
+        """,
+        ("main at main.py:14", "120 ms", "read at main.py:6"),
+    ),
+    (
         HandlerTooLong,
         "rpi_pico",
         """
@@ -841,13 +970,13 @@ def test_a_fault_is_reported_by_name(kind, name, source, texts, simulated):
         board.uart(0).receive(bytes(60))
 
     with pytest.raises(kind) as caught:
-        simulated(source, name, stimulate).advance(ms=100)
+        simulated(source, name, stimulate).advance(ms=200)
     assert all(text in str(caught.value) for text in texts), str(caught.value)
     assert kind.__name__ in made[0].timeline(last=1000)
     made[0].close()
     # Where the test allows it nothing is raised, and it is noted.
     board = simulated(source, name, lambda board: stimulate(board, kind))
-    board.advance(ms=100)
+    board.advance(ms=200)
     assert {type(each) for each in board.faults} == {kind}
     board.stop()
 

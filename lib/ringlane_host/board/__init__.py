@@ -192,6 +192,8 @@ class SimulatedBoard:
     def _proceed(self, until, condition=None, setting_up=False):
         met = self._kernel.run(until, condition, setting_up)
         self._find_sleepers()
+        if self.ended:
+            self.channels.ended()
         self._check()
         return met
 

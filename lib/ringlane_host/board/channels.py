@@ -6,7 +6,8 @@ those do that close over an end of a channel, and sees that one context has each
 
 from typing import NamedTuple
 
-from .faults import BoardError, Overflowed, TwoContexts
+from .faults import BoardError, ClaimOpen, Overflowed, TwoContexts
+from .results import Results
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -115,10 +116,11 @@ class Channels:
     def __init__(self, kernel, note):
         self._kernel = kernel
         self._note = note
+        self.results = Results(kernel)
         self._records = {}  # id(channel): record, which keeps the channel
         self._owners = {}  # (id(end), "send" or "recv"): (end, contexts)
         self._ends = {}  # by the cell of a zero-copy end's words: that cell, the end's cell
-        self._claims = {}  # (id(end), class): the slot
+        self._claims = {}  # of open ones, by end and lane: (slot, end, context, line)
         self._peeked = {}  # id(end): (message, priority, latency)
 
     def __getitem__(self, key):
@@ -164,6 +166,7 @@ class Channels:
         note = {
             "claim": self._claimed,
             "commit": self._committed,
+            "abort": self._aborted,
             "peek": self._peek,
             "release": self._released,
         }.get(function.__name__)
@@ -177,14 +180,39 @@ class Channels:
 
     def _claimed(self, end, args, result):
         if result is None:
+            self._blocked(end, args[0], "claim()")
             self._overflow(self._record(end))
         else:
-            self._claims[id(end), args[0]] = result
+            kernel = self._kernel
+            self._claims[_lane(end, args[0])] = result, end, kernel.context(), kernel.place()
 
     def _committed(self, end, args, result):
         priority, size = args
-        data = bytes(self._claims.pop((id(end), priority))[:size])
+        data = bytes(self._claims.pop(_lane(end, priority))[0][:size])
         self._send(end, data, data, priority, result, "sender")
+
+    def _aborted(self, end, args, result):
+        del self._claims[_lane(end, args[0])]
+
+    def _blocked(self, end, priority, what):
+        # Where a claim is open, nothing else enters that lane.
+        claimed = self._claims.get(_lane(end, priority))
+        if claimed is not None and not self._record(end).channel.closed:
+            self._left_open(end, claimed[3], f", so {what} is rejected")
+
+    def _left_open(self, end, place, text):
+        self._kernel.fault_once(
+            ClaimOpen,
+            place,
+            f"{self._record(end).channel._title()}: the claim of {place} is open still{text}: "
+            "commit() or abort() it",
+        )
+
+    def ended(self):
+        """Note what the main program has left, which has ended; handlers go on."""
+        for _, end, context, place in self._claims.values():
+            if context == "tasks":
+                self._left_open(end, place, ", and the program has ended")
 
     def _peek(self, end, args, result):
         if result:
@@ -225,6 +253,8 @@ class Channels:
         outcome = "" if result else ": no room"
         self._note("send", f"{_name(record.channel)} <- {what!r}{label}{outcome}")
         if not result:
+            if priority is not None:
+                self._blocked(end, priority, "a send")
             self._overflow(record)
         if getattr(record.channel, "_send_guard", None) is None:
             # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
@@ -278,6 +308,10 @@ class Channels:
                 TwoContexts,
                 f"{users} share one {side} of {channel._title()}: use {_FIXES[side]} for each",
             )
+
+
+def _lane(end, priority):
+    return id(end), priority if getattr(end, "_channel", end)._by_class else 0
 
 
 def _name(channel):

@@ -41,6 +41,14 @@ class TwoContexts(Fault):
     """Two contexts used one sender or one receiver: where both meet, messages are lost."""
 
 
+class ResultReused(Fault):
+    """What recv returned is read after the receiver's next recv, which has written it anew."""
+
+
+class ClaimOpen(Fault):
+    """A claim was neither committed nor aborted, so nothing more enters its lane."""
+
+
 class AllocationInHandler(Fault):
     """A hard handler does what allocates: on the board it raises MemoryError."""
 
@@ -51,6 +59,10 @@ class BlockingInHandler(Fault):
 
 class HandlerTooLong(Fault):
     """A periodic handler took longer than its period."""
+
+
+class TasksStarved(Fault):
+    """A task went on for long without an await while others were ready to run."""
 
 
 class NobodyWakes(Fault):
@@ -75,15 +87,18 @@ __all__ = [
     "BlockingInHandler",
     "BoardError",
     "BoardReset",
+    "ClaimOpen",
     "Fault",
     "HandlerRaised",
     "HandlerTooLong",
     "NobodyWakes",
     "NotSimulated",
     "Overflowed",
+    "ResultReused",
     "SimulationError",
     "SoftHandlerDropped",
     "TaskRaised",
+    "TasksStarved",
     "ThreadRaised",
     "TimerCollected",
     "TwoContexts",

@@ -36,6 +36,7 @@ from .faults import (
     SoftHandlerDropped,
     ThreadRaised,
 )
+from .firmware import is_ours
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -44,7 +45,6 @@ _CHUNK = 100  # microseconds
 _SLACK_US = 1000
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
 _HANDLER_MAX_US = 1_000_000
-_HERE = os.path.dirname(__file__)
 _STOP_PATIENCE_S = 3.0
 _HOST_PATIENCE_S = 60.0  # firmware that computes for so long without a loop round hangs
 
@@ -101,7 +101,7 @@ class Kernel:
         self._busy_since = 0
         self._busy_stirred = -1  # what `stirred` was when the firmware last worked long
         self._setting_up = False
-        self._allocations = set()
+        self._told = set()
         self._pending = []
         self._queue: deque[tuple[Callable[[Any], Any], Any, str]] = deque()
         self._condition: Any = None
@@ -437,15 +437,24 @@ class Kernel:
 
     def allocates(self, what):
         """Note that the firmware's line does what allocates: a fault in a hard handler."""
-        if self.source is None:
-            return
+        if self.source is not None:
+            place = self.place()
+            self.fault_once(
+                AllocationInHandler, place, f"{self.source.title}, {place}: {what} allocates"
+            )
+
+    def place(self):
+        """Return the line of the firmware that runs: main.py:12."""
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        while frame.f_back is not None and is_ours(frame.f_code.co_filename):
             frame = frame.f_back
-        place = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-        if place not in self._allocations:
-            self._allocations.add(place)
-            self.fault(AllocationInHandler, f"{self.source.title}, {place}: {what} allocates")
+        return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+    def fault_once(self, kind, key, text):
+        """Note a fault unless there was one of that kind and key."""
+        if (kind, key) not in self._told:
+            self._told.add((kind, key))
+            self.fault(kind, text)
 
     def caught(self):
         """End firmware that catches everything, too."""

@@ -14,7 +14,7 @@ import os
 import types
 
 from . import locks, stream, waits
-from .faults import AllTasksWait, TaskRaised
+from .faults import AllTasksWait, TaskRaised, TasksStarved
 from .firmware import is_ours
 from .kernel import NEVER
 from .parking import POLL, CancelledError, Parked, TimeoutError
@@ -23,6 +23,7 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 
 _IN, _OUT = 1, 4
 _TICKS = 1 << 30
+_STARVED_US = 100_000  # of one task, while others could run
 
 
 def make(kernel, time, say, look_us):
@@ -226,6 +227,20 @@ def make(kernel, time, say, look_us):
     def sleep(s):
         return _Sleep(int(s * 1000))
 
+    def starved(task, us):
+        # Another one that this one, which took so long, has kept from running.
+        first = queue.peek()
+        waiting = [each for each in unseen() if each is not task]
+        if first is not None and kernel.now - first.entry[0] * 1000 > _STARVED_US:
+            waiting.append(first)
+        if waiting:
+            kernel.fault_once(
+                TasksStarved,
+                task,
+                f"{task!r} went on for {us // 1000} ms without an await, and meanwhile "
+                f"{waiting[0]!r} was ready to run",
+            )
+
     def wait(until, since):
         # Until something happens that this core sees: on rp2 not what the other core stores.
         if sum(not each.ended for each in kernel.cores) > 1:
@@ -283,10 +298,15 @@ def make(kernel, time, say, look_us):
                 continue
             try:
                 error, task.throwing = task.throwing, None
-                if error is None:
-                    task.coro.send(None)
-                else:
-                    task.coro.throw(error)
+                began = kernel.now
+                try:
+                    if error is None:
+                        task.coro.send(None)
+                    else:
+                        task.coro.throw(error)
+                finally:
+                    if kernel.now - began > _STARVED_US:
+                        starved(task, kernel.now - began)
                 continue
             except StopIteration as end:
                 task.result = end.value

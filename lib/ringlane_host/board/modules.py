@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import simulate
 from ..simulate import ticks
-from .faults import NotSimulated
+from .faults import BlockingInHandler, NotSimulated
 from .firmware import PLAIN, is_ours
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -107,6 +107,7 @@ def make_micropython(kernel, channels):
     def viper(function):
         inner = simulate.viper(function)
         record = channels.recorder(function)
+        hands_out = channels.results.of(function)
 
         def call(*args, **keywords):
             core = kernel.core
@@ -123,6 +124,8 @@ def make_micropython(kernel, channels):
                 kernel.work(10 if result else 50)  # what polls in vain does so for longer
                 if kernel._queue and kernel.source is None:
                     kernel.run_scheduled()
+                if hands_out and type(result) is list:
+                    result = channels.results.hand_out(result, function.__name__)
             return result
 
         call.__name__ = call.__qualname__ = function.__name__
@@ -344,6 +347,14 @@ def make_thread(kernel, facts):
             self._locked = False
 
         def acquire(self, waitflag=1, timeout=-1):
+            if waitflag and kernel.source is not None:
+                place = kernel.place()
+                kernel.fault_once(
+                    BlockingInHandler,
+                    place,
+                    f"{kernel.source.title}, {place}: takes a lock, and would wait for ever for "
+                    "what it interrupts: acquire(0), or a channel",
+                )
             while self._locked:
                 if not waitflag:
                     return False
