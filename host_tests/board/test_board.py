@@ -572,6 +572,54 @@ PROGRAMS = {
         None,
         "[1, 1, 5000] 30000\n",
     ),
+    "PIO: words each way, a full FIFO, and irqs": (
+        "rpi_pico",
+        """
+        import time
+        from array import array
+        from machine import Pin
+        from ringlane import HIGH, Channel
+        from rp2 import PIO, StateMachine, asm_pio
+        @asm_pio(in_shiftdir=PIO.SHIFT_LEFT, autopush=True)
+        def count():
+            pull(block)
+            in_(pins, 32)
+        sm = StateMachine(4, count, freq=1_000_000, in_base=Pin(2))
+        ch = Channel(8, slot_size=4, name="counts")
+        def on_count(sm):
+            while sm.rx_fifo():
+                ch.send_word(sm.get(), HIGH)
+        sm.irq(on_count, hard=True)
+        PIO(1).irq(lambda pio: print("PIO", hex(pio.irq().flags())), PIO.IRQ_SM0)
+        sm.put(7)
+        print(sm.tx_fifo(), sm.active(1), sm.tx_fifo())
+        time.sleep_ms(10)
+        print(sm.rx_fifo(), time.ticks_us(), ch.recv_word())
+        sm.put(array("B", [1, 2]), 24)
+        print(sm.get(bytearray(2)), sm.get(None, 4))
+        """,
+        lambda board: (
+            board.state_machine(4).attach(lambda word: [word >> 24] if word >> 24 else None),
+            board.state_machine(4).receive(range(100, 106)),
+            board.state_machine(4).interrupt(after_us=5000),
+            board.state_machine(4).receive([0x1230], after_us=20_000),
+        ),
+        "1 True 0\nPIO 0x100\n0 10000 [100, 1, 5000]\nbytearray(b'\\x01\\x02') 291\n",
+    ),
+    "NeoPixel: what a strip is told": (
+        "esp32_generic",
+        """
+        from machine import Pin
+        from neopixel import NeoPixel
+        strip = NeoPixel(Pin(4), 3)
+        strip.fill((0, 9, 0))
+        strip[0] = (1, 2, 3)
+        strip.write()
+        print(len(strip), strip[0])
+        """,
+        None,
+        "3 (1, 2, 3)\n",
+    ),
     "streams: asyncio over a UART": (
         "rpi_pico",
         """
@@ -989,6 +1037,10 @@ WRONG = {
     "no ADC there": (lambda b: b.adc(3), "GPIO 26, 27, 28, 29, none at 3"),
     "a reading too large": (lambda b: b.adc(26).set(70000), "0 to 65535, not 70000"),
     "no UART": (lambda b: b.uart(2), "2 UARTs, no UART 2"),
+    "no readings in a file": (lambda b: b.adc(26).play("none.txt", 9), "no readings in none.txt"),
+    "a recording too slow": (lambda b: b.adc(26).play([1], 0), "1 samples at 0 Hz"),
+    "no state machine": (lambda b: b.state_machine(8), "has 8 state machines, no 8"),
+    "a word that is none": (lambda b: b.state_machine(0).receive("a"), "are ints, not 'a'"),
     "no I2C bus": (lambda b: b.i2c(2), "has I2C 0, I2C 1, no I2C 2"),
     "text to a UART": (lambda b: b.uart(0).receive("text"), "bytes, not 'text'"),
     "time backwards": (lambda b: b.advance(ms=-1), "not by -1 ms"),
@@ -1012,6 +1064,29 @@ def test_a_wrong_use_is_named(name, simulated):
     assert text in str(caught.value)
 
 
+def test_an_adc_plays_a_file(simulated, tmp_path):
+    source = """
+        import time
+        from machine import ADC
+        adc = ADC(26)
+        while True:
+            print(adc.read_u16())
+            time.sleep_ms(100)
+        """
+    for name, content in ("a.txt", b"10\n65535\n30\n"), ("b.u16le", b"\x0a\0\xff\xff\x1e\0"):
+        (tmp_path / name).write_bytes(content)
+        board = simulated(source, prepare=lambda b, name=name: b.adc(26).play(tmp_path / name, 10))
+        board.advance(ms=250)
+        assert board.log == "10\n65535\n30\n"
+        board.close()
+
+
+def test_a_strip_of_neopixels_is_seen(simulated):
+    board = simulated(PROGRAMS["NeoPixel: what a strip is told"][1], "esp32_generic")
+    board.advance(ms=1)
+    assert board.neopixel(4) == [(90, [(1, 2, 3), (0, 9, 0), (0, 9, 0)])]
+
+
 def test_an_unknown_board_and_one_that_is_not_simulated_are_named():
     with pytest.raises(LookupError, match="no board 'pico3' .* rpi_pico"):
         SimulatedBoard("pico3")
@@ -1020,7 +1095,9 @@ def test_an_unknown_board_and_one_that_is_not_simulated_are_named():
 
 
 NOT_SIMULATED = [
-    "import rp2\nrp2.StateMachine(0)",
+    "import rp2\nrp2.asm_pio_encode('nop()', 0)",
+    "import rp2\nrp2.StateMachine(0).exec('nop()')",
+    "import rp2\nrp2.DMA()",
     "import network\nnetwork.WLAN()",
     "from machine import I2S",
     "from machine import ADC\nADC(26).read_u16()",

@@ -9,8 +9,9 @@
 
 With pytest it is the fixture `board`, of plugin.py. ../README.md is the guide.
 The rooms: kernel.py has the time and who runs when; firmware.py loads the firmware; loop.py is
-asyncio, modules.py the other modules, machine.py and pins.py, timers.py, analog.py, uart.py and
-buses.py what hangs on the chip; channels.py records messages; faults.py names what can go wrong.
+asyncio, modules.py the other modules, machine.py and pins.py, timers.py, analog.py, uart.py,
+buses.py and pio.py what hangs on the chip; channels.py records messages, results.py what their
+receivers handed out; faults.py names what can go wrong.
 """
 
 import inspect
@@ -26,6 +27,7 @@ from . import (
     modules,
     pictures,
     pins,
+    pio,
     replay,
     sources,
     sweeping,
@@ -71,6 +73,8 @@ class SimulatedBoard:
         self._folders = [Path(folder).resolve() for folder in folders or (".",)]
         self.bootsel = False
         self.pwm_outputs = {}
+        self.neopixel_states = {}
+        self.programs = None
         self.flash = Flash()
         self._log = []
         self._entries: deque[tuple[int, str, str, str]] = deque(maxlen=_TIMELINE)
@@ -83,6 +87,8 @@ class SimulatedBoard:
         self._uarts = {}
         self._buses = {}
         self._kernel = kernel = Kernel(self._facts.scheduler, self._note)
+        if self._facts.port == "rp2":
+            self.programs = pio.Programs(kernel, self._facts.mcu, self._note)
         self.channels = Channels(kernel, self._note)
         clock = self._facts.clock
         if clock.register:
@@ -119,7 +125,8 @@ class SimulatedBoard:
         made["gc"] = modules.make_gc()
         made["os"] = modules.make_os(facts, self.flash)
         made["machine"] = machine.make(self, kernel, facts)
-        name, module = machine.make_port_module(self, facts)
+        made["neopixel"] = machine.make_neopixel(self, kernel)
+        name, module = machine.make_port_module(self, kernel, facts)
         made[name] = module
         return made
 
@@ -435,6 +442,20 @@ class SimulatedBoard:
     def pwm(self, pin):
         """Return what PWM made of a pin: a list of (microseconds, Hz, duty of 65535)."""
         return list(self.pwm_outputs.get(pin, ()))
+
+    def neopixel(self, pin):
+        """Return what a NeoPixel's write() sent to a pin: a list of (microseconds, colours)."""
+        return list(self.neopixel_states.get(pin, ()))
+
+    def state_machine(self, number):
+        """Return a PIO state machine: attach(), receive(), interrupt(), sent, active.
+
+        Its program is not run: what it does, the test does.
+        """
+        there = self.programs.machines if self.programs is not None else ()
+        if number not in range(len(there)):
+            raise BoardError(f"{self.name} has {len(there)} state machines, no {number!r}")
+        return pio.MachineHandle(there[number])
 
     # What it did
 

@@ -1,5 +1,6 @@
 """ADC and PWM."""
 
+from ..boards.wires import readings
 from .faults import BoardError, NotSimulated
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -24,13 +25,12 @@ class Signal:
             self._read = lambda us: value
 
     def play(self, samples, hz, repeat=False):
-        """Play `samples`, a sequence of 0 to 65535, `hz` a second, from now on.
+        """Play `samples`, 0 to 65535 each, `hz` a second, from now on; a sequence, or a file.
 
-        After the last one it stays, or begins again with `repeat`.
+        After the last one it stays, or begins again with `repeat`. A file has a reading a line,
+        or, where its name ends in .u16le, two bytes for each, the low one first.
         """
-        samples = [_checked(each) for each in samples]
-        if not samples or not hz > 0:
-            raise BoardError(f"{self._title}: nothing to play, or a rate of {hz!r} Hz")
+        samples = readings(samples, hz, self._title)
         start = self._kernel.now
         last = len(samples) - 1
 

@@ -18,7 +18,7 @@ from typing import Any
 from rp2040py.gpio_pin import GPIOPinState
 
 from ..boards.emulated import EmulatedPico, compiled
-from ..boards.wires import PRESSED, TOGGLED, PinStimulus
+from ..boards.wires import PRESSED, TOGGLED, PinStimulus, readings
 from .faults import BoardError
 from .firmware import ringlane_folder
 from .outside import OutsideBoard, beside
@@ -233,7 +233,7 @@ class EmulatedBoard(OutsideBoard):
         def play(samples, hz, repeat=False):
             if repeat:
                 self._refuse("an emulated Pico's ADC plays a recording once")
-            for number, value in enumerate(samples):
+            for number, value in enumerate(readings(samples, hz, f"ADC {pin}")):
                 self._after(number * 1_000_000 // hz, lambda value=value: put(value))
 
         return SimpleNamespace(set=put, play=play)

@@ -3,7 +3,7 @@
 import types
 
 from .. import simulate
-from . import analog, buses, pins, timers, uart
+from . import analog, buses, pins, pio, timers, uart
 from .faults import BoardReset, NotSimulated
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -159,11 +159,51 @@ def make(board, kernel, facts):
     return module
 
 
-def make_port_module(board, facts):
+def make_neopixel(board, kernel):
+    """Return `neopixel`."""
+    module = types.ModuleType("neopixel", "MicroPython's neopixel; the test sees what it shows.")
+
+    class NeoPixel:
+        """neopixel.NeoPixel."""
+
+        ORDER = (1, 0, 2, 3)
+
+        def __init__(self, pin, n, bpp=3, timing=1):
+            self.pin, self.n, self.bpp = pin, n, bpp
+            self._colours = [(0,) * bpp] * n
+            pin.init(pin.OUT)
+
+        def __len__(self):
+            return self.n
+
+        def __getitem__(self, i):
+            return self._colours[i]
+
+        def __setitem__(self, i, v):
+            self._colours[i] = tuple(v[: self.bpp])
+
+        def fill(self, v):
+            self._colours = [tuple(v[: self.bpp])] * self.n
+
+        def write(self):
+            # 1.25 us a bit, with interrupts masked.
+            state = kernel.mask()
+            kernel.wait(kernel.now + self.n * self.bpp * 10, soft=False)
+            kernel.unmask(state)
+            board.neopixel_states.setdefault(self.pin._state.number, []).append(
+                (kernel.now, list(self._colours))
+            )
+
+    module.NeoPixel = NeoPixel
+    return module
+
+
+def make_port_module(board, kernel, facts):
     """Return (name, module) of the port's own module: rp2 or esp32."""
     module = types.ModuleType(facts.port, "What this port alone has.")
     if facts.port == "rp2":
         module.bootsel_button = lambda: int(board.bootsel)
+        vars(module).update(pio.make(kernel, board.programs))
 
     def __getattr__(name):
         if name[:2] == "__":
@@ -174,4 +214,4 @@ def make_port_module(board, facts):
     return facts.port, module
 
 
-__all__ = ["make", "make_port_module"]
+__all__ = ["make", "make_neopixel", "make_port_module"]

@@ -14,14 +14,40 @@ import json
 import random
 import select
 import socket
+import struct
 import threading
 from array import array
+from pathlib import Path
 
 from . import BoardError
 
 PRESSED, TOGGLED = "pressed", "toggled"  # levels that the pin's pull, or its own level, decides
 _PATIENCE_S = 10.0
 _U16 = 65535
+
+
+def readings(samples, hz, title):
+    """Return what an ADC plays as a list of ints, 0 to 65535. Raises BoardError.
+
+    `samples`: a sequence, or the path of a file: a reading a line, or, where its name ends in
+    .u16le, two bytes each, the low one first.
+    """
+    if isinstance(samples, str | Path):
+        path = Path(samples)
+        try:
+            if path.suffix == ".u16le":
+                data = path.read_bytes()
+                samples = [each for (each,) in struct.iter_unpack("<H", data[: len(data) & -2])]
+            else:
+                samples = [int(line) for line in path.read_text().split()]
+        except (OSError, ValueError) as error:
+            raise BoardError(f"{title}: no readings in {path}: {error}") from None
+    samples = list(samples)
+    wrong = [each for each in samples if not 0 <= each <= _U16]
+    if wrong or not samples or not hz > 0:
+        what = f"reading {wrong[0]!r}" if wrong else f"{len(samples)} samples at {hz!r} Hz"
+        raise BoardError(f"{title}: readings are 0 to 65535, at more than 0 Hz: {what}")
+    return [int(each) for each in samples]
 
 
 class PinStimulus:
@@ -94,15 +120,9 @@ class _Adc:
         self.play([value], hz=1)
 
     def play(self, samples, hz, repeat=False):
-        """Play `samples`, a sequence of 0 to 65535, `hz` a second, from now on."""
-        samples = list(samples)
-        wrong = [each for each in samples if not 0 <= each <= _U16]
-        if wrong or not samples or not hz > 0:
-            what = f"reading {wrong[0]!r}" if wrong else f"{len(samples)} samples at {hz!r} Hz"
-            raise BoardError(
-                f"ADC {self._pin}: readings are 0 to 65535, at more than 0 Hz: {what}"
-            )
-        data = base64.b64encode(array("H", map(int, samples)).tobytes()).decode()
+        """Play `samples`, a sequence of 0 to 65535 or a file, `hz` a second, from now on."""
+        samples = readings(samples, hz, f"ADC {self._pin}")
+        data = base64.b64encode(array("H", samples).tobytes()).decode()
         self._wires.send({"adc": self._pin, "samples": data, "hz": hz, "repeat": repeat})
 
 
