@@ -424,16 +424,19 @@ def flatten(kind):
     """
     if sys.implementation.name == "cpython":
         return  # which keeps what it has found; the simulated board's firmware finds MicroPython
-    names = set(kind.__dict__)
-    names.update(_NOT_COPIED)
-    above = list(kind.__bases__)
+    order, above = [], [kind]  # as they are looked through
     while above:
         base = above.pop(0)
-        for name, value in base.__dict__.items() if base is not object else ():
-            if name not in names:
-                names.add(name)
-                setattr(kind, name, value)
-        above = list(base.__bases__) + above
+        if base is not object:
+            order.append(base)
+            above = list(base.__bases__) + above
+    found = {}
+    for base in reversed(order):
+        found.update(base.__dict__)
+    for name in _NOT_COPIED:
+        found.pop(name, None)
+    for name, value in found.items():
+        setattr(kind, name, value)
 
 
 # Of constructors only, where debug() puts its own; and what CPython has in each class.
