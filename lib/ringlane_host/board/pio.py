@@ -38,8 +38,8 @@ class MachineState:
         self.kernel = kernel
         self.number = number
         self.active = False
-        self.coming = deque()  # what the program pushes: it stalls where the FIFO is full
-        self.waiting = deque()  # what was put, and not yet taken
+        self.coming: deque[int] = deque()  # what the program pushes: it stalls where the FIFO is full
+        self.waiting: deque[int] = deque()  # what was put, and not yet taken
         self.sent = []  # (microseconds, word)
         self.device = None
         self.irq = ProgramIrq(kernel, f"StateMachine({number}) handler", order)

@@ -1,5 +1,7 @@
 """What a receiving verb returns: the receiver's own list, which its next call writes anew."""
 
+from typing import Any
+
 from .faults import ResultReused
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
@@ -39,7 +41,7 @@ class Results:
         return Result(items, read)
 
 
-class Result(list):
+class Result(list[Any]):
     """A receiver's list as the firmware has it: what is in it is what is in that one now."""
 
     def __init__(self, items, read):
@@ -55,7 +57,7 @@ class Result(list):
     def __eq__(self, other):
         return self._read() == other
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self):
         return repr(self._read())
