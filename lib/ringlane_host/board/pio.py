@@ -38,7 +38,7 @@ class MachineState:
         self.kernel = kernel
         self.number = number
         self.active = False
-        self.coming: deque[int] = deque()  # what the program pushes: it stalls where the FIFO is full
+        self.coming: deque[int] = deque()  # pushed: the program stalls where the FIFO is full
         self.waiting: deque[int] = deque()  # what was put, and not yet taken
         self.sent = []  # (microseconds, word)
         self.device = None
