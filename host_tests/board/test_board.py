@@ -229,12 +229,49 @@ enable_irq(state)
 time.sleep_ms(1)
 print(count, [hex(each) for each in seen[:count]], pin)
 """,
+    "PIO": """
+import time
+from array import array
+from rp2 import PIO, StateMachine, asm_pio
+@asm_pio()
+def echo():
+    pull(block)
+    mov(isr, osr)
+    push(block)
+    irq(rel(0))
+seen = []
+sm = StateMachine(4, echo, freq=1_000_000)
+sm.irq(lambda sm: seen.append("state machine"))
+PIO(1).irq(lambda pio: seen.append(pio.irq().flags()), PIO.IRQ_SM0)
+sm.put(7)
+print(sm.tx_fifo(), sm.active(1), sm.active(), sm.tx_fifo())
+time.sleep_ms(2)
+print(sm.rx_fifo(), sm.get(), seen)
+sm.put(array("B", [1, 2]), 24)
+time.sleep_ms(2)
+print(sm.rx_fifo(), sm.get(None, 24), sm.get(bytearray(1), 24), seen)
+for number in range(4):
+    sm.put(number)
+time.sleep_ms(2)
+print(sm.rx_fifo(), sm.tx_fifo())
+for call, arg in (StateMachine, 8), (PIO, 2), (sm.init, 5), (lambda x: sm.init(echo, bad=x), 1):
+    try:
+        call(arg)
+    except (TypeError, ValueError) as error:
+        print(type(error))
+""",
 }
+
+
+def echo(board):
+    """What the program of that name does, which the simulated board does not run."""
+    machine = board.state_machine(4)
+    machine.attach(lambda word: machine.interrupt() or [word])
 
 
 @pytest.mark.parametrize("name", ON_CHIP)
 def test_a_program_prints_the_same_on_the_emulated_rp2040(name, simulated, pico):
-    board = simulated(ON_CHIP[name])
+    board = simulated(ON_CHIP[name], prepare=echo if name == "PIO" else None)
     board.advance(ms=10_000)
     assert board.log.count("\n") >= 2
     stop = pico.loop_back(7)

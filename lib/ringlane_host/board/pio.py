@@ -185,10 +185,10 @@ def make(kernel, programs):
                 raise ValueError("invalid StateMachine")
             return StateMachine(self._id * 4 + id, *args, **keywords)
 
-        def irq(self, handler=None, trigger=0xF00, hard=False):
+        def irq(self, *args, **keywords):
             block = programs.blocks[self._id]
-            block.listen(handler, self, hard)
-            block.trigger = trigger
+            if args or keywords:
+                _listen(block, self, 0xF00, *args, **keywords)
             return Irq(block)
 
     class StateMachine:
@@ -255,11 +255,11 @@ def make(kernel, programs):
         def tx_fifo(self):
             return len(self._state.waiting)
 
-        def irq(self, handler=None, trigger=1, hard=False):
-            state = self._state
-            state.irq.listen(handler, self, hard)
-            state.irq.trigger = trigger
-            return Irq(state.irq)
+        def irq(self, *args, **keywords):
+            source = self._state.irq
+            if args or keywords:
+                _listen(source, self, 1, *args, **keywords)
+            return Irq(source)
 
     def _check_program(prog):
         if not isinstance(prog, Program):
@@ -275,6 +275,11 @@ def make(kernel, programs):
         "asm_pio_encode": asm_pio_encode,
         "PIOASMError": PIOASMError,
     }
+
+
+def _listen(source, owner, every, handler=None, trigger=None, hard=False):
+    source.listen(handler, owner, hard)
+    source.trigger = every if trigger is None else trigger
 
 
 def _known(what, keywords, names):
