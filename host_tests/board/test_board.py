@@ -908,7 +908,7 @@ FAULTS = [
         timer = Timer(period=1, hard=True, callback=slow)
         time.sleep_ms(100)
         """,
-        ("slow took", "of 1000 us"),
+        ("slow, main.py:4 took", "of 1000 us"),
     ),
     (
         HandlerTooLong,

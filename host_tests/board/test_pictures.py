@@ -68,8 +68,20 @@ def test_the_trace(hub, tmp_path):
         assert begins[flow].replace("send", "recv") == name
     assert levels["GPIO4"] == hub.pin(4).history
     assert levels["steps: queued"] == hub.channels["steps"].depths
-    handlers = {tracks[each.track_event.track_uuid] for each in events}
-    assert {"Pin 2 handler on_step", "Pin 4 handler on_button", "main"} <= handlers
+    slices = {}
+    for each in events:
+        if each.track_event.type in (
+            pb2.TrackEvent.TYPE_SLICE_BEGIN,
+            pb2.TrackEvent.TYPE_SLICE_END,
+        ):
+            slices.setdefault(tracks[each.track_event.track_uuid], []).append(
+                each.timestamp // 1000
+            )
+    assert slices["Pin 2 handler on_step"] == [
+        us for us, _ in hub.pin(2).history[1:] for _ in ("begin", "end")
+    ]
+    seen = {tracks[each.track_event.track_uuid] for each in events}
+    assert {"Pin 4 handler on_button", "show", "log"} <= seen
 
 
 @pytest.fixture
@@ -89,6 +101,8 @@ def test_the_waves(hub, tmp_path, vcdvcd):
         changes = [(us, str(level)) for us, level in hub.pin(number).history]
         assert seen == changes and changes
     (depth,) = (waves[name].tv for name in waves.signals if "queued.samples" in name)
+    (runs,) = (waves[name].tv for name in waves.signals if "on_step" in name)
+    assert [us for us, value in runs if value == "1"] == [us for us, _ in hub.pin(2).history[1:]]
     assert max(int(value, 2) for _, value in depth) == max(
         queued for _, queued in hub.channels["samples"].depths
     )

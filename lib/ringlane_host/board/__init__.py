@@ -88,8 +88,8 @@ class SimulatedBoard:
         self._buses = {}
         self._kernel = kernel = Kernel(self._facts.scheduler, self._note)
         if self._facts.port == "rp2":
-            self.programs = pio.Programs(kernel, self._facts.mcu, self._note)
-        self.channels = Channels(kernel, self._note)
+            self.programs = pio.Programs(kernel, self._facts.mcu.partition("-")[0], self._note)
+        self.channels = Channels(kernel, self._note, self._facts.gil)
         clock = self._facts.clock
         if clock.register:
             kernel.register = simulate.memory.device(clock.register, 4)
@@ -494,6 +494,11 @@ class SimulatedBoard:
     def entries(self):
         """What timeline() shows, as (microseconds, who, kind, text); the last 4,000."""
         return list(self._entries)
+
+    @property
+    def handler_runs(self):
+        """What handlers ran, as (from, to, name) in microseconds; the last 100,000."""
+        return list(self._kernel.runs)
 
     def pin_histories(self):
         """Return {GPIO number: [(microseconds, level), ...]} of the pins in use."""

@@ -113,8 +113,9 @@ class ChannelRecord:
 class Channels:
     """The firmware's channels: by name, or by number in the order of their first message."""
 
-    def __init__(self, kernel, note):
+    def __init__(self, kernel, note, gil):
         self._kernel = kernel
+        self._gil = gil
         self._note = note
         self.results = Results(kernel)
         self._records = {}  # id(channel): record, which keeps the channel
@@ -144,8 +145,11 @@ class Channels:
         module = function.__module__ or ""
         if not module.startswith("ringlane.") or module in _WRAPPERS:
             return None
-        if function.__name__ == "_drop":  # skip and clear
-            return lambda args, result: self._depth(self._record(args[0]))
+        if function.__name__ in ("_drop", "recv_words"):  # skip and clear
+            return lambda args, result: self._taken(args[0])
+        if module == "ringlane.trigger" and function.__name__ == "trigger":
+            end = function.__closure__[function.__code__.co_freevars.index("cold")]
+            return lambda args, result: self._triggered(end.cell_contents)
         if module == "ringlane.zero_copy":
             return self._in_place(function)
         verb = _VERBS.get(function.__name__)
@@ -256,9 +260,7 @@ class Channels:
             if priority is not None:
                 self._blocked(end, priority, "a send")
             self._overflow(record)
-        if getattr(record.channel, "_send_guard", None) is None:
-            # Soft handlers and tasks may share what sends: the scheduler interrupts no verb.
-            self._own(end, side, "tasks" if context == "soft handler" else context)
+        self._own_sender(end, side)
 
     def _overflow(self, record):
         if not record.overflowed and record.channel.dropped:
@@ -266,6 +268,7 @@ class Channels:
             self._kernel.fault(
                 Overflowed,
                 f"{record.channel._title()}: no room for a message of {self._kernel.who()}, "
+                f"{self._kernel.place()}: "
                 f"its capacity is {record.channel.capacity}",
             )
 
@@ -292,17 +295,38 @@ class Channels:
             self._depth(record)
             what = data if word is None else word
             self._note("recv", f"{_name(record.channel)} -> {what!r} after {latency}")
-        if getattr(record.channel, "_recv_guard", None) is None:
+        self._own_receiver(end, side)
+
+    def _taken(self, end):
+        self._depth(self._record(end))
+        if not self._kernel.core.viper:  # else a receiver that opens or closes does it
+            self._own_receiver(end, "receiver")
+
+    def _triggered(self, end):
+        self._depth(self._record(end))
+        self._own_sender(end, "sender")
+
+    def _own_receiver(self, end, side):
+        if getattr(getattr(end, "_channel", end), "_recv_guard", None) is None:
+            self._own(end, side, self._kernel.context())
+
+    def _own_sender(self, end, side):
+        if getattr(getattr(end, "_channel", end), "_send_guard", None) is None:
+            # Soft handlers and tasks may share what sends, and threads under a GIL: neither
+            # comes within a verb.
+            context = self._kernel.context()
+            if context == "soft handler" or self._gil and context != "hard handler":
+                context = "tasks"
             self._own(end, side, context)
 
     def _own(self, end, side, context):
         key = id(end), side
-        owner = self._owners.get(key)
-        if owner is None:
-            self._owners[key] = owner = (end, {context: self._kernel.who()})
-        elif context not in owner[1]:
-            owner[1][context] = self._kernel.who()
-            users = " and ".join(f"{who} ({each})" for each, who in owner[1].items())
+        owner = self._owners.setdefault(key, (end, {}))[1]
+        if context in owner:
+            return
+        owner[context] = f"{self._kernel.who()} ({context}, {self._kernel.place()})"
+        if len(owner) > 1:
+            users = " and ".join(owner.values())
             channel = getattr(end, "_channel", end)
             self._kernel.fault(
                 TwoContexts,

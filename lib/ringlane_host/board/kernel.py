@@ -43,10 +43,28 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 NEVER = 1 << 62
 _CHUNK = 100  # microseconds
 _SLACK_US = 1000
+_RUNS = 100_000  # of handlers that are kept
 _SETUP = 100_000  # units of work after which start() no longer waits for the first wait
 _HANDLER_MAX_US = 1_000_000
 _STOP_PATIENCE_S = 3.0
 _HOST_PATIENCE_S = 60.0  # firmware that computes for so long without a loop round hangs
+
+
+def raised_at(error):
+    """Return the firmware's line that an exception came through last: main.py:12."""
+    lines = [
+        f"{os.path.basename(each.tb_frame.f_code.co_filename)}:{each.tb_lineno}"
+        for each in _traceback(error)
+        if not is_ours(each.tb_frame.f_code.co_filename)
+    ]
+    return lines[-1] if lines else "in ringlane"
+
+
+def _traceback(error):
+    each = error.__traceback__
+    while each is not None:
+        yield each
+        each = each.tb_next
 
 
 class Stopped(BaseException):
@@ -92,6 +110,8 @@ class Kernel:
         self.listeners = 0  # handlers of pins and so on, which the test may call
         self.handler_began = 0
         self.fired: list[tuple[str, bool]] = []  # (title, hard) of what a sweep's landing called
+        self.runs: deque[tuple[int, int, str]] = deque(maxlen=_RUNS)  # (from, to, handler)
+        self.task: Any = None  # a function that gives the name of the task that runs, or None
         self.timers: list[Any] = []  # their states, in the order of their making
         self.landing: Any = None  # of a sweep: where an interrupt is to land in this run
         self.quiet = False  # what runs is the test's or the board's own, and no firmware
@@ -103,7 +123,7 @@ class Kernel:
         self._setting_up = False
         self._told = set()
         self._pending = []
-        self._queue: deque[tuple[Callable[[Any], Any], Any, str]] = deque()
+        self._queue: deque[tuple[Callable[[Any], Any], Any, str, Any]] = deque()
         self._condition: Any = None
         self._condition_error = None
         self._met = False
@@ -259,7 +279,7 @@ class Kernel:
         if until - self.now > 1000:
             self.fault(
                 BlockingInHandler,
-                f"{source.title} waits"
+                f"{source.title}, {self.place()} waits"
                 + (f" for {(until - self.now) / 1000:.0f} ms" if until < NEVER else ""),
             )
         if until >= NEVER:
@@ -318,10 +338,7 @@ class Kernel:
             source.call()
         except Exception as error:
             source.disable()
-            if isinstance(error, Fault):
-                self.fault(type(error), str(error))
-            else:
-                self.fault(HandlerRaised, f"{source.title}: {error!r}", error)
+            self._raised(source.title, error)
         finally:
             self.source = None
             if self.icsr is not None:
@@ -330,9 +347,22 @@ class Kernel:
             self.core.viper = viper
             self._work = work
         self.stirred += 1
-        if source.period and self.now - began > source.period:
-            took = self.now - began
-            self.fault(HandlerTooLong, f"{source.title} took {took} us of {source.period} us")
+        self._ran(source.title, began, source)
+
+    def _raised(self, title, error):
+        if isinstance(error, Fault):
+            self.fault(type(error), str(error))
+        else:
+            self.fault(HandlerRaised, f"{title}, {raised_at(error)}: {error!r}", error)
+
+    def _ran(self, title, began, source):
+        # A handler has ended; a scheduled function has no `source`.
+        took = self.now - began
+        self.runs.append((began, self.now, title))
+        if source is not None and source.period and took > source.period:
+            self.fault(
+                HandlerTooLong, f"{title}, {source.defined} took {took} us of {source.period} us"
+            )
 
     def mask(self):
         """Mask interrupts; return the state before. While another core masks them, wait for it."""
@@ -348,23 +378,23 @@ class Kernel:
         if self._pending and self.source is None:
             self._run_pending()
 
-    def schedule(self, function, arg, title):
+    def schedule(self, function, arg, title, source=None):
         """Queue a soft handler; return False if the queue is full."""
         if len(self._queue) >= self.depth:
             return False
-        self._queue.append((function, arg, title))
+        self._queue.append((function, arg, title, source))
         return True
 
     def soft_interrupt(self, source, function, arg):
         """Queue the soft handler of `source`: dropped, and reported, if the queue is full."""
         if self.landing is not None:
             self.fired.append((source.title, False))
-        if self.schedule(function, arg, source.title):
+        if self.schedule(function, arg, source.title, source):
             return
-        waiting = ", ".join(dict.fromkeys(title for _, _, title in self._queue))
+        waiting = ", ".join(dict.fromkeys(title for _, _, title, _ in self._queue))
         self.fault(
             SoftHandlerDropped,
-            f"{source.title}: the scheduler's queue of {self.depth} is full of {waiting}",
+            f"{source.title}, {source.defined}: the scheduler's queue of {self.depth} is full of {waiting}",
         )
 
     def run_nested(self, stimulus):
@@ -411,14 +441,16 @@ class Kernel:
             return False
         core.in_soft = True
         try:
-            while self._queue:
-                function, arg, title = self._queue.popleft()
+            for _ in range(len(self._queue)):  # what one of them queues is for the next time
+                function, arg, title, source = self._queue.popleft()
                 self.title = title
                 self._note("soft", title)
+                began = self.now
                 try:
                     function(arg)
                 except Exception as error:
-                    self.fault(HandlerRaised, f"{title}: {error!r}", error)
+                    self._raised(title, error)
+                self._ran(title, began, source)
         finally:
             core.in_soft = False
         self.stirred += 1
@@ -470,12 +502,14 @@ class Kernel:
         return "tasks" if self.core.number == 0 else self.core.name
 
     def who(self):
-        """Return the name of the handler or core that runs."""
+        """Return the name of the handler, task or core that runs."""
         if self.source is not None:
             return self.source.title
         if self.core.in_soft:
             return self.title
-        return "main" if self.core.number == 0 else self.core.name
+        if self.core.number:
+            return self.core.name
+        return (self.task and self.task()) or "main"
 
     def fault(self, kind, text, cause=None):
         """Note a fault; the test raises it."""
@@ -511,7 +545,7 @@ class Kernel:
         except BaseException as error:
             core.error = error
             if core.number and not self.stopping:
-                self.fault(ThreadRaised, f"{core.name}: {error!r}", error)
+                self.fault(ThreadRaised, f"{core.name}, {raised_at(error)}: {error!r}", error)
         core.ended = True
         core.function = None
         self._core_ended = True

@@ -191,6 +191,12 @@ def make(kernel, time, say, look_us):
         name = os.path.basename(frame.f_code.co_filename)
         return f" at {name}:{frame.f_lineno}"
 
+    def running():
+        task = core.cur_task
+        return None if task is None else getattr(task.coro, "__qualname__", None)
+
+    kernel.task = running
+
     def create_task(coro):
         if not hasattr(coro, "send"):
             raise TypeError("coroutine expected")

@@ -115,6 +115,10 @@ def make(board, kernel, facts):
             kernel.wait(kernel.now + 1000 * ms)
         reset()
 
+    def disable_irq():
+        state = kernel.mask()
+        return 0 if facts.port == "esp32" else int(state)
+
     def enable_irq(state):
         kernel.unmask(state)
         kernel.stirred += 1  # giving back the other core's mutex ends in an event
@@ -145,7 +149,7 @@ def make(board, kernel, facts):
         ("idle", lambda: kernel.wait(kernel.now + 1000, polling=True)),
         ("lightsleep", lightsleep),
         ("deepsleep", deepsleep),
-        ("disable_irq", kernel.mask),
+        ("disable_irq", disable_irq),
         ("enable_irq", enable_irq),
     ):
         setattr(module, name, value)

@@ -345,21 +345,24 @@ def make_thread(kernel, facts):
     class Lock:
         def __init__(self):
             self._locked = False
+            self._owner = None
 
         def acquire(self, waitflag=1, timeout=-1):
+            place = kernel.place()
+            text = (
+                f"{kernel.who()}, {place}: takes a lock, and would wait for ever for what it "
+                "interrupts: acquire(0), or a channel"
+            )
             if waitflag and kernel.source is not None:
-                place = kernel.place()
-                kernel.fault_once(
-                    BlockingInHandler,
-                    place,
-                    f"{kernel.source.title}, {place}: takes a lock, and would wait for ever for "
-                    "what it interrupts: acquire(0), or a channel",
-                )
+                kernel.fault_once(BlockingInHandler, place, text)
+            elif waitflag and kernel.core.in_soft and self._locked and self._owner is kernel.core:
+                raise BlockingInHandler(text)
             while self._locked:
                 if not waitflag:
                     return False
                 kernel.wait(1 << 62, polling=True)
             self._locked = True
+            self._owner = kernel.core
             return True
 
         def release(self):

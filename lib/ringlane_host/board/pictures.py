@@ -1,7 +1,7 @@
 """Pictures of a run: a trace for Perfetto, waves for GTKWave and PulseView, a plot.
 
-All are made of what the board has recorded: the messages of its channels, how many each held, and
-the levels of its pins. The packages that write them are optional:
+All are made of what the board has recorded: the messages of its channels, how many each held, when
+handlers ran, and the levels of its pins. The packages that write them are optional:
 pip install 'ringlane[trace,plot]'.
 """
 
@@ -50,7 +50,7 @@ def flows(record):
 
 
 def trace(path, board):
-    """Write a Perfetto trace: a track for each handler and task, one for each channel's depth.
+    """Write a Perfetto trace: a track for each handler, task and core, and for each depth and pin.
 
     Each message is a flow from its send to its receive. Open it at ui.perfetto.dev.
     """
@@ -65,7 +65,7 @@ def trace(path, board):
         made.trusted_packet_sequence_id = _SEQUENCE
         return made
 
-    def track(name, counter=False):
+    def track(name, counter=None):
         uuid = tracks.get(name)
         if uuid is None:
             uuid = tracks[name] = len(tracks) + 1
@@ -73,12 +73,12 @@ def trace(path, board):
             descriptor.uuid = uuid
             descriptor.name = name
             if counter:
-                descriptor.counter.unit_name = "messages"
+                descriptor.counter.unit_name = counter
         return uuid
 
-    def event(us, where, name, **fields):
+    def event(us, where, name, kind=TrackEvent.TYPE_INSTANT, **fields):
         made = packet(us).track_event
-        made.type = TrackEvent.TYPE_INSTANT
+        made.type = kind
         made.track_uuid = track(where)
         made.name = name
         made.flow_ids.extend(fields.pop("flow", []))
@@ -91,10 +91,10 @@ def trace(path, board):
             else:
                 note.string_value = str(value)
 
-    def count(us, where, value):
+    def count(us, where, value, unit):
         made = packet(us).track_event
         made.type = TrackEvent.TYPE_COUNTER
-        made.track_uuid = track(where, counter=True)
+        made.track_uuid = track(where, unit)
         made.counter_value = value
 
     flow = 0
@@ -127,10 +127,13 @@ def trace(path, board):
                 **_class_of(message),
             )
         for us, depth in record.depths:
-            count(us, f"{title}: queued", depth)
+            count(us, f"{title}: queued", depth, "messages")
     for name, history in _pins(board):
         for us, level in history:
-            count(us, name, level)
+            count(us, name, level, "level")
+    for began, ended, who in board.handler_runs:
+        event(began, who, "runs", TrackEvent.TYPE_SLICE_BEGIN)
+        event(ended, who, "runs", TrackEvent.TYPE_SLICE_END)
     for us, who, kind, text in board.entries:
         if kind in ("print", "fault", "raised"):
             event(us, who, f"{kind}: {text}")
@@ -148,7 +151,7 @@ def _pins(board):
 
 
 def waves(path, board):
-    """Write a VCD file of the pins and of how many messages each channel holds, in microseconds.
+    """Write a VCD file of pins, handlers and how many messages each channel holds, by microseconds.
 
     Beside it goes a .gtkw, which opens the same in GTKWave with all signals shown.
     """
@@ -169,9 +172,19 @@ def waves(path, board):
             signal = writer.register_var("queued", name, "integer", size=32, init=0)
             names.append(f"queued.{name}[31:0]")
             changes += [(us, len(names), signal, depth) for us, depth in record.depths]
+        runs: dict[str, list[tuple[int, int]]] = {}
+        for began, ended, who in board.handler_runs:
+            runs.setdefault(who, []).append((began, ended))
+        for who, times in sorted(runs.items()):
+            name = "".join(each if each.isalnum() else "_" for each in who)
+            signal = writer.register_var("handlers", name, "wire", size=1, init=0)
+            names.append(f"handlers.{name}")
+            for began, ended in times:
+                # What takes no time is shown as a microsecond.
+                changes += [(began, len(names), signal, 1), (max(ended, began + 1), 0, signal, 0)]
         for us, _, signal, value in sorted(changes, key=lambda each: each[:2]):
             writer.change(signal, us, value)
-        writer.close(board.us)
+        writer.close(max(board.us, *(each[0] for each in changes)) if changes else board.us)
     with open(path.with_suffix(".gtkw"), "w") as file:
         save = GTKWSave(file)
         save.dumpfile(str(path.resolve()))

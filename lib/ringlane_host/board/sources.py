@@ -1,5 +1,7 @@
 """What interrupts: a handler, hard or soft, of a pin, a timer or a UART."""
 
+import os
+
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
 
@@ -29,6 +31,14 @@ class Source:
         if handler is not None:
             name = getattr(handler, "__qualname__", type(handler).__name__)
             self.title = f"{self.title.partition(' handler')[0]} handler {name}"
+
+    @property
+    def defined(self):
+        """The line where its handler begins: main.py:12."""
+        code = getattr(getattr(self._handler, "__wrapped__", self._handler), "__code__", None)
+        if code is None:
+            return "a builtin"
+        return f"{os.path.basename(code.co_filename)}:{code.co_firstlineno}"
 
     @property
     def listens(self):
