@@ -61,9 +61,18 @@ def test_what_is_wrong_or_cannot_be_seen_is_named(outside):
         board.run_until(lambda: False, ms=10)
     with pytest.raises(BoardError, match="one run"):
         board.run()
-    for wrong in ("lamp", -1, True, 1.5):
+    for wrong in ("lamp", -1, True, 1.5, 30):
         with pytest.raises(BoardError, match=f"no pin {wrong!r}"):
             board.pin(wrong)
+    if outside.called != _CALLED["port"]:
+        with pytest.raises(BoardError, match="no UART 2"):
+            board.uart(2)
+        with pytest.raises(BoardError, match="no ADC at pin 3"):
+            board.adc(3)
+        with pytest.raises(pytest.fail.Exception, match=f"^{outside.called} does not tell"):
+            _ = board.uart(0).lost
+        with pytest.raises(pytest.fail.Exception, match=f"^{outside.called}'s ADC takes levels"):
+            board.adc(26).set(lambda us: 0)
     with pytest.raises(BoardError, match="driven to 0, 1 or None, not 2"):
         board.pin(2).drive(2)
     for ask in (lambda: board.channels, lambda: setattr(board, "bootsel", True)):
@@ -71,6 +80,28 @@ def test_what_is_wrong_or_cannot_be_seen_is_named(outside):
             ask()
     assert not board.ended
     board.stop()
+
+
+def test_packages_and_files_beside_the_firmware_go_along(outside, tmp_path):
+    for name, text in {
+        "drivers/__init__.py": "from .motor import SPEED\n",
+        "drivers/motor.py": "SPEED = 7\n",
+        "config.txt": "9",
+        "lib/helper/__init__.py": "def told():\n    return open('/lib/helper/data.txt').read()\n",
+        "lib/helper/data.txt": "5",
+        "test_none.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    board = outside(
+        "import drivers, helper, os\n"
+        "print(drivers.SPEED, open('config.txt').read(), 'test_none.py' in os.listdir())\n"
+        "try:\n    print(helper.told())\nexcept OSError:\n    print('elsewhere')\n"
+    )
+    board.run()
+    board.run_until(lambda: board.log.count("\n") == 2, ms=2000)
+    wanted = "elsewhere" if outside.called == _CALLED["port"] else "5"  # which is mounted
+    assert board.log.splitlines() == ["7 9 False", wanted]
 
 
 @pytest.mark.parametrize("when", RAISES)

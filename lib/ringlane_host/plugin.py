@@ -265,7 +265,7 @@ def board(request, ringlane_target):
             pytest.skip(str(error))
         from .board.virtual import RealTimeBoard
 
-        made = RealTimeBoard(pytest.skip, *folders)
+        made = RealTimeBoard(pytest.skip, *folders, kind=name)
     elif not ringlane_target.startswith("rp2040:"):
         pytest.importorskip("cobs", reason="it takes pip install 'ringlane[link]'")
         from .board.port import PortBoard

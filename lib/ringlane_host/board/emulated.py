@@ -19,9 +19,10 @@ from rp2040py.gpio_pin import GPIOPinState
 
 from ..boards.emulated import EmulatedPico, compiled
 from ..boards.wires import PRESSED, TOGGLED, PinStimulus, readings
+from .analog import TEMPERATURE
 from .faults import BoardError
 from .firmware import ringlane_folder
-from .outside import OutsideBoard, beside
+from .outside import OutsideBoard, along
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -66,9 +67,12 @@ class EmulatedBoard(OutsideBoard):
         if self._pico is not None:
             raise BoardError("this board runs already: one run() a board")
         file = self._find(path)
-        modules = [each for each in beside(file) if each.suffix == ".py"]
-        library = [each for each in sorted((file.parent / "lib").glob("*")) if _is_code(each)]
-        held = compiled(ringlane_folder(), *modules, *library)
+        held = compiled(ringlane_folder())
+        for path, source in along(file).items():
+            if source.suffix == ".py":
+                held[path[:-3] + ".mpy"] = compiled(source)[source.stem + ".mpy"]
+            else:
+                held[path] = source.read_bytes()
         if b"__name__" in file.read_bytes():  # it may ask whether it is the main program
             held[_MAIN + ".py"] = file.read_bytes()
             begin = b"exec(open('%s.py').read(), {'__name__': '__main__'})"
@@ -209,8 +213,6 @@ class EmulatedBoard(OutsideBoard):
     def pin(self, number):
         """As SimulatedBoard.pin."""
         number = self._number(number)
-        if number >= self._facts.peripherals.gpio:
-            raise BoardError(f"no pin {number!r}")
         if self._pico is None:
             self._refuse("an emulated Pico has pins after run()")
         if number not in self._pins:
@@ -219,8 +221,9 @@ class EmulatedBoard(OutsideBoard):
 
     def adc(self, pin):
         """As SimulatedBoard.adc: set() of a level, and after run() play(), once."""
-        if pin not in self._facts.peripherals.adc:
-            raise BoardError(f"no ADC at {pin!r}")
+        if pin == TEMPERATURE:
+            self._refuse("an emulated Pico's temperature is its emulator's")
+        self._one_of("ADC at pin", pin, self._has.adc)
         channel = pin - self._facts.peripherals.adc[0]
 
         def put(value):
@@ -240,17 +243,12 @@ class EmulatedBoard(OutsideBoard):
 
     def uart(self, number):
         """As SimulatedBoard.uart, after run(); without `lost`."""
-        if not 0 <= number < self._facts.peripherals.uarts:
-            raise BoardError(f"no UART {number}")
+        self._one_of("UART", number, range(self._has.uarts))
         if self._pico is None:
             self._refuse("an emulated Pico has UARTs after run()")
         if number not in self._uarts:
             self._uarts[number] = _Uart(self, self._mcu.uart[number])
         return self._uarts[number]
-
-
-def _is_code(path):
-    return path.suffix == ".py" or (path / "__init__.py").is_file()
 
 
 class _Pin(PinStimulus):
@@ -324,6 +322,11 @@ class _Uart:
         if self._board.us >= self._free:
             self._uart._interrupt_status |= _RX_TIMEOUT
             self._uart.check_interrupts()
+
+    @property
+    def lost(self):
+        """Refuse."""
+        self._board._refuse("an emulated Pico does not tell which bytes its UART has lost")
 
     @property
     def sent(self):

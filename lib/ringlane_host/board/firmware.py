@@ -30,6 +30,10 @@ _ROUND = "round of a loop (board)"  # names that no source can have
 _CAUGHT = "caught everything (board)"
 _ALLOCATES = "allocates (board)"
 _EVERYTHING = ("BaseException", "object")
+_MAKERS = (  # of objects
+    "bytearray bytes dict enumerate filter float list map memoryview reversed set sorted str sum "
+    "super tuple zip"
+).split()
 
 # What MicroPython has of CPython's library, and that works here as it is.
 PLAIN = (
@@ -56,7 +60,7 @@ class _Instrument(ast.NodeTransformer):
         """Visit a node; a statement that allocates gets a call before it."""
         found = None
         if isinstance(node, ast.stmt) and self._in_function:
-            for each in _expressions(node):
+            for each in _expressions(_without_swap(node)):
                 found = _allocates(each)
                 if found:
                     break
@@ -108,6 +112,15 @@ def _expressions(statement):
             return
 
 
+def _without_swap(statement):
+    # `a, b = b, a` of two or three is compiled without a tuple.
+    match statement:
+        case ast.Assign(targets=[ast.Tuple(elts=to)], value=ast.Tuple(elts=values)):
+            if len(to) == len(values) <= 3:
+                return ast.Assign(values, values[0])
+    return statement
+
+
 def _allocates(node):
     """Return what about an expression allocates in MicroPython, or None."""
     match node:
@@ -125,11 +138,30 @@ def _allocates(node):
             return "a division, whose result is a float,"
         case ast.BinOp(left=ast.Constant(value=str() | bytes()), op=ast.Mod()):
             return "formatting"
+        case ast.BinOp(op=ast.Add()) if _is_text(node.left) or _is_text(node.right):
+            return "adding strings"
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str() | bytes()))):
+            return "a string's method"
+        case ast.Call(func=ast.Name(id=name)) if name in _MAKERS:
+            return f"{name}()"
+        case ast.Tuple(ctx=ast.Load(), elts=[_, *_]) if not _is_constant(node):
+            return "a new tuple"
         case ast.Constant(value=float()):
             return "a float"
         case ast.Starred(ctx=ast.Load()):
             return "a call with *args"
     return None
+
+
+def _is_text(node):
+    return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+
+
+def _is_constant(node):
+    # As mpy-cross folds it: a tuple of constants is one.
+    if isinstance(node, ast.Tuple):
+        return all(map(_is_constant, node.elts))
+    return isinstance(node, ast.Constant)
 
 
 def _awaitable(code):

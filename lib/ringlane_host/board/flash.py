@@ -3,17 +3,20 @@
 import io
 from pathlib import Path
 
+from .faults import NotSimulated
+
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
-_ENOENT, _EEXIST = 2, 17
+_ENOENT, _EEXIST, _ENOTEMPTY = 2, 17, 39
 
 
 class _Written(io.BytesIO):
-    def __init__(self, files, name, before):
+    def __init__(self, files, name, before, at):
         super().__init__()
         self._files = files
         self._name = name
-        self.write(before)
+        super().write(before)
+        self.seek(at)
 
     def flush(self):
         self._files[self._name] = self.getvalue()
@@ -27,6 +30,12 @@ class _Written(io.BytesIO):
 class _WrittenText(_Written):
     def write(self, text):
         return super().write(text if isinstance(text, bytes) else text.encode())
+
+    def read(self, size=-1):
+        return super().read(size).decode()
+
+    def readline(self, size=-1):
+        return super().readline(size).decode()
 
 
 class Flash:
@@ -51,14 +60,27 @@ class Flash:
         file = self.folder / name
         return file.read_bytes() if file.is_file() else None
 
+    def _is_folder(self, name):
+        name = name.rstrip("/")
+        return (
+            not name
+            or name in self._folders
+            or bool(self.folder is not None and (self.folder / name).is_dir())
+        )
+
     def open(self, path, mode="r", **keywords):
         """As open() on a board."""
         name = self._name(path)
         binary = "b" in mode
         if "w" in mode or "a" in mode or "+" in mode:
-            before = b"" if "w" in mode else self._found(path) or b""
+            before = self._found(path)
+            if not self._is_folder(name.rpartition("/")[0]) or before is None and "r" in mode:
+                raise OSError(_ENOENT, "ENOENT")
+            if before is None or "w" in mode:
+                before = b""
             self._removed.discard(name)
-            file = (_Written if binary else _WrittenText)(self.files, name, before)
+            at = len(before) if "a" in mode else 0
+            file = (_Written if binary else _WrittenText)(self.files, name, before, at)
             file.flush()
             return file
         content = self._found(path)
@@ -89,11 +111,8 @@ class Flash:
     def stat(self, path):
         """As os.stat on a board."""
         content = self._found(path)
-        name = self._name(path)
-        if content is None:
-            folder = name in self._folders or (self.folder and (self.folder / name).is_dir())
-            if not folder:
-                raise OSError(_ENOENT, "ENOENT")
+        if content is None and not self._is_folder(self._name(path)):
+            raise OSError(_ENOENT, "ENOENT")
         mode = 0x4000 if content is None else 0x8000
         return (mode, 0, 0, 0, 0, 0, len(content or b""), 0, 0, 0)
 
@@ -116,16 +135,27 @@ class Flash:
     def mkdir(self, path):
         """Make a folder."""
         name = self._name(path)
-        if name in self._folders or (self.folder and (self.folder / name).is_dir()):
+        if self._is_folder(name):
             raise OSError(_EEXIST, "EEXIST")
+        if not self._is_folder(name.rpartition("/")[0]):
+            raise OSError(_ENOENT, "ENOENT")
         self._folders.add(name)
 
     def rmdir(self, path):
-        """Remove a folder."""
-        self._folders.discard(self._name(path))
+        """Remove a folder that the firmware has made."""
+        name = self._name(path)
+        if not self._is_folder(name):
+            raise OSError(_ENOENT, "ENOENT")
+        if self.listdir(path):
+            raise OSError(_ENOTEMPTY, "ENOTEMPTY")
+        self._folders.discard(name)
 
     def chdir(self, path):
         """The board stays in "/"."""
+        if not self._is_folder(self._name(path)):
+            raise OSError(_ENOENT, "ENOENT")
+        if self._name(path):
+            raise NotSimulated(f"os.chdir({path!r}) is not simulated: the board stays in '/'")
 
     def getcwd(self):
         """Return "/"."""

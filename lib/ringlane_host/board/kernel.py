@@ -111,6 +111,7 @@ class Kernel:
         self.handler_began = 0
         self.fired: list[tuple[str, bool]] = []  # (title, hard) of what a sweep's landing called
         self.runs: deque[tuple[int, int, str]] = deque(maxlen=_RUNS)  # (from, to, handler)
+        self.rtc_offset = 0  # seconds that the firmware has set the clock forward
         self.task: Any = None  # a function that gives the name of the task that runs, or None
         self.timers: list[Any] = []  # their states, in the order of their making
         self.landing: Any = None  # of a sweep: where an interrupt is to land in this run
@@ -394,7 +395,8 @@ class Kernel:
         waiting = ", ".join(dict.fromkeys(title for _, _, title, _ in self._queue))
         self.fault(
             SoftHandlerDropped,
-            f"{source.title}, {source.defined}: the scheduler's queue of {self.depth} is full of {waiting}",
+            f"{source.title}, {source.defined}: the scheduler's queue of {self.depth} is full of "
+            f"{waiting}",
         )
 
     def run_nested(self, stimulus):

@@ -11,7 +11,8 @@ __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and 
 _PWRON, _WDT = 1, 3
 _LATER = (
     "ADCBlock CAN Counter DAC Encoder I2CTarget I2S PCNT SDCard TouchPad USBDevice bitstream "
-    "bootloader dht_readinto time_pulse_us"
+    "bootloader dht_readinto time_pulse_us DEEPSLEEP DEEPSLEEP_RESET HARD_RESET SOFT_RESET "
+    "wake_reason PIN_WAKE EXT0_WAKE mem_backup"
 ).split()
 
 
@@ -67,17 +68,15 @@ def make(board, kernel, facts):
     class RTC:
         """machine.RTC."""
 
-        _offset = 0
-
         def datetime(self, *when):
             if when:
                 import calendar
 
                 year, month, day, _, hour, minute, second = when[0][:7]
                 seconds = calendar.timegm((year, month, day, hour, minute, second))
-                RTC._offset = seconds - board.modules["time"].time()
+                kernel.rtc_offset += seconds - board.modules["time"].time()
                 return None
-            t = board.modules["time"].localtime(board.modules["time"].time() + RTC._offset)
+            t = board.modules["time"].localtime()
             return (*t[:3], t[6], *t[3:6], 0)
 
     class Signal:

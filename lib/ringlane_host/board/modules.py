@@ -24,6 +24,12 @@ _EPOCH = 1_609_459_200  # 2021-01-01, where the clock of a board without a batte
 _STAND_INS = (
     "network",
     "bluetooth",
+    "cryptolib",
+    "deflate",
+    "dht",
+    "ds18x20",
+    "onewire",
+    "platform",
     "espnow",
     "socket",
     "ssl",
@@ -38,6 +44,19 @@ def _module(name, doc, **names):
     module = types.ModuleType(name, doc)
     for key, value in names.items():
         setattr(module, key, value)
+    return module
+
+
+def _and_not_simulated(module, names):
+    # What the board's module has beside that, and is not simulated.
+    there = names.split()
+
+    def __getattr__(attribute):
+        if attribute in there:
+            raise NotSimulated(f"{module.__name__}.{attribute} is not simulated")
+        raise AttributeError(f"module '{module.__name__}' has no attribute '{attribute}'")
+
+    module.__getattr__ = __getattr__
     return module
 
 
@@ -77,8 +96,11 @@ def make_time(kernel):
     def sleep_ms(ms):
         kernel.wait(kernel.now + 1000 * max(0, ms))
 
+    def seconds_now():
+        return kernel.now // 1_000_000 + _EPOCH + kernel.rtc_offset
+
     def localtime(seconds=None):
-        seconds = kernel.now // 1_000_000 + _EPOCH if seconds is None else seconds
+        seconds = seconds_now() if seconds is None else seconds
         when = time.gmtime(seconds)
         return (*when[:6], when.tm_wday, when.tm_yday)
 
@@ -93,8 +115,8 @@ def make_time(kernel):
         sleep=lambda s: sleep_ms(int(s * 1000)),
         sleep_ms=sleep_ms,
         sleep_us=sleep_us,
-        time=lambda: kernel.now // 1_000_000 + _EPOCH,
-        time_ns=lambda: (kernel.now + _EPOCH * 1_000_000) * 1000,
+        time=seconds_now,
+        time_ns=lambda: (kernel.now + (_EPOCH + kernel.rtc_offset) * 1_000_000) * 1000,
         localtime=localtime,
         gmtime=localtime,
         mktime=lambda t: __import__("calendar").timegm((*t[:6], 0, 0, 0)),
@@ -178,8 +200,9 @@ def make_micropython(kernel, channels):
             return part or None
 
         def readinto(self, buf, n=None):
-            count = min(len(buf) if n is None else n, len(self._bytes))
-            buf[:count] = self._bytes[:count]
+            into = memoryview(buf).cast("B")
+            count = min(len(into) if n is None else n, len(self._bytes))
+            into[:count] = self._bytes[:count]
             del self._bytes[:count]
             return count or None
 
@@ -238,7 +261,15 @@ def make_sys(kernel, facts, modules, say):
             return self
 
     class In(io.StringIO):
-        buffer = io.BytesIO()
+        def read(self, size=-1):
+            raise NotSimulated("sys.stdin is not simulated: nobody types at a simulated board")
+
+        readline = read
+        readinto = read
+
+        @property
+        def buffer(self):
+            return self
 
         def ioctl(self, request, flags):
             return 0  # nobody types
@@ -336,7 +367,9 @@ def make_select(kernel, look_us):
 
         poll = ipoll
 
-    return _module("select", "MicroPython's select.", poll=Poll, POLLIN=1, POLLOUT=4, POLLERR=8)
+    module = _module("select", "MicroPython's select.", poll=Poll, POLLIN=1, POLLOUT=4, POLLERR=8)
+    module.POLLHUP = 16
+    return _and_not_simulated(module, "select")
 
 
 def make_thread(kernel, facts):
@@ -413,19 +446,20 @@ def make_uctypes():
         start = address - region.start
         return memoryview(region.buffer).cast("B")[start : start + size]
 
-    def struct(*args):
-        raise NotSimulated("uctypes.struct is not simulated")
-
-    return _module(
+    module = _module(
         "uctypes",
         "MicroPython's uctypes.",
         addressof=lambda obj: simulate.memory.address_of(obj)[0],
         bytearray_at=bytearray_at,
-        struct=struct,
         LITTLE_ENDIAN=0,
         BIG_ENDIAN=1,
         NATIVE=2,
     )
+    sizes = [
+        f"{kind}{bits}" for kind in ("UINT", "INT", "BFUINT", "BFINT") for bits in (8, 16, 32)
+    ]
+    rest = "struct sizeof bytes_at UINT64 INT64 BF_POS BF_LEN FLOAT32 FLOAT64 VOID PTR ARRAY"
+    return _and_not_simulated(module, " ".join([rest, *sizes]))
 
 
 def make_random():
@@ -460,6 +494,7 @@ def make_gc():
 def make_os(facts, flash):
     """Return `os`, on the board's files."""
     version = f"v1.28.0 on {facts.name}, simulated"
+    noise = random.Random(0)
     names = (
         "listdir",
         "remove",
@@ -471,14 +506,18 @@ def make_os(facts, flash):
         "chdir",
         "getcwd",
     )
-    return _module(
+    module = _module(
         "os",
         "MicroPython's os, on the board's files.",
         uname=lambda: (facts.platform, facts.platform, "1.28.0", version, facts.name),
-        urandom=lambda n: random.Random(n).randbytes(n),
+        urandom=lambda n: noise.randbytes(n),
         sync=lambda: None,
         sep="/",
+        unlink=flash.remove,
         **{name: getattr(flash, name) for name in names},
+    )
+    return _and_not_simulated(
+        module, "statvfs mount umount VfsFat VfsLfs2 AbstractBlockDev dupterm dupterm_notify"
     )
 
 

@@ -1,6 +1,5 @@
 """What the boards have in common that run real MicroPython and are seen from outside."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,23 @@ from .firmware import find
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
+_PINS_MAX = 256  # of a board whose file says nothing of them
+_NOT_ALONG = ("test_", "tests", "conftest", ".")
+
 
 class OutsideBoard:
-    """OutsideBoard(name, called, refuse, folders): it refuses what it cannot show.
+    """OutsideBoard(name, called, refuse, folders, kind="rpi_pico"): it refuses what is not seen.
 
-    `called`: its name in a sentence. `refuse(reason)` raises. A board has `us`, microseconds since
-    run() returned, and `log`.
+    `called`: its name in a sentence. `refuse(reason)` raises. `kind`: whose pins it has. A board
+    has `us`, microseconds since run() returned, and `log`.
     """
 
-    def __init__(self, name, called, refuse, folders):
+    def __init__(self, name, called, refuse, folders, kind="rpi_pico"):
         self.name = name
         self._called = called
         self._refuse = refuse
         self._folders = [Path(folder).resolve() for folder in folders or (".",)]
-        self._facts: Any = boards.load("rpi_pico")  # for the pins' names
+        self._facts: Any = boards.load(kind)
 
     def __getattr__(self, name):
         if name[0] == "_":
@@ -34,9 +36,16 @@ class OutsideBoard:
         return find(self._folders, path)
 
     def _number(self, pin):
-        number = self._facts.pins.get(pin, pin)
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise BoardError(f"no pin {pin!r}")
+        there = range(self._has.gpio if self._has else _PINS_MAX)
+        return self._one_of("pin", self._facts.pins.get(pin, pin), there)
+
+    @property
+    def _has(self):
+        return self._facts.peripherals
+
+    def _one_of(self, what, number, there):
+        if isinstance(number, bool) or number not in there:
+            raise BoardError(f"{self.name} has no {what} {number!r}")
         return number
 
     @property
@@ -64,21 +73,22 @@ class OutsideBoard:
         return f"<{self.name}, at {self.ms:.3f} ms>"
 
 
-def beside(file):
-    """Return the files beside a firmware that go onto the board with it: no tests."""
-    return [
-        each
-        for each in sorted(file.parent.iterdir())
-        if each.is_file()
-        and each not in (file, file.parent / "main.py")
-        and not each.name.startswith(("test_", "conftest", "."))
-    ]
+def along(file):
+    """Return {path on the board: file} of what goes onto the board with a firmware.
+
+    The files and packages beside it, and its folder lib; no tests.
+    """
+    found = {}
+    for each in sorted(file.parent.iterdir()):
+        if each in (file, file.parent / "main.py") or each.name.startswith(_NOT_ALONG):
+            continue
+        if each.is_file():
+            found[each.name] = each
+        elif each.name == "lib" or (each / "__init__.py").is_file():
+            for path in sorted(each.rglob("*")):
+                if path.is_file() and path.parent.name != "__pycache__":
+                    found[path.relative_to(file.parent).as_posix()] = path
+    return found
 
 
-def copy_library(file, to):
-    """Copy the folder lib beside a firmware, if there is one, to the folder `to`."""
-    if (file.parent / "lib").is_dir():
-        shutil.copytree(file.parent / "lib", to, dirs_exist_ok=True)
-
-
-__all__ = ["OutsideBoard", "beside", "copy_library"]
+__all__ = ["OutsideBoard", "along"]

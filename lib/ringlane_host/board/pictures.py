@@ -151,7 +151,7 @@ def _pins(board):
 
 
 def waves(path, board):
-    """Write a VCD file of pins, handlers and how many messages each channel holds, by microseconds.
+    """Write a VCD file of pins, handlers and the messages each channel holds, in microseconds.
 
     Beside it goes a .gtkw, which opens the same in GTKWave with all signals shown.
     """
@@ -184,7 +184,7 @@ def waves(path, board):
                 changes += [(began, len(names), signal, 1), (max(ended, began + 1), 0, signal, 0)]
         for us, _, signal, value in sorted(changes, key=lambda each: each[:2]):
             writer.change(signal, us, value)
-        writer.close(max(board.us, *(each[0] for each in changes)) if changes else board.us)
+        writer.close(max([board.us, *(us for us, *_ in changes)]))
     with open(path.with_suffix(".gtkw"), "w") as file:
         save = GTKWSave(file)
         save.dumpfile(str(path.resolve()))

@@ -30,7 +30,7 @@ from ..link import LinkError, ProgramEnded
 from ..link.wires import ProgramWire
 from .faults import BoardError
 from .firmware import ringlane_folder
-from .outside import OutsideBoard, beside, copy_library
+from .outside import OutsideBoard, along
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -101,7 +101,7 @@ class PortBoard(OutsideBoard):
         if source:
             (folder / file.with_suffix(".mpy").name).unlink(missing_ok=True)
             shutil.copy(file, folder)
-        tasks = any(b"asyncio" in each.read_bytes() for each in (file, *beside(file)))
+        tasks = any(b"asyncio" in each.read_bytes() for each in (file, *along(file).values()))
         arguments = f"RemoteCommand, {self._wires}, {file.stem!r}, {source!r}, {tasks}"
         self._wire = ProgramWire(target, _START % arguments, str(folder))
         self._reader = threading.Thread(target=self._follow, daemon=True)
@@ -388,14 +388,13 @@ def _facts(target):
 
 
 def _fill(folder, target, file):
-    target.stage(folder, *beside(file), file)
+    target.stage(folder, file)
     library = folder / "lib"
-    copy_library(file, library)
-    library.mkdir(exist_ok=True)
-    if target.architecture:
-        for source in sorted(library.rglob("*.py")):
-            target.stage(source.parent, source)
-            source.unlink()
+    library.mkdir()
+    for path, source in along(file).items():
+        to = (folder / path).parent
+        to.mkdir(parents=True, exist_ok=True)
+        target.stage(to, source)
     target.stage(library, _HELPER)
     shutil.copytree(_ringlane(target), library / "ringlane", dirs_exist_ok=True)
 

@@ -21,12 +21,14 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from ..boards.virtual import VirtualBoard
 from ..boards.wires import Wires
+from .analog import TEMPERATURE
 from .faults import BoardError
 from .firmware import ringlane_folder
-from .outside import OutsideBoard, beside, copy_library
+from .outside import OutsideBoard, along
 
 __tracebackhide__ = True  # to pytest: a failure shows the firmware's lines and the test's
 
@@ -53,10 +55,10 @@ _RESET = re.compile("^(MPY: soft reboot|micropython ended with status)", re.MULT
 
 
 class RealTimeBoard(OutsideBoard):
-    """RealTimeBoard(refuse, *folders): a virtual board whose flash has what lies in a folder."""
+    """RealTimeBoard(refuse, *folders, kind="rpi_pico"): a virtual board with pins of that kind."""
 
-    def __init__(self, refuse, *folders):
-        super().__init__("virtual board", "a virtual board", refuse, folders)
+    def __init__(self, refuse, *folders, kind="rpi_pico"):
+        super().__init__("virtual board", "a virtual board", refuse, folders, kind)
         self._wires = Wires()
         self._flash = tempfile.TemporaryDirectory(prefix="ringlane-")
         self._board: VirtualBoard | None = None
@@ -72,9 +74,9 @@ class RealTimeBoard(OutsideBoard):
             raise BoardError("this board runs already: one run() a board")
         file = self._find(path)
         flash = Path(self._flash.name)
-        for each in beside(file):
-            shutil.copy(each, flash)
-        copy_library(file, flash / "lib")
+        for path, source in along(file).items():
+            (flash / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, flash / path)
         shutil.copytree(ringlane_folder(), flash / "lib" / "ringlane", dirs_exist_ok=True)
         shutil.copy(file, flash / "main.py")
         own = flash / "boot.py"
@@ -168,15 +170,39 @@ class RealTimeBoard(OutsideBoard):
 
     def adc(self, pin):
         """As SimulatedBoard.adc; no functions."""
-        return self._wires.adc(pin)
+        if pin != TEMPERATURE:
+            self._one_of("ADC at pin", pin, self._has.adc)
+        adc = self._wires.adc(pin)
+
+        def put(value):
+            if callable(value):
+                self._refuse("a virtual board's ADC takes levels and recordings, not functions")
+            adc.set(value)
+
+        return SimpleNamespace(set=put, play=adc.play)
 
     def uart(self, number):
-        """As SimulatedBoard.uart."""
-        return self._wires.uart(number)
+        """As SimulatedBoard.uart; without `lost`."""
+        number = self._one_of("UART", number, range(self._has.uarts))
+        return _Uart(self._refuse, self._wires.uart(number))
 
     def pwm(self, pin):
         """As SimulatedBoard.pwm."""
-        return self._wires.pwm(pin)
+        return self._wires.pwm(self._number(pin))
+
+
+class _Uart:
+    # A wire's UART, of which nobody knows what was lost.
+    def __init__(self, refuse, wire):
+        self._refuse = refuse
+        self._wire = wire
+
+    def __getattr__(self, name):
+        return getattr(self._wire, name)
+
+    @property
+    def lost(self):
+        self._refuse("a virtual board does not tell which bytes its UART has lost")
 
 
 __all__ = ["RealTimeBoard"]

@@ -364,7 +364,7 @@ class VirtualBoard:
     """
 
     def __init__(self, flash=None, heap=None, wires=None):
-        if tty is None:
+        if tty is None or sys.platform != "linux":
             raise BoardError("the virtual board needs Linux")
         command = [micropython()]
         if heap:
