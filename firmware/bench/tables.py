@@ -35,6 +35,11 @@ FEW = 2  # receivers where 1,024 messages of each must fit into a small board
 FLAT = ("Multicast", "RoundRobin", "LeastLoaded", "Random", "AffinityFirst")
 FURTHER_MOST = 0.6  # of one PriorityChannel.send, each further receiver of multicast
 TURN_MOST = 1.3  # of one PriorityChannel.send, ROUND_ROBIN
+# The goals on an RP2040: cycles net, by column; microseconds, p50; cycles; bytes.
+CYCLES_MOST = {"16 B": 2093, "256 B": 3893, "one word": 1743}
+WAKE_UP_MOST = {"await arecv": 340, "ten tasks, each await arecv": 1200}
+INTERRUPT_MOST = {"ch.send_word in a handler": 2600, "ch.trigger of a register": 1300}
+IMPORT_MOST, MPY_MOST = 13_000, 9_000
 MICROSECONDS = {"unit": "us", "hz": 1_000_000}
 # What a PriorityChannel needs.
 ENGINE = "__init__ checks ends lanes port priority probe queue verbs_direct".split()
@@ -123,7 +128,16 @@ def print_ratios(rows, to):
 
 
 def kept(value, most):
-    return f"{value:.2f} ({'kept' if value <= most else 'MISSED'}: at most {most})"
+    shown = f"{value:,.0f}" if isinstance(most, int) else f"{value:.2f}"
+    return f"{shown} ({'kept' if value <= most else 'MISSED'}: at most {most:,})"
+
+
+def print_goals(goals, found, text):
+    """Print whether each goal was kept, {name: most}, of {name: figure}."""
+    for name, most in goals.items():
+        if name in found:
+            print(f"{name}, {text}: {kept(found[name], most)}")
+    print()
 
 
 class Messages:
@@ -190,6 +204,9 @@ class Messages:
             each = [f"{row['allocated']:.0f}" for row in there]
             same = each[0] if len(set(each)) == 1 else ", ".join(each)
             print(f"    {name}: {same}")
+        if cycles:
+            ours = {title: rows[OURS, title]["time"] for title in columns}
+            print_goals(CYCLES_MOST, ours, f"cycles of {OURS}")
         if found["long_run"]:
             times = found["long_run"]["ns"]
             shares = ", ".join(
@@ -463,6 +480,9 @@ class WakeUp:
             times = [f"{row[key]:,.1f}" for key in ("p50_us", "p99_us", "max_us")]
             table.append([row["contender"], *times, f"{row['allocated']:.0f}"])
         print_table(table)
+        if found["unit"] == "cycles":
+            p50 = {row["contender"]: row["p50_us"] for row in found["rows"]}
+            print_goals(WAKE_UP_MOST, p50, "p50 in microseconds")
 
 
 class Interrupt:
@@ -485,6 +505,7 @@ class Interrupt:
         table = [["cycles", "in all", "beyond the first"]]
         table += [[name, f"{took:,}", f"{took - empty:,}"] for name, took, _ in found]
         print_table(table)
+        print_goals(INTERRUPT_MOST, {name: took for name, took, _ in found}, "cycles")
 
 
 class Footprint:
@@ -503,6 +524,7 @@ class Footprint:
                 size = each["import"]
                 raise BoardError(f"WrongResult: {each['name']} takes {size} B, so it was there")
         return {
+            "chip": conditions["unit"] == "cycles",
             "import": first["import"],
             "channel": (first["first"], first["channel"], first["memory"]),
             "further": {each["name"]: each["import"] for each in others},
@@ -536,6 +558,9 @@ class Footprint:
             f".mpy for {found['mpy_arch']}: {engine:,} B for a PriorityChannel "
             f"({', '.join(ENGINE)}), {sum(sizes.values()):,} B in all ({each})\n"
         )
+        print_goals({"its .mpy": MPY_MOST}, {"its .mpy": engine}, "bytes")
+        if found["chip"]:
+            print_goals({"its import": IMPORT_MOST}, {"its import": found["import"]}, "bytes")
 
 
 def mpy_sizes():

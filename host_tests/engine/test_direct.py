@@ -136,20 +136,24 @@ def test_the_layout_that_is_known_makes_it_direct(monkeypatch):
     assert probe(monkeypatch, "portable") == "portable"
 
 
-OTHERWISE = [
-    (kind, word, change, told)
-    for kind in ("bytes", "bytearray")
-    for word, change, told in (
-        (0, lambda found: word_of(str), "the type of "),
-        (2, lambda found: found + 1, "the length of "),
-        (2, lambda found: max(found, 1), "the length of "),
-        (2, lambda found: min(found, 5), "the length of "),
-        (3, lambda found: found + 4, "the address of "),
-    )
-] + [
-    ("list", 2, lambda found: 3, "the length of "),
-    ("list", 2, lambda found: found * 2, "the length of "),
-]
+OTHERWISE = (
+    [
+        (kind, word, change, told)
+        for kind in ("bytes", "bytearray")
+        for word, change, told in (
+            (0, lambda found: word_of(str), "the type of "),
+            (2, lambda found: found + 1, "the length of "),
+            (2, lambda found: max(found, 1), "the length of "),
+            (2, lambda found: min(found, 5), "the length of "),
+            (3, lambda found: found + 4, "the address of "),
+        )
+    ]
+    + [(kind, 2, lambda found: found + 100, "the length of ") for kind in ("memoryview", "array")]
+    + [
+        ("list", 2, lambda found: 3, "the length of "),
+        ("list", 2, lambda found: found * 2, "the length of "),
+    ]
+)
 
 
 @pytest.mark.parametrize("kind, word, change, told", OTHERWISE)

@@ -5,6 +5,7 @@ own words, and writes small ints into its list. MicroPython documents none of th
 relies on is tried here, and what is not as expected makes it the portable form:
 
     bytes, bytearray    [0] its type, [2] the length, [3] the address of the data
+    memoryview, array   [2] the length, in items
     list                [2] the length, [3] the address of the items, each an object's word
     small int           twice its value and 1; a word that ends in 00 is an object's address
 
@@ -12,6 +13,7 @@ To choose another, say so before the first channel is imported: `ringlane.engine
 """
 
 import sys
+from array import array
 
 import micropython
 
@@ -61,6 +63,9 @@ def _unlike():
             return "the length of %s" % type(data).__name__
         if _data(data) != address(data):
             return "the address of %s" % type(data).__name__
+    for data in (memoryview(grown), memoryview(grown)[3:], array("B", grown), array("B")):
+        if _word(data) & 3 or _length(data) != len(data):
+            return "the length of %s" % type(data).__name__
     items = [0, 0, 0]
     for count in (3, 17):
         while len(items) < count:
