@@ -67,7 +67,7 @@ types: $(READY) ## mypy: the stubs, the host part, the firmware
 # PYTHONPATH: the engine of this tree, whatever is installed.
 stamp: $(READY) ## Write what is generated: the engine's words and steps, the files for mip
 	cd lib && PYTHONPATH=. $(abspath $(BIN))/cog -r -P --verbosity=1 --markers="#: :# stamped." \
-	    -p "from ringlane_host.engine import direct, step, words" \
+	    -p "from ringlane_host.engine import direct, facts, step, words" \
 	    ringlane/*.py ../host_tests/device/*_scenarios.py
 	PYTHONPATH=lib $(BIN)/python -m ringlane_host.package
 	$(BIN)/ruff format --quiet lib/ringlane host_tests/device/*_scenarios.py

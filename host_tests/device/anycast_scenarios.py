@@ -20,7 +20,7 @@ from ringlane import (
 _POLICIES = (ROUND_ROBIN, LEAST_LOADED, RANDOM, AFFINITY_FIRST)
 
 #: words(cog.inFile) :#
-_CORE = const(20)  # anycast: the sender's core, or the address of the register that tells it
+_CORE = const(21)  # anycast: the sender's core, or the address of the register that tells it
 # stamped.
 
 

@@ -20,13 +20,14 @@ RISCV = "Raspberry Pi Pico2 with RP2350-RISCV"
 ESP32 = "Generic ESP32 module with ESP32"
 
 
-def register_of(its_sys):
-    """Return what port.py takes for the clock's register where sys is that one."""
-    source = (PACKAGE / "port.py").read_text()
-    begin = source.index("REGISTER = 0")
+def facts_of(its_sys):
+    """Return the facts that are stamped into port.py and facts.py where sys is that one."""
     names = {"sys": its_sys}
-    exec(source[begin : source.index("@", begin)], names)
-    return names["REGISTER"]
+    for module in ("port", "facts"):
+        source = (PACKAGE / f"{module}.py").read_text()
+        begin = source.index("#: facts(")
+        exec(source[begin : source.index("# stamped.", begin)], names)
+    return names
 
 
 @pytest.fixture
@@ -38,9 +39,10 @@ def board(monkeypatch):
         its_sys = SimpleNamespace(
             platform=platform, implementation=SimpleNamespace(_machine=machine)
         )
-        monkeypatch.setattr(clock, "REGISTER", register_of(its_sys))
-        for module in (clock, cpu_clock):
-            monkeypatch.setattr(module, "sys", its_sys)
+        facts = facts_of(its_sys)
+        monkeypatch.setattr(clock, "REGISTER", facts["REGISTER"])
+        monkeypatch.setattr(cpu_clock, "CYCLES", facts["CYCLES"])
+        monkeypatch.setattr(cpu_clock, "sys", its_sys)
         monkeypatch.setitem(sys.modules, "machine", SimpleNamespace(freq=lambda: 150_000_000))
         monkeypatch.setattr(clock, "_default", None)
 

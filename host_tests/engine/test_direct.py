@@ -15,6 +15,7 @@ from ringlane_host.simulate.source import Loader, word_of
 
 PORTABLE = (PACKAGE / "verbs.py").read_text()
 DIRECT = (PACKAGE / "verbs_direct.py").read_text()
+FENCED = (PACKAGE / "verbs_fenced.py").read_text()
 
 # Where they differ
 
@@ -36,6 +37,8 @@ INLINE = [
     (r"^( *)return True$", r"\1yes = mine[2] if 1 else own\n\1return yes"),
     (r"^( *)return False$", r"\1no = mine[3] if 1 else own\n\1return no"),
     (r"^( *)return result$", r"\1found = mine[2] if 1 else own\n\1return found"),
+    (r"^from \.port import fence\n", ""),
+    (r"^( *)if part\[_(TX_)?FENCED\]:\n *fence\(\).*\n", ""),
     (r"^( *)nonlocal here\n *here = address >> 2$", r"\1own[0] = address >> 2"),
 ]
 
@@ -49,6 +52,17 @@ def test_only_accessors_differ():
     right = ast.unparse(ast.parse("\n".join(without_accessors(DIRECT)))).splitlines()
     assert len(left) > 100
     assert not [*difflib.unified_diff(left, right, n=0)]
+
+
+def test_only_fences_differ():
+    """Two in each verb that receives, one in each that sends, and their import."""
+    direct, fenced = (re.split(r"(?m)^#: direct.*\n", text)[1] for text in (DIRECT, FENCED))
+    fence = r"(?m)^ +fence\(\).*\n(.*\n)"
+    assert re.sub(fence, r"\1", fenced.replace("from .port import fence\n\n", "")) == direct
+    before = [line.split(",")[0].strip() for line in re.findall(fence, fenced)]
+    head, tail = "# Order: slot before head", "# Order: slot read before tail"
+    slot = "slot = ptr32(int(lane) + lane[_READ])"
+    assert before == [head, head, slot, tail, slot, tail]
 
 
 def accesses(form):

@@ -6,7 +6,6 @@ import re
 
 import pytest
 from conftest import DEVICE
-from ringlane import anycast
 from ringlane_host import boards
 
 FACTS = """
@@ -50,6 +49,7 @@ import sys
 class Implementation:
     name = "micropython"
     _machine = %r
+    _mpy = 0  # its fence is not compiled here
 class Sys:
     platform = %r
     implementation = Implementation
@@ -57,9 +57,13 @@ class Sys:
 class Machine:
     disable_irq = enable_irq = None
 sys.modules["sys"], sys.modules["machine"] = Sys, Machine
+import ringlane
+from ringlane import facts, port
 from ringlane.clock import default
 clock = default()
 print([clock.name, clock.hz, clock.register])
+print([port.CPU_ID, ringlane.fenced])
+print([facts.CYCLES, facts.EXCEPTION, facts.RAM_END])
 """
 
 
@@ -110,19 +114,27 @@ def test_the_clock_register_of_the_pico_counts_what_ticks_us_does(bare_pico):
 
 
 @pytest.mark.parametrize("name", boards.names())
-def test_ringlane_takes_the_clock_of_the_file(micropython, name):
+def test_ringlane_takes_the_facts_of_the_file(micropython, name):
     board = boards.load(name)
     program = AS_ON % (f"{board.name} with {board.mcu}", board.platform)
-    clock = ast.literal_eval(micropython(program))
-    assert [board.clock.name, board.clock.hz, board.clock.register] == clock
+    assert [ast.literal_eval(line) for line in micropython(program).splitlines()] == [
+        [board.clock.name, board.clock.hz, board.clock.register],
+        [board.cpu_id, board.fence != "none"],
+        [board.cycles, board.exception, board.ram_end],
+    ]
 
 
-def test_ringlane_takes_the_core_from_the_register_of_the_file():
+def test_fences_are_where_several_cores_reorder():
+    """What fence.py compiles goes by the processor, so a file's fence must be its own."""
     for board in map(boards.load, boards.names()):
-        assert board.cpu_id == (anycast._CPUID if board.platform == "rp2" else 0)
+        fence = {"armv7emsp": "dmb", "rv32imc": "fence"}.get(board.arch, "none")
+        assert board.fence == ("none" if board.cores == 1 else fence), board
 
 
-SOURCES = "mcu arch small_int cores gil handlers scheduler cpu_id fence heap register offset"
+SOURCES = (
+    "mcu arch small_int cores gil handlers scheduler cpu_id fence cycles exception ram_end heap "
+    "register offset"
+)
 
 
 def test_every_fact_has_its_source_beside_it():
@@ -164,7 +176,9 @@ RIGHT = (boards.FOLDER / "rpi_pico.toml").read_text()
     [
         ('"armv6m"', '"armv6n"', "arch must be one of x86, x64, .*, not 'armv6n'"),
         ('"armv6m"', "6", "arch must be a string, not 6"),
-        ('"none"', '"mfence"', "fence must be one of none, dmb, fence, not 'mfence'"),
+        ('fence = "none"', 'fence = "mfence"', "fence must be one of none, dmb, .* not 'mfence'"),
+        ('"systick"', '"tsc"', "cycles must be one of none, systick, .*, not 'tsc'"),
+        ("ram_end = 0x2004_2000", "ram_end = -1", "ram_end must be 0 or more, not -1"),
         ("gil = false", "gil = 0", "gil must be true or false, not 0"),
         ('tool = "uf2"', 'tool = "dfu"', "firmware.tool must be one of uf2, .*, not 'dfu'"),
         ('[["Pin"', '["Pin", ["Pin"', "contexts must be a list, not 'Pin'"),

@@ -21,6 +21,7 @@ from .names import REALTIME as REALTIME
 from .names import ROUND_ROBIN as ROUND_ROBIN
 from .names import AnycastPolicy as AnycastPolicy
 from .names import PriorityClass as PriorityClass
+from .port import fenced as fenced
 from .priority import PriorityChannel as PriorityChannel
 from .probe import engine as engine
 from .registry import channels as channels
@@ -62,4 +63,5 @@ __all__ = (
     "report",
     "debug",
     "engine",
+    "fenced",
 )

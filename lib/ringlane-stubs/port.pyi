@@ -1,6 +1,11 @@
+from collections.abc import Callable
 from types import ModuleType
 
 REGISTER: int
+CPU_ID: int
+FENCED: bool
+fenced: bool
+fence: Callable[[], object] | None
 
 def address(block: bytearray) -> int: ...
 def send_event() -> None: ...

@@ -26,8 +26,6 @@ Cost of a send of 16 bytes to a pool of 4: 1,720 cycles by ROUND_ROBIN, 3,200 to
 policies, whatever the capacity (emulated RP2040, MicroPython 1.28).
 """
 
-import sys
-
 import micropython
 from micropython import const
 
@@ -35,7 +33,7 @@ from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
 from .fanout import make_sender as make_fanout_sender
 from .lanes import flatten, store
-from .port import later
+from .port import CPU_ID, later
 
 _ROUND_ROBIN = const(1)  # as in names.py
 _LEAST_LOADED = const(2)
@@ -44,12 +42,12 @@ _AFFINITY_FIRST = const(4)
 
 #: words(cog.inFile) :#
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
-_ROWS = const(15)  # fan-out: how many receivers there may be
-_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
-_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
-_TURN = const(18)  # anycast: the row to look at first. Owner: sender
-_SEED = const(19)  # anycast: of the policy RANDOM. Owner: sender
-_CORE = const(20)  # anycast: the sender's core, or the address of the register that tells it
+_ROWS = const(16)  # fan-out: how many receivers there may be
+_ROW_STEP = const(17)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(18)  # fan-out: 0: all receivers, else one, chosen by the policy
+_TURN = const(19)  # anycast: the row to look at first. Owner: sender
+_SEED = const(20)  # anycast: of the policy RANDOM. Owner: sender
+_CORE = const(21)  # anycast: the sender's core, or the address of the register that tells it
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -63,7 +61,6 @@ _LAST = const(2)  # in REST
 # stamped.
 
 _CORES_MAX = const(64)
-_CPUID = 0xD0000000  # SIO CPUID of the datasheets, RP2040 2.3.1, RP2350 3.1: the core that reads
 
 
 def make_choose(at):
@@ -176,7 +173,7 @@ class AnycastChannel(Fanout):
         for number in range(senders):
             word = self._sender_at(number) >> 2
             store(self._base, word + _SEED, 0x2545F491 ^ number * 0x9E3779)
-            store(self._base, word + _CORE, _CPUID if sys.platform == "rp2" else 0)
+            store(self._base, word + _CORE, CPU_ID)
         self._register()
 
     def _free(self, end, priority):

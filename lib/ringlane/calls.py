@@ -15,11 +15,11 @@ from .request_reply import FAILED
 from .waiting import Waiter, pause
 
 #: words(cog.inFile) :#
-_TABLE = const(12)  # request-reply: bytes from here to the table of requests
-_RECEIVER_BYTES = const(52)
+_TABLE = const(13)  # request-reply: bytes from here to the table of requests
+_RECEIVER_BYTES = const(56)
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_SENDER_BYTES = const(84)
+_SENDER_BYTES = const(88)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _CAPACITY = const(4)  # slots; 0: the class is not used

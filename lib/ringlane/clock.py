@@ -10,7 +10,6 @@ microseconds and wraps after 2**30 of them, some 18 minutes; milliseconds() wrap
     others                 time.ticks_us                  none: ValueError
 """
 
-import sys
 import time
 
 from .port import REGISTER, later
@@ -78,8 +77,3 @@ def register_of(clock):
 def milliseconds():
     """Return a clock of time.ticks_ms, for long waits: it wraps after 12 days."""
     return Clock("ticks_ms", 1000, time.ticks_ms)
-
-
-def chip():
-    """Return which chip an rp2 is."""
-    return "RP2350" if "RP2350" in sys.implementation._machine else "RP2040"

@@ -5,38 +5,34 @@ import time
 
 import micropython
 
-from .clock import Clock, chip
+from .clock import Clock
+from .facts import CYCLES
 
 
 def cycles():
     """Return a clock of CPU cycles, for short latencies: it wraps within seconds.
 
-    On rp2 it is the calling core's own counter, for a channel within one core; this starts it if
-    it does not run yet.
-    Raises ValueError on a board without one.
+    On RP2040 and RP2350 it is the calling core's own counter, for a channel within one core; this
+    starts it if it does not run yet. Raises ValueError on a board without one.
     """
-    if sys.platform == "rp2":
-        import machine
+    if CYCLES == "none":
+        raise ValueError("no cycle counter known on %s" % sys.platform)
+    import machine
 
-        which = chip()
-        hz = machine.freq()
-        if which == "RP2040":
-            # SysTick: enabled from the CPU clock, and its reload. One that runs so is left alone:
-            # another clock counts by it.
-            if _load(0xE000E010) & 5 != 5 or _load(0xE000E014) != 0xFFFFFF:
-                _store(0xE000E014, 0xFFFFFF)
-                _store(0xE000E018, 0)  # the current value
-                _store(0xE000E010, 5)
-            return Clock("SysTick", hz, _systick, period=1 << 24)
-        if "RISC" not in sys.implementation._machine:
-            _store(0xE000EDFC, _load(0xE000EDFC) | 1 << 24)  # DEMCR: trace on, so DWT runs
-            _store(0xE0001000, _load(0xE0001000) | 1)  # DWT_CTRL: count cycles
-            return Clock("DWT", hz, _cyccnt, register=0xE0001004)
-    elif sys.platform == "esp32":
-        import machine
-
-        return Clock("ticks_cpu", machine.freq(), time.ticks_cpu)
-    raise ValueError("no cycle counter known on %s" % sys.platform)
+    hz = machine.freq()
+    if CYCLES == "ticks_cpu":
+        return Clock("ticks_cpu", hz, time.ticks_cpu)
+    if CYCLES == "dwt":
+        _store(0xE000EDFC, _load(0xE000EDFC) | 1 << 24)  # DEMCR: trace on, so DWT runs
+        _store(0xE0001000, _load(0xE0001000) | 1)  # DWT_CTRL: count cycles
+        return Clock("DWT", hz, _cyccnt, register=0xE0001004)
+    # SysTick: enabled from the CPU clock, and its reload. One that runs so is left alone: another
+    # clock counts by it.
+    if _load(0xE000E010) & 5 != 5 or _load(0xE000E014) != 0xFFFFFF:
+        _store(0xE000E014, 0xFFFFFF)
+        _store(0xE000E018, 0)  # the current value
+        _store(0xE000E010, 5)
+    return Clock("SysTick", hz, _systick, period=1 << 24)
 
 
 @micropython.viper

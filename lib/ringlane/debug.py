@@ -26,15 +26,15 @@ Not told apart: soft handlers from the tasks that they interrupt, and on a RISC-
 handlers from tasks. Not watched: close(), the counters, and what waits without taking a message.
 """
 
-import sys
 from array import array
 
 import micropython
 from micropython import const
 
 from .ends import Receiver, SendingEnd
+from .facts import EXCEPTION
 from .lanes import Lanes
-from .port import address, later
+from .port import CPU_ID, address, later
 
 # The words of an end.
 _INSIDE = const(0)  # who is in a verb; 0: nobody
@@ -47,16 +47,11 @@ _ONE = const(6)  # the two that met first
 _OTHER = const(7)
 _AT_ONCE = const(8)  # 1: in verbs at the same time
 _CPUID = const(9)  # address of the register that has the number of the core; 0: none
-_ICSR = const(10)  # and of the one whose low 9 bits are not 0 in a hard handler; 0: none
+_EXCEPTION = const(10)  # and of the one whose low 9 bits are not 0 in a hard handler; 0: none
 _WATCH_WORDS = const(11)
 
 _HANDLER = const(2)  # added to a core's number, from 1, for its hard handlers
 
-if sys.platform == "rp2":
-    # SIO CPUID (RP2040 datasheet 2.3.1.7), and ICSR with VECTACTIVE (Armv6-M B3.2.4).
-    _REGISTERS = 0xD0000000, 0 if "RISC" in sys.implementation._machine else 0xE000ED04
-else:
-    _REGISTERS = 0, 0
 try:
     from _thread import get_ident
 except ImportError:
@@ -95,7 +90,7 @@ class _Watch:
     def __init__(self, kind, channel):
         self.words = words = array("I", [0] * _WATCH_WORDS)
         words[_ALONE] = 1
-        words[_CPUID], words[_ICSR] = _REGISTERS
+        words[_CPUID], words[_EXCEPTION] = CPU_ID, EXCEPTION
         self._kind = kind
         self._channel = channel
         at = address(words)
@@ -176,8 +171,8 @@ def _make_enter(at, cold):
         handler = 0
         if words[_CPUID]:
             me = ptr32(words[_CPUID])[0] + 1
-            if words[_ICSR]:
-                if ptr32(words[_ICSR])[0] & 0x1FF:
+            if words[_EXCEPTION]:
+                if ptr32(words[_EXCEPTION])[0] & 0x1FF:
                     handler = _HANDLER
                     me += handler
         else:

@@ -24,7 +24,7 @@ from micropython import const
 
 from .checks import check_buffer, check_message, check_words, error
 from .lanes import make_next_lane, send_stamped
-from .port import later
+from .port import fence, fenced, later
 from .probe import engine
 
 #: words(cog.inFile) :#
@@ -33,6 +33,7 @@ _STRIDE = const(1)  # bytes of a slot
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
@@ -56,7 +57,13 @@ _LAST = const(2)  # in REST
 # stamped.
 
 
-_verbs = later("ringlane.verbs_direct" if engine == "direct" else "ringlane.verbs")
+_verbs = later(
+    "ringlane.verbs"
+    if engine != "direct"
+    else "ringlane.verbs_fenced"
+    if fenced
+    else "ringlane.verbs_direct"
+)
 make_receiver = _verbs.make_receiver
 make_sender = _verbs.make_sender
 
@@ -250,6 +257,8 @@ class Receiver(ReceivingEnd):
             if not first:
                 break
             lane = ptr32(int(part) + first)
+            if part[_FENCED]:
+                fence()  # head before slot, as in recv
             slot = ptr32(int(lane) + lane[_READ])
             size = slot[_META] & 0xFFFF
             if size != 4:
@@ -265,6 +274,8 @@ class Receiver(ReceivingEnd):
             if not read - lane[_END]:
                 read = lane[_FIRST]
             lane[_READ] = read
+            if part[_FENCED]:
+                fence()
             # Order: slot read before tail, so the producer cannot reuse it early.
             lane[_TAIL] = lane[_TAIL] + 1
             # stamped.
@@ -305,6 +316,9 @@ class Receiver(ReceivingEnd):
             if read >= lane[_END]:
                 read -= lane[_END] - lane[_FIRST]
             lane[_READ] = read
+            if part[_FENCED]:
+                fence()
+            # Order: what peek showed before tail, so the producer cannot reuse it early.
             lane[_TAIL] = tail + used
             count += used
             if not every:

@@ -16,7 +16,7 @@ from micropython import const
 from .checks import check_int, check_name, error
 from .ends import Receiver, SendingEnd
 from .lanes import Lanes, store
-from .port import address, later
+from .port import address, fence, fenced, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
@@ -25,10 +25,10 @@ _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RX_META = const(6)  # the META that stands in the result. Owner: receiver
 _WORDS_KNOWN = const(7)  # the array last checked by recv_words, as a word. Owner: receiver
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
-_PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
-_STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
-_RECEIVER_BYTES = const(52)
+_EPOCH = const(9)  # messages of another one were for an earlier receiver of the row
+_PEEKED = const(10)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
+_STALE_DROPPED = const(12)  # messages of another epoch, dropped unseen. Owner: receiver
+_RECEIVER_BYTES = const(56)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -37,10 +37,11 @@ _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_ROWS = const(15)  # fan-out: how many receivers there may be
-_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
-_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
-_TURN = const(18)  # anycast: the row to look at first. Owner: sender
+_TX_FENCED = const(15)  # as FENCED
+_ROWS = const(16)  # fan-out: how many receivers there may be
+_ROW_STEP = const(17)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(18)  # fan-out: 0: all receivers, else one, chosen by the policy
+_TURN = const(19)  # anycast: the row to look at first. Owner: sender
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -207,6 +208,8 @@ def make_sender(at, cold):
                 if not write - lane[_END]:
                     write = lane[_FIRST]
                 lane[_WRITE] = write
+                if part[_TX_FENCED]:
+                    fence()
                 # Order: slot before head, so the consumer sees no half-written message.
                 lane[_HEAD] = head + 1
                 # stamped.
@@ -287,6 +290,8 @@ def make_sender(at, cold):
                 if not write - lane[_END]:
                     write = lane[_FIRST]
                 lane[_WRITE] = write
+                if part[_TX_FENCED]:
+                    fence()
                 # Order: slot before head, so the consumer sees no half-written message.
                 lane[_HEAD] = head + 1
                 # stamped.
@@ -381,8 +386,10 @@ class FanoutReceiver(Receiver):
             later("ringlane.tap").tap_receiver(self, channel._tap, channel, row)
         if channel._with_stats:
             later("ringlane.measure").measure(self)
-        # Order: all else before room, which lets messages come.
         self._told = epoch << 16 | core << 24
+        if fenced:
+            fence()
+        # Order: all else before room, which lets messages come.
         for header in self._headers:
             store(base, header + _ROOM, limit | self._told)
 
@@ -421,6 +428,8 @@ class FanoutReceiver(Receiver):
         _forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
         self._kept[1] = self._kept[2] = None
         channel._ends[self.id] = None
+        if fenced:
+            fence()  # before another core's receiver may have the lanes
         channel._taken[self.id] = 0
         return unread
 
@@ -550,6 +559,8 @@ class Fanout(SendingEnd, Lanes):
             )
         if self._used[row]:
             self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
+        if fenced:
+            fence()  # after another core's receiver has left the lanes
         self._used[row] = 1
         try:
             end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)

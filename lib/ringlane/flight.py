@@ -25,6 +25,7 @@ import micropython
 from micropython import const
 
 from .checks import check_int
+from .facts import RAM_END
 from .names import CLASS_NAMES
 from .port import address
 from .tap import MISSED, OUTCOMES, RECEIVED, TAKEN, Recorder, event_of
@@ -63,9 +64,7 @@ def _find(low: int, high: int) -> int:
 
 def _ram_end():
     """Return the end of the chip's RAM, of which a reset leaves what is there; 0: not known so."""
-    if sys.platform != "rp2" or "simulated" in sys.version:  # whose memory lies elsewhere
-        return 0
-    return 0x20082000 if "RP2350" in sys.implementation._machine else 0x20042000
+    return 0 if "simulated" in sys.version else RAM_END  # whose memory lies elsewhere
 
 
 def _backup():

@@ -50,19 +50,19 @@ import micropython
 from micropython import const
 
 from .checks import check_int, check_name
-from .port import REGISTER, address, later, send_event
+from .port import REGISTER, address, fence, fenced, later, send_event
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_RECEIVER_BYTES = const(52)
+_RECEIVER_BYTES = const(56)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_SENDER_BYTES = const(84)
+_SENDER_BYTES = const(88)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -245,6 +245,8 @@ class Lanes:
         """
         for number in range(self.senders):
             store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
+        if fenced:
+            fence()
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
         # They read no message any more. Its address in the block would hold it as the list does.
@@ -335,9 +337,9 @@ class Lanes:
         for receiver in range(self._receivers):
             at = receiver * _RECEIVER_BYTES
             lanes = (self._header(0, receiver) << 2) - at
-            # LANES, STRIDE, RX_CLOCK, MASK, STAMP; RX_KNOWN, RX_META, WORDS_KNOWN
+            # LANES, STRIDE, RX_CLOCK, MASK, STAMP; RX_KNOWN, RX_META, WORDS_KNOWN, FENCED
             pack_into("iiIii", block, at, lanes, stride, register, mask, 0)
-            pack_into("iii", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING)
+            pack_into("4i", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING, fenced)
         row_step = self._row_words << 2
         mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
         for number in range(self.senders):
@@ -346,11 +348,11 @@ class Lanes:
                 row = priority if self._by_class else 0
                 lane = self._header(number, row) << 2 if priority < 5 else mark
                 pack_into("i", block, at + priority * 4, lane - at)  # CARDS
-            # CLOCK, LIMIT, TX_STRIDE, REGISTER; TX_KNOWN, ROWS, ROW_STEP
+            # CLOCK, LIMIT, TX_STRIDE, REGISTER; TX_KNOWN, TX_FENCED, ROWS, ROW_STEP
             pack_into(
                 "IiiI", block, at + _CLOCK * 4, register, self.slot_size + 1, stride, register
             )
-            pack_into("iii", block, at + _TX_KNOWN * 4, _NOTHING, 0, row_step)
+            pack_into("4i", block, at + _TX_KNOWN * 4, _NOTHING, fenced, 0, row_step)
         count = 0
         for row in range(self._rows):
             capacity = capacities[row]

@@ -29,10 +29,12 @@ from micropython import const
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
 from .lanes import flatten
+from .port import fence
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
+_EPOCH = const(9)  # messages of another one were for an earlier receiver of the row
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -55,6 +57,8 @@ def _skip_to_latest(cold) -> int:
     while lane[_REST] != _LAST:
         used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
         if used and lane[_REST] & _STALE:
+            if part[_FENCED]:
+                fence()  # head before slot, as in recv
             # What was on its way to that one may have come since: one message a sender.
             slot = ptr32(int(lane) + lane[_READ])
             if (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:

@@ -47,6 +47,7 @@ MODULES = {
     "debug": "debug",
     "link": "link",
     "engine": "probe",
+    "fenced": "port",
 }
 ALL = (
     (  # of `from ringlane import *`

@@ -6,13 +6,16 @@ Also where receivers come and go: what a lane holds for an earlier one is droppe
 import micropython
 from micropython import const
 
+from .port import fence
+
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _MASK = const(3)  # the clock's period - 1
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
-_STALE_DROPPED = const(11)  # messages of another epoch, dropped unseen. Owner: receiver
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
+_EPOCH = const(9)  # messages of another one were for an earlier receiver of the row
+_STALE_DROPPED = const(12)  # messages of another epoch, dropped unseen. Owner: receiver
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -45,6 +48,8 @@ def make_next_lane(at, cold):
         oldest = 0
         while left and lane[_REST] != _LAST:
             while lane[_HEAD] != lane[_TAIL]:
+                if part[_FENCED]:
+                    fence()  # head before slot, as in recv
                 slot = ptr32(int(lane) + lane[_READ])
                 if lane[_REST] & _STALE and (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
                     # It was on its way to an earlier receiver.
@@ -54,6 +59,8 @@ def make_next_lane(at, cold):
                     if not read - lane[_END]:
                         read = lane[_FIRST]
                     lane[_READ] = read
+                    if part[_FENCED]:
+                        fence()
                     # Order: slot read before tail, so the producer cannot reuse it early.
                     lane[_TAIL] = lane[_TAIL] + 1
                     # stamped.

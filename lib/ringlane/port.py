@@ -38,10 +38,16 @@ if [_word(each) for each in (0, 5, 1000, -3)] != [1, 11, 2001, -5] or _word(True
 del _same, _word, _first, _second
 
 
-REGISTER = 0  # the address of one that counts microseconds, 0: none
-if sys.platform == "rp2":
-    # TIMERAWL of the datasheets: RP2040 4.6, RP2350 12.8 (TIMER0).
-    REGISTER = 0x400B0028 if "RP2350" in sys.implementation._machine else 0x40054028
+# The register of the clock that counts microseconds; that which tells the core that reads it; and
+# whether its cores need fences. 0: none.
+#: facts("REGISTER", "CPU_ID", "FENCED") :#
+REGISTER, CPU_ID, FENCED = {
+    "RP2040": (0x40054028, 0xD0000000, False),
+    "RP2350": (0x400B0028, 0xD0000000, True),
+    "RP2350-RISCV": (0x400B0028, 0xD0000000, True),
+}.get(getattr(sys.implementation, "_machine", "").split(" with ")[-1], (0, 0, False))
+# stamped.
+fenced = sys.modules["ringlane"].__dict__.get("fenced", FENCED)  # asked for, or as the chip needs
 
 
 @micropython.viper
@@ -50,7 +56,7 @@ def address(block) -> int:
     return int(ptr8(block))
 
 
-if sys.platform == "rp2":
+if CPU_ID:  # several cores run Python: an rp2
     from machine import disable_irq, enable_irq
 
     def send_event():
@@ -71,3 +77,7 @@ def later(name):
         # Not `from . import`: that would ask the package's __getattr__ for it.
         module = __import__(name, None, None, ("",))
     return module
+
+
+# fence() lets other cores see this one's stores in order; see `Fences` in lanes.py.
+fence = later("ringlane.fence").fence if fenced else None

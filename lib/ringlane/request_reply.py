@@ -43,7 +43,7 @@ from .checks import check_int, error
 from .ends import ReceivingEnd, SendingEnd
 from .lanes import Lanes, flatten, make_next_lane, store
 from .latency import hang
-from .port import later
+from .port import fence, later
 from .words import load, plus
 
 FAILED = 255  # the status of a reply when the server's handler raised
@@ -55,8 +55,9 @@ _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's tic
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_TABLE = const(12)  # request-reply: bytes from here to the table of requests
-_RECEIVER_BYTES = const(52)
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
+_TABLE = const(13)  # request-reply: bytes from here to the table of requests
+_RECEIVER_BYTES = const(56)
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
 _TX_STRIDE = const(10)  # bytes of a slot
@@ -64,7 +65,8 @@ _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
-_SENDER_BYTES = const(84)
+_TX_FENCED = const(15)  # as FENCED
+_SENDER_BYTES = const(88)
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _CAPACITY = const(4)  # slots; 0: the class is not used
@@ -210,6 +212,8 @@ def make_client(at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -245,6 +249,9 @@ def make_client(at, cold):
             cold._unknown(id)
         if entry[_REPLIED] != id:
             return None
+        part = ptr32(int(at))
+        if part[_FENCED]:
+            fence()  # replied before the reply, so that no part of it is older
         meta = entry[_REPLY_META]
         count = meta & 0xFFFF
         if count > room:
@@ -268,7 +275,6 @@ def make_client(at, cold):
             rest -= 1
             ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
-        part = ptr32(int(at))
         if part[_RX_CLOCK]:
             now = ptr32(part[_RX_CLOCK])[0]
         else:
@@ -336,6 +342,8 @@ def make_recv_request(at, cold):
             lane = ptr32(int(part) + part[_LANES])
             if not lane[_HEAD] - lane[_TAIL]:
                 return None
+            if part[_FENCED]:
+                fence()  # head before slot, as in recv
             slot = ptr32(int(lane) + lane[_READ])
             meta = slot[_META]
             index = meta >> 16 & 0xFF
@@ -348,6 +356,8 @@ def make_recv_request(at, cold):
             if not read - lane[_END]:
                 read = lane[_FIRST]
             lane[_READ] = read
+            if part[_FENCED]:
+                fence()
             # Order: slot read before tail, so the producer cannot reuse it early.
             lane[_TAIL] = lane[_TAIL] + 1
             # stamped.
@@ -388,6 +398,8 @@ def make_recv_request(at, cold):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
+        if part[_FENCED]:
+            fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.
@@ -454,6 +466,8 @@ def make_send_response(at, cold):
             rest -= 1
             ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
+        if ptr32(int(at))[_FENCED]:
+            fence()
         entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
         return True
 

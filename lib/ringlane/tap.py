@@ -49,18 +49,18 @@ from micropython import const
 
 from .checks import check_int
 from .lanes import store
-from .port import address, later
+from .port import address, fence, fenced, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
-_RECEIVER_BYTES = const(52)
+_RECEIVER_BYTES = const(56)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
-_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_POLICY = const(18)  # fan-out: 0: all receivers, else one, chosen by the policy
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -84,9 +84,10 @@ _RING_PART_LOW = const(8)  # address of the end's words, its low 32 bits
 _RING_PART_HIGH = const(9)  # and its high ones
 _RING_SENDER = const(10)  # the sender's number << 24
 _RING_CLASSES = const(11)  # 7: a lane for each class; 0: one lane
-_RING_MISSES = const(12)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
-_RING_KNOWN = const(13)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
-_RING_BYTES = const(56)
+_RING_FENCED = const(12)  # as FENCED
+_RING_MISSES = const(13)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
+_RING_KNOWN = const(14)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_BYTES = const(60)
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
@@ -159,6 +160,8 @@ def _note_refused(here, cold, level, size: int):
     #: step("begin event") :#
     # Order: before the event, so that a reader knows which one is being overwritten.
     ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+    if ring[_RING_FENCED]:
+        fence()
     event = ptr32(int(ring) + ring[_RING_NEXT])
     # stamped.
     event[_EVENT_TIME] = now
@@ -186,6 +189,8 @@ def _note_missed(here, now: int):
             #: step("begin event") :#
             # Order: before the event, so that a reader knows which one is being overwritten.
             ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            if ring[_RING_FENCED]:
+                fence()
             event = ptr32(int(ring) + ring[_RING_NEXT])
             # stamped.
             event[_EVENT_TIME] = now
@@ -197,6 +202,8 @@ def _note_missed(here, now: int):
             if not following - ring[_RING_END]:
                 following = ring[_RING_FIRST]
             ring[_RING_NEXT] = following
+            if ring[_RING_FENCED]:
+                fence()
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
@@ -238,6 +245,8 @@ def _note_taken(here, cold):
         #: step("begin event") :#
         # Order: before the event, so that a reader knows which one is being overwritten.
         ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+        if ring[_RING_FENCED]:
+            fence()
         event = ptr32(int(ring) + ring[_RING_NEXT])
         # stamped.
         event[_EVENT_TIME] = now
@@ -251,6 +260,8 @@ def _note_taken(here, cold):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
@@ -281,6 +292,8 @@ def _sends(at, put, put_word, cold):
 
             # Order: before the event, so that a reader knows which one is being overwritten.
             ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            if ring[_RING_FENCED]:
+                fence()
             event = ptr32(int(ring) + ring[_RING_NEXT])
 
             event[_EVENT_TIME] = slot[_TIME]
@@ -297,6 +310,8 @@ def _sends(at, put, put_word, cold):
             if not following - ring[_RING_END]:
                 following = ring[_RING_FIRST]
             ring[_RING_NEXT] = following
+            if ring[_RING_FENCED]:
+                fence()
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
@@ -319,6 +334,8 @@ def _sends(at, put, put_word, cold):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
@@ -343,6 +360,8 @@ def _sends(at, put, put_word, cold):
 
             # Order: before the event, so that a reader knows which one is being overwritten.
             ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            if ring[_RING_FENCED]:
+                fence()
             event = ptr32(int(ring) + ring[_RING_NEXT])
 
             event[_EVENT_TIME] = slot[_TIME]
@@ -359,6 +378,8 @@ def _sends(at, put, put_word, cold):
             if not following - ring[_RING_END]:
                 following = ring[_RING_FIRST]
             ring[_RING_NEXT] = following
+            if ring[_RING_FENCED]:
+                fence()
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
@@ -372,6 +393,8 @@ def _sends(at, put, put_word, cold):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
@@ -410,6 +433,8 @@ def _receives(at, take, take_word):
             #: step("begin event") :#
             # Order: before the event, so that a reader knows which one is being overwritten.
             ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            if ring[_RING_FENCED]:
+                fence()
             event = ptr32(int(ring) + ring[_RING_NEXT])
             # stamped.
             size = int(m[0])
@@ -433,6 +458,8 @@ def _receives(at, take, take_word):
             if not following - ring[_RING_END]:
                 following = ring[_RING_FIRST]
             ring[_RING_NEXT] = following
+            if ring[_RING_FENCED]:
+                fence()
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
@@ -466,6 +493,8 @@ def _receives(at, take, take_word):
             #: step("begin event") :#
             # Order: before the event, so that a reader knows which one is being overwritten.
             ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+            if ring[_RING_FENCED]:
+                fence()
             event = ptr32(int(ring) + ring[_RING_NEXT])
             # stamped.
             latency = int(m[2])
@@ -480,6 +509,8 @@ def _receives(at, take, take_word):
             if not following - ring[_RING_END]:
                 following = ring[_RING_FIRST]
             ring[_RING_NEXT] = following
+            if ring[_RING_FENCED]:
+                fence()
             # Order: event before done, so that a reader sees no half-written one.
             ring[_RING_DONE] = ring[_RING_DONE] + 1
             # stamped.
@@ -537,6 +568,8 @@ def _make_take(at):
                 break
             if lost > 0 and count:
                 break
+            if ring[_RING_FENCED]:
+                fence()  # done before the event, so that no part of it is older
             if lost <= 0:
                 lost = 0
                 event = int(ring) + ring[_RING_FIRST] + (taken & kept - 1) * stride
@@ -544,7 +577,9 @@ def _make_take(at):
                 while left:
                     left -= 1
                     ptr8(to)[left] = ptr8(event)[left]
-                # Looked at after the copy: what has been begun since may have written into it.
+                if ring[_RING_FENCED]:
+                    fence()
+                # Order: after the copy: what has been begun since may have written into it.
                 if ((ring[_RING_BEGUN] - taken) & 0x3FFFFFFF) > kept:
                     if count:
                         break
@@ -612,6 +647,7 @@ class Ring:
         store(self.at, _RING_STRIDE, stride)
         store(self.at, _RING_SENDER, (sender or 0) << 24)
         store(self.at, _RING_CLASSES, 7 if channel._by_class else 0)
+        store(self.at, _RING_FENCED, fenced)
         store(self.at, _RING_MISSES, (_RING_KNOWN + known) * 4 if misses else 0)
         _store_address(self.at, part)
         self.take = _make_take(self.at)
@@ -636,7 +672,7 @@ class Recorder:
     """Recorder(events=256, head=0): the tap of one or several channels, `tap=recorder`.
 
     `events`: how many each end of them keeps, a power of two, 2..16384. `head`: how many bytes of
-    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 56 bytes, 4 for
+    each message, a multiple of 4, 0..128; no more than a slot has. An end takes 60 bytes, 4 for
     each lane, and 16 + head for each event, when it is made; of a channel with several receivers
     add_receiver() takes that for each id, once, and a multicast's has 4 more for each lane.
 

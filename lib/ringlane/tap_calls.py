@@ -3,11 +3,13 @@
 import micropython
 from micropython import const
 
+from .port import fence
+
 #: words(cog.inFile) :#
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
-_TABLE = const(12)  # request-reply: bytes from here to the table of requests
-_RECEIVER_BYTES = const(52)
-_SENDER_BYTES = const(84)
+_TABLE = const(13)  # request-reply: bytes from here to the table of requests
+_RECEIVER_BYTES = const(56)
+_SENDER_BYTES = const(88)
 _REJECTED = const(12)  # messages too large, after close() or while claimed. Owner: producer
 _RING_BEGUN = const(0)  # events begun since the start. Owner: the end; the reader reads it
 _RING_DONE = const(1)  # events whole since the start. Owner: the end; the reader reads it
@@ -17,7 +19,8 @@ _RING_END = const(6)  # bytes from here past the last event
 _RING_STRIDE = const(7)  # bytes of an event
 _RING_PART_LOW = const(8)  # address of the end's words, its low 32 bits
 _RING_PART_HIGH = const(9)  # and its high ones
-_RING_KNOWN = const(13)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_FENCED = const(12)  # as FENCED
+_RING_KNOWN = const(14)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
@@ -115,6 +118,8 @@ def _note_call(here, cold, id: int, data, size: int, what: int, figure: int):
     #: step("begin event") :#
     # Order: before the event, so that a reader knows which one is being overwritten.
     ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+    if ring[_RING_FENCED]:
+        fence()
     event = ptr32(int(ring) + ring[_RING_NEXT])
     # stamped.
     event[_EVENT_TIME] = now
@@ -138,6 +143,8 @@ def _note_call(here, cold, id: int, data, size: int, what: int, figure: int):
     if not following - ring[_RING_END]:
         following = ring[_RING_FIRST]
     ring[_RING_NEXT] = following
+    if ring[_RING_FENCED]:
+        fence()
     # Order: event before done, so that a reader sees no half-written one.
     ring[_RING_DONE] = ring[_RING_DONE] + 1
     # stamped.

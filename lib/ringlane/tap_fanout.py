@@ -3,15 +3,17 @@
 import micropython
 from micropython import const
 
+from .port import fence
+
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
-_EPOCH = const(8)  # messages of another one were for an earlier receiver of the row
+_EPOCH = const(9)  # messages of another one were for an earlier receiver of the row
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
-_ROWS = const(15)  # fan-out: how many receivers there may be
-_ROW_STEP = const(16)  # fan-out: bytes from a row's lane to the next row's
-_POLICY = const(17)  # fan-out: 0: all receivers, else one, chosen by the policy
+_ROWS = const(16)  # fan-out: how many receivers there may be
+_ROW_STEP = const(17)  # fan-out: bytes from a row's lane to the next row's
+_POLICY = const(18)  # fan-out: 0: all receivers, else one, chosen by the policy
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -33,8 +35,9 @@ _RING_STRIDE = const(7)  # bytes of an event
 _RING_PART_LOW = const(8)  # address of the end's words, its low 32 bits
 _RING_PART_HIGH = const(9)  # and its high ones
 _RING_SENDER = const(10)  # the sender's number << 24
-_RING_MISSES = const(12)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
-_RING_KNOWN = const(13)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
+_RING_FENCED = const(12)  # as FENCED
+_RING_MISSES = const(13)  # multicast receiver: bytes from here to DROPPED of its lanes, as known
+_RING_KNOWN = const(14)  # words, by lane: its DROPPED or TAIL at the last event. Owner: the end
 _EVENT_TIME = const(0)  # the clock: of a queued message its stamp, else now
 _EVENT_NUMBER = const(1)  # the message's number in its lane
 _EVENT_WHAT = const(2)  # size | class << 16 | outcome << 20 | sender << 24
@@ -96,6 +99,8 @@ def _note_fanned(here, cold, level, size: int):
 
         # Order: before the event, so that a reader knows which one is being overwritten.
         ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+        if ring[_RING_FENCED]:
+            fence()
         event = ptr32(int(ring) + ring[_RING_NEXT])
 
         event[_EVENT_TIME] = slot[_TIME]
@@ -112,6 +117,8 @@ def _note_fanned(here, cold, level, size: int):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
@@ -134,6 +141,8 @@ def _note_fanned(here, cold, level, size: int):
     #: step("begin event") :#
     # Order: before the event, so that a reader knows which one is being overwritten.
     ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+    if ring[_RING_FENCED]:
+        fence()
     event = ptr32(int(ring) + ring[_RING_NEXT])
     # stamped.
     event[_EVENT_TIME] = now
@@ -174,6 +183,8 @@ def fans(at, put, put_word, cold):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.
@@ -196,6 +207,8 @@ def fans(at, put, put_word, cold):
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         # stamped.

@@ -17,7 +17,7 @@ import micropython
 from micropython import const
 
 from .checks import check_int
-from .port import address
+from .port import address, fence
 
 #: words(cog.inFile) :#
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
@@ -26,6 +26,7 @@ _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
+_TX_FENCED = const(15)  # as FENCED
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 # with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
@@ -126,6 +127,8 @@ def _make_trigger(at, own_at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.

@@ -36,6 +36,8 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 import micropython
 from micropython import const
 
+from .port import fence
+
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
@@ -44,6 +46,7 @@ _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
 _RX_META = const(6)  # the META that stands in the result. Owner: receiver
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -52,6 +55,7 @@ _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
 _TX_KNOWN = const(14)  # the message object last checked, as a word. Owner: sender
+_TX_FENCED = const(15)  # as FENCED
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 _REST = const(2)  # bytes to the row's last lane; | STALE: check the epoch; LAST: an end mark
@@ -201,6 +205,8 @@ def make_sender(at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -261,6 +267,8 @@ def make_sender(at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -328,6 +336,8 @@ def make_receiver(at, cold):
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
+        if part[_FENCED]:
+            fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
         #: step("size") :#
@@ -410,6 +420,8 @@ def make_receiver(at, cold):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
+        if part[_FENCED]:
+            fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.
@@ -452,6 +464,8 @@ def make_receiver(at, cold):
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
+        if part[_FENCED]:
+            fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
         #: step("word size") :#
@@ -481,6 +495,8 @@ def make_receiver(at, cold):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
+        if part[_FENCED]:
+            fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.

@@ -30,14 +30,16 @@ import micropython
 from micropython import const
 
 from .checks import error
+from .port import fence
 
 #: words(cog.inFile) :#
 _STRIDE = const(1)  # bytes of a slot
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
 _MASK = const(3)  # the clock's period - 1
 _STAMP = const(4)  # timestamp of the message last received. Owner: receiver
-_PEEKED = const(9)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
-_PEEK_TAIL = const(10)  # that lane's tail then
+_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
+_PEEKED = const(10)  # bytes from here to the lane that peek chose, 0: none. Owner: receiver
+_PEEK_TAIL = const(11)  # that lane's tail then
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
 _LIMIT = const(9)  # slot_size + 1; 0 once closed. Owner: whoever closes
@@ -45,6 +47,7 @@ _TX_STRIDE = const(10)  # bytes of a slot
 _REGISTER = const(11)  # as RX_CLOCK
 _AT_SET = const(12)  # 1: the next message is stamped AT. Owner: sender
 _AT = const(13)
+_TX_FENCED = const(15)  # as FENCED
 _HEAD = const(0)  # messages queued since the start. Owner: producer; the consumer reads it
 _TAIL = const(1)  # messages taken since the start. Owner: consumer; the producer reads it
 # with so many queued send looks closer; 0 while claimed. Owner: producer. Fan-out: max_lag or 0 |
@@ -161,6 +164,8 @@ def _make_claims(at, cold, views):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -219,6 +224,8 @@ def _make_peeks(at, cold, views):
                 return None
         lane = ptr32(int(part) + first)
         part[_PEEK_TAIL] = lane[_TAIL]
+        if part[_FENCED]:
+            fence()  # head before slot, as in recv
         slot = ptr32(int(lane) + lane[_READ])
         #: step("age") :#
         stamp = slot[_TIME]
@@ -256,6 +263,8 @@ def _make_peeks(at, cold, views):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
+        if part[_FENCED]:
+            fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.

@@ -7,6 +7,7 @@ marks in the modules. Edit here and run `make stamp`; a test fails when a copy h
 
     #: words(cog.inFile) :#              the words that the module uses
     #: step("room", size="size") :#      a step, with what stands for its <names>
+    #: facts("REGISTER") :#              what the boards' files say of the chip
     ...
     # stamped.
 """
@@ -14,6 +15,8 @@ marks in the modules. Edit here and run `make stamp`; a test fails when a copy h
 import re
 import textwrap
 from pathlib import Path
+
+from ringlane_host import boards
 
 # A block holds, in this order: each receiver's words, each sender's words, the lanes and the
 # slots. The lanes stand row by row, within a row sender by sender; after the last lane that a
@@ -29,6 +32,7 @@ WORDS = {
         ("RX_KNOWN", "the receive buffer last checked, as a word. Owner: receiver"),
         ("RX_META", "the META that stands in the result. Owner: receiver"),
         ("WORDS_KNOWN", "the array last checked by recv_words, as a word. Owner: receiver"),
+        ("FENCED", "1: cores reorder, so a verb fences; see `Fences` in lanes.py"),
         ("EPOCH", "messages of another one were for an earlier receiver of the row"),
         ("PEEKED", "bytes from here to the lane that peek chose, 0: none. Owner: receiver"),
         ("PEEK_TAIL", "that lane's tail then"),
@@ -44,6 +48,7 @@ WORDS = {
         ("AT_SET", "1: the next message is stamped AT. Owner: sender"),
         ("AT", ""),
         ("TX_KNOWN", "the message object last checked, as a word. Owner: sender"),
+        ("TX_FENCED", "as FENCED"),
         ("ROWS", "fan-out: how many receivers there may be"),
         ("ROW_STEP", "fan-out: bytes from a row's lane to the next row's"),
         ("POLICY", "fan-out: 0: all receivers, else one, chosen by the policy"),
@@ -89,6 +94,7 @@ WORDS = {
         ("RING_PART_HIGH", "and its high ones"),
         ("RING_SENDER", "the sender's number << 24"),
         ("RING_CLASSES", "7: a lane for each class; 0: one lane"),
+        ("RING_FENCED", "as FENCED"),
         (
             "RING_MISSES",
             "multicast receiver: bytes from here to DROPPED of its lanes, as known",
@@ -277,6 +283,8 @@ STEPS = {
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
+        if part[_TX_FENCED]:
+            fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         """,
@@ -313,6 +321,8 @@ STEPS = {
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
+        if part[_FENCED]:
+            fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         """,
     "copy out": """
@@ -356,6 +366,8 @@ STEPS = {
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
+        if part[_FENCED]:
+            fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         """,
@@ -371,6 +383,8 @@ STEPS = {
     "begin event": """
         # Order: before the event, so that a reader knows which one is being overwritten.
         ring[_RING_BEGUN] = ring[_RING_DONE] + 1
+        if ring[_RING_FENCED]:
+            fence()
         event = ptr32(int(ring) + ring[_RING_NEXT])
         """,
     "head of message": """
@@ -388,6 +402,8 @@ STEPS = {
         if not following - ring[_RING_END]:
             following = ring[_RING_FIRST]
         ring[_RING_NEXT] = following
+        if ring[_RING_FENCED]:
+            fence()
         # Order: event before done, so that a reader sees no half-written one.
         ring[_RING_DONE] = ring[_RING_DONE] + 1
         """,
@@ -521,7 +537,8 @@ DIRECT = {
         """,
 }
 
-# And lines that it has otherwise.
+# And lines that it has otherwise. Fences: none, or always.
+_FENCE = r"(?m)^( *)if part\[_(?:TX_)?FENCED\]:\n +(fence\(\).*\n)"
 _LINES = {
     "return True": "yes = mine[2] if 1 else own\nreturn yes",
     "return False": "no = mine[3] if 1 else own\nreturn no",
@@ -535,8 +552,11 @@ def step(name, **values):
     print(_filled(name, STEPS[name], values))
 
 
-def direct(path):
-    """Print the module at `path` in the direct form, with what is stamped in it, and its words."""
+def direct(path, fenced=False):
+    """Print the module at `path` in the direct form, with what is stamped in it, and its words.
+
+    `fenced`: with its fences; else without them.
+    """
     text = Path(path).read_text()
     text = text[text.index('"""', 3) + 4 :]  # it has a docstring of its own
     text = re.sub(r"(?ms)^#: words.*?# stamped\.\n", "<words>", text)
@@ -544,6 +564,9 @@ def direct(path):
     for line, lines in _LINES.items():
         text = re.sub(rf"(?m)^( *){line}$", r"\1" + lines.replace("\n", "\n\\1"), text)
     text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
+    text = re.sub(_FENCE, r"\1\2" if fenced else "", text)
+    if not fenced:
+        text = text.replace("from .port import fence\n\n", "")
     before, after = text.split("<words>")
     print(before.strip("\n") + "\n")
     _print_words(after)
@@ -577,6 +600,43 @@ def words(path):
     for each in re.findall(r'step\("([^"]+)"', source):
         source += STEPS[each]  # the step may not stand there yet
     _print_words(source)
+
+
+# What is asked of a board's file, where it is not 0; of boards with the same chip it is the same.
+FACTS = {
+    "REGISTER": lambda board: board.clock.register,
+    "CPU_ID": lambda board: board.cpu_id,
+    "FENCED": lambda board: board.fence != "none",
+    "CYCLES": lambda board: board.cycles,
+    "EXCEPTION": lambda board: board.exception,
+    "RAM_END": lambda board: board.ram_end,
+}
+
+
+def facts(*names):
+    """Print the assignment of the facts `names` of the chip on which it runs, from boards/*.toml.
+
+    A chip is known by the end of what its firmware says, and what is none of them is as unix.
+    """
+    rows = {}
+    for name in boards.names():
+        board = boards.load(name)
+        row = [FACTS[each](board) for each in names]
+        if rows.setdefault(board.mcu, row) != row:
+            raise ValueError(f"{name} and another board with {board.mcu} differ in {names}")
+    others = rows[boards.load("unix").mcu]
+    print(", ".join(names) + " = {")
+    for mcu, row in rows.items():
+        if row != others:
+            print(f'"{mcu}": ({_row(row)}),')
+    print('}.get(getattr(sys.implementation, "_machine", "").split(" with ")[-1],')
+    print(f"({_row(others)}))")
+
+
+def _row(values):
+    return ", ".join(
+        f"0x{each:08X}" if type(each) is int and each else repr(each) for each in values
+    )
 
 
 def _print_words(source):

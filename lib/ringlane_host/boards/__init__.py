@@ -34,6 +34,7 @@ ARCHES = (
 )
 HANDLERS = ("hard", "soft", "thread")
 FENCES = ("none", "dmb", "fence")
+COUNTERS = ("none", "systick", "dwt", "ticks_cpu")
 TOOLS = ("uf2", "esptool", "none")
 
 
@@ -100,8 +101,11 @@ class Board:
     groups of peripherals whose handlers do not interrupt each other on one core. `scheduler`: how
     many soft handlers wait before one is lost. `cpu_id`: the register that says which core reads
     it, 0: none. `fence`: what orders one core's stores for another: "none", as nothing is needed,
-    "dmb", or RISC-V's "fence". `heap`: bytes, at the least. `flash` says how MicroPython gets onto
-    it. `pins`: GPIO numbers by what they are for.
+    "dmb", or RISC-V's "fence". `cycles`: what counts cycles: "none", ARM's "systick" or "dwt", or
+    time."ticks_cpu"(). `exception`: the register whose low 9 bits are not 0 in a hard handler, 0:
+    none. `ram_end`: where the RAM ends that a reset leaves as it is, 0: not known so. `heap`:
+    bytes, at the least. `flash` says how MicroPython gets onto it. `pins`: GPIO numbers by what
+    they are for.
     """
 
     name: str
@@ -117,6 +121,9 @@ class Board:
     scheduler: int
     cpu_id: int
     fence: str
+    cycles: str
+    exception: int
+    ram_end: int
     heap: int
     flash: str
     clock: Clock
@@ -172,11 +179,13 @@ def parse(text: str) -> Board:
     _one_of("arch", board.arch, ARCHES[1:])
     _one_of("handlers", board.handlers, HANDLERS)
     _one_of("fence", board.fence, FENCES)
+    _one_of("cycles", board.cycles, COUNTERS)
     _one_of("firmware.tool", board.firmware.tool, TOOLS)
     _at_least("firmware.offset", board.firmware.offset, 0)
     _at_least("small_int", board.small_int, 31)
     _at_least("scheduler", board.scheduler, 1)
-    _at_least("cpu_id", board.cpu_id, 0)
+    for key in ("cpu_id", "exception", "ram_end"):
+        _at_least(key, getattr(board, key), 0)
     for group in board.contexts:
         _type("contexts", group, list)
         for name in group:

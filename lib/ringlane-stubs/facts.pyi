@@ -1,0 +1,3 @@
+CYCLES: str
+EXCEPTION: int
+RAM_END: int
