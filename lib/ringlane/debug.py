@@ -139,7 +139,7 @@ class _Watch:
 
 
 def _context(who):
-    if _REGISTERS[0]:
+    if CPU_ID:
         core = who - 1 & 1
         return ("hard handlers on core %d" if who > _HANDLER else "tasks on core %d") % core
     return "the thread that called debug()" if who == _first else "another thread"
