@@ -37,15 +37,33 @@ def board(request):
         yield Target(port, "QEMU")
 
 
-@pytest.mark.parametrize("form", [".mpy", ".py"])
+FENCED = "import ringlane; ringlane.fenced = True"
+# The code of a function in assembler is where its object's third word says.
+OF_FENCE = """
+import uctypes
+from machine import mem32
+made = sys.modules["ringlane.fence"].fence
+print(ringlane.fenced, ringlane.engine, made(), uctypes.bytes_at(mem32[id(made) + 8], 16).hex())
+"""
+DMB, FENCE_RW_RW = "bff35f8f", "0f003003"
+
+
+@pytest.mark.parametrize("form", [".mpy", ".py", ".mpy with fences"])
 def test_every_scenario_under_a_locked_heap(board, form, tmp_path, visited):
     assert board.platform == "qemu" and board.architecture
     if form == ".py":
         board.architecture = None  # the board compiles
     board.stage(tmp_path, PACKAGE, *DEVICE.glob("*_scenarios.py"), *USED)
-    status, printed = run_from_memory(board, tmp_path, PROGRAM, timeout=600)
+    program = f"{FENCED}\n{PROGRAM}\n{OF_FENCE}" if "fences" in form else PROGRAM
+    status, printed = run_from_memory(board, tmp_path, program, timeout=600)
     assert status == 0, printed
     lines = printed.splitlines()
+    if "fences" in form:
+        instruction = FENCE_RW_RW if board.architecture == "rv32imc" else DMB
+        fenced, engine, returned, code = lines.pop().split()
+        assert (fenced, engine, returned) == ("True", "direct", "0")
+        # An ARM without Thumb is none of those that need one: its fence() does nothing.
+        assert (instruction in code) == (board.architecture != "armv6"), code
     assert [line[4:] for line in lines if line.startswith("set ")] == SETS
     rest = [line for line in lines if not line.startswith("set ")]
     assert [line for line in rest if not line.endswith(" ok")] == []
