@@ -59,8 +59,17 @@ def take(block) -> int:
     return 7
 
 
-def publishing(send):
-    """Return the scenario of a message that is sent by `send` and taken."""
+@viper
+def take_fenced(block) -> int:
+    slot = ptr32(block)
+    if slot[0]:
+        fence()
+        return slot[1]
+    return 7
+
+
+def publishing(send, take=take):
+    """Return the scenario of a message that is sent by `send` and taken by `take`."""
 
     def scenario():
         block = bytearray(8)

@@ -30,6 +30,8 @@ reordered = partial(cores, stores="reordered")
 PUBLISH_EARLY = planted.publishing(planted.publish_early)
 PUBLISH = planted.publishing(planted.publish)
 PUBLISH_FENCED = planted.publishing(planted.publish_fenced)
+TAKE_FENCED = planted.publishing(planted.publish, planted.take_fenced)
+BOTH_FENCED = planted.publishing(planted.publish_fenced, planted.take_fenced)
 LOST_WAKEUP = planted.lost_wakeup()
 CASES = {
     "a lost update, by an interrupt": (planted.lost_update, interrupts, True),
@@ -46,7 +48,9 @@ CASES = {
     "publish after payload, by a core": (PUBLISH, partial(cores, switches=6), False),
     "publish after payload, late": (PUBLISH, partial(late, switches=6), False),
     "publish after payload, reordered": (PUBLISH, partial(reordered, switches=0), True),
-    "publish after a fence, reordered": (PUBLISH_FENCED, partial(reordered, switches=6), False),
+    "publish after a fence, reordered": (PUBLISH_FENCED, partial(reordered, switches=0), True),
+    "take after a fence, reordered": (TAKE_FENCED, partial(reordered, switches=0), True),
+    "both after a fence, reordered": (BOTH_FENCED, partial(reordered, switches=6), False),
     "release before copy, by an interrupt": (planted.release_before_copy, interrupts, True),
     "release before copy, by a core": (
         planted.release_before_copy,
@@ -175,9 +179,10 @@ def outcomes_of(programs, stores):
             def with_core(values, value, core=core):
                 return (*values[:core], value, *values[core + 1 :])
 
-            mine = held[core]
-            for number, (place, value) in enumerate(mine):
-                if number and (stores == "late" or place in dict(mine[:number])):
+            mine = held[core]  # (place, value, whether a fence came after it)
+            for number, (place, value, _) in enumerate(mine):
+                earlier = [each[0] for each in mine[:number]]
+                if number and (stores == "late" or place in earlier):
                     continue
                 rest = with_core(held, mine[:number] + mine[number + 1 :])
                 visit(at, (*block[:place], value, *block[place + 1 :]), rest, loaded)
@@ -186,15 +191,27 @@ def outcomes_of(programs, stores):
             verb, place, value = program[at[core]]
             on = with_core(at, at[core] + 1)
             if verb == "load":
-                value = dict(mine).get(place, block[place])
+                value = {each[0]: each[1] for each in mine}.get(place, block[place])
                 visit(on, block, held, with_core(loaded, (*loaded[core], value)))
+            elif verb == "fence" and stores == "reordered":
+                seen = list(block)
+                rest = []
+                for other, its in enumerate(held):
+                    if other == core:
+                        rest.append(tuple((*each[:2], True) for each in its))
+                        continue
+                    for its_place, its_value, fenced in its:
+                        if fenced:
+                            seen[its_place] = its_value
+                    rest.append(tuple(each for each in its if not each[2]))
+                visit(on, tuple(seen), tuple(rest), loaded)
             elif verb == "fence":
                 if not mine:
                     visit(on, block, held, loaded)
             elif stores == "at once":
                 visit(on, (*block[:place], value, *block[place + 1 :]), held, loaded)
             else:
-                visit(on, block, with_core(held, (*mine, (place, value))), loaded)
+                visit(on, block, with_core(held, (*mine, (place, value, False))), loaded)
 
     nothing = tuple(() for _ in programs)
     visit(tuple(0 for _ in programs), (0, 0), nothing, nothing)
@@ -244,6 +261,11 @@ LITMUS = {
         [("store", 0, 1), ("store", 1, 1), FENCE],
         [LOAD_1, LOAD_0],
     ],
+    "message passing, fenced once": [[("store", 0, 1), FENCE, ("store", 1, 1)], [LOAD_1, LOAD_0]],
+    "message passing, fenced": [
+        [("store", 0, 1), FENCE, ("store", 1, 1)],
+        [LOAD_1, FENCE, LOAD_0],
+    ],
     "two stores each": [[("store", 0, 1), ("store", 1, 2)], [("store", 1, 1), ("store", 0, 2)]],
     "one word, two stores": [[("store", 0, 1), ("store", 0, 2)], [LOAD_0, LOAD_0]],
     "own store read back": [[("store", 0, 1), LOAD_0, LOAD_1], [("store", 1, 1), LOAD_1, LOAD_0]],
@@ -270,6 +292,8 @@ def test_the_three_memories_differ():
     assert counts["store buffering"] == [3, 4, 4]
     assert counts["fenced store buffering"] == [3, 3, 3]
     assert counts["message passing"] == [3, 3, 4]
+    assert counts["message passing, fenced once"] == [3, 3, 4]
+    assert counts["message passing, fenced"] == [3, 3, 3]
     assert counts["two stores each"] == [3, 3, 4]
 
 

@@ -108,6 +108,7 @@ class Memory:
             return (0x4000,) + 9 * (0,)
         raise OSError(2)
     def open(self, path, mode):
+        self.stat(path)
         return io.BytesIO(files[path.strip("/")])
 vfs.mount(Memory(), "/")
 import sys

@@ -83,8 +83,10 @@ def cores(scenario, switches=2, stores="at once", merge=True):
 
     Which core starts, and which runs when one has returned, is tried in every way and not counted.
     `stores` says when another core sees a core's stores: "at once"; "late": in order, at any time
-    up to its next fence() or the end of the run (total store order, as x86-64); "reordered": the
-    same, and in any order but for those to the same byte. Return a Report; raise
+    up to its next fence() or the end of the run (total store order, as x86-64); "reordered": in
+    any order but for those to the same byte, until a core fences between its loads that runs
+    after the fence between the stores: weakly ordered cores. That a store comes before an earlier
+    load is not explored. Return a Report; raise
     ExplorationError, also when that is more schedules than can be run.
     """
     return search(scenario, kind_of(stores), switches, merge)

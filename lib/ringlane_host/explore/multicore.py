@@ -221,9 +221,31 @@ class LateCores(Cores):
 
 
 class ReorderedCores(LateCores):
-    """Cores whose held stores become seen in any order but for those to the same byte."""
+    """Cores whose held stores become seen in any order but for those to the same byte.
+
+    Loads may be early, too: those of a core whose stores a fence has ordered are seen in that
+    order only by a core that fences as well, between its loads. At its fence it sees them all.
+    """
 
     mode = "reordered"
+
+    def __init__(self, contexts, *rest):
+        super().__init__(contexts, *rest)
+        self.ordered = [0] * len(contexts)  # so many of the oldest held ones, by a fence
+
+    def access(self, kind, address, width):
+        if width:
+            super().access(kind, address, width)
+            return
+        for who in range(len(self.held)):
+            while who != self.who and self.ordered[who]:
+                self.drain(who, 0)
+        self.ordered[self.who] = len(self.held[self.who])
+
+    def drain(self, who, number):
+        if number < self.ordered[who]:
+            self.ordered[who] -= 1
+        super().drain(who, number)
 
     def may_drain(self, held, number):
         address, data = held[number]
