@@ -124,6 +124,11 @@ class World:
         fence()
         self.ch.close()
 
+    def fenced(self):
+        """Where lanes are fenced, so is what the contexts tell each other by other means."""
+        if self.package.fenced:
+            fence()
+
     def next_message(self, size, priority=None):
         """Return a message, after it is noted, and its class: None for another each time."""
         number = next(self.numbers)
@@ -309,6 +314,7 @@ class QueueWorld(World):
     def recv_until_closed(self, role):
         """What a consumer does: after the end that it sees, nothing may be left."""
         closed = self.ch.closed
+        self.fenced()
         if not self.recv(role) and closed:
             self.ended = True
 
@@ -494,6 +500,7 @@ class FanoutWorld(World):
     def send(self, role):
         data, priority = self.next_message(self.size)
         past, since = len(self.past), self.now()
+        self.fenced()
         took = self.ends[role].send(data, priority)
         self.sent_at(data, since)
         return self.has_sent(Sent(role, data, took, past))
@@ -502,6 +509,7 @@ class FanoutWorld(World):
         data, priority = self.next_message(4)
         value = int.from_bytes(data, "little")
         past, since = len(self.past), self.now()
+        self.fenced()
         took = self.ends[role].send_word(value, priority)
         self.sent_at(data, since)
         return self.has_sent(Sent(role, data, took, past))
@@ -930,10 +938,13 @@ class WaitWorld(World):
 
     def event(self, role):
         # SEV after the store, as notify() does: the next look comes after it.
+        self.fenced()
         _tell(self.events, ord(role) - ord("a"))
 
     def seen(self):
-        return [_look(self.events, ord(role) - ord("a")) for role in sorted(self.roles - {"w"})]
+        events = [_look(self.events, ord(role) - ord("a")) for role in sorted(self.roles - {"w"})]
+        self.fenced()
+        return events
 
     def send(self, role):
         self.sent += self.ends[role].send(message(self.sent, _SIZE), ringlane.NORMAL)
