@@ -158,22 +158,23 @@ def ours():
     }
 
 
-_loaded: dict = {"direct": {}, "portable": {}}
+_loaded: dict = {}
 
 
 @contextmanager
-def in_form(form):
+def in_form(form, fenced=False):
     """In here ringlane and the modules of device/ that are imported are those of that form."""
     kept = ours()
     for name in kept:
         del sys.modules[name]
-    sys.modules.update(_loaded[form])
-    importlib.import_module("ringlane").engine = form
+    sys.modules.update(_loaded.get((form, fenced), {}))
+    package = importlib.import_module("ringlane")
+    package.engine, package.fenced = form, fenced
     try:
-        yield
+        yield package
     finally:
-        _loaded[form] = ours()
-        for name in _loaded[form]:
+        _loaded[form, fenced] = ours()
+        for name in ours():
             del sys.modules[name]
         sys.modules.update(kept)
 

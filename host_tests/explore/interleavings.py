@@ -1291,6 +1291,7 @@ MODES = {
     "interrupts": lambda scenario, pair: interrupts(scenario),
     "cores": lambda scenario, pair: _cores(scenario, pair, "at once"),
     "late": lambda scenario, pair: _cores(scenario, pair, _late(pair)),
+    "fenced": lambda scenario, pair: cores(scenario, 1 + SOAK, "reordered"),
     "random": lambda scenario, pair: random_cores(scenario, 100 if SOAK else 6, SEED, _late(pair)),
 }
 
@@ -1305,6 +1306,8 @@ def explored(pattern, mode):
     chosen.
     """
     pairs = tuple(PATTERNS[pattern][1])
+    if mode == "fenced":  # of contexts that share no more than words, see _late()
+        pairs = tuple(pair for pair in pairs if "_if_open" not in pair)
     if EVERYTHING or mode == "random":
         return pairs
     if mode == "cores":

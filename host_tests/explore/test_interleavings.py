@@ -5,22 +5,37 @@ how. `make soak` takes all in every mode, allows a switch more and more random s
 what was explored in build/soak.json.
 """
 
+import re
+
 import interleavings
 import pytest
+import ringlane
+from conftest import ENGINE, in_form
 from interleavings import MODES, PATTERNS, STRANGERS, explore, explored, scenario_of
 from ringlane_host.explore import ExplorationError, cores, interrupts, random_cores, replay
+from ringlane_host.simulate import memory
 
 # What a pair must have been explored by, at the least: (schedules in each meeting, points in all).
-LEAST = {"interrupts": (2, 1), "cores": (4, 1), "late": (4, 0), "random": (6, 0)}
+LEAST = {"interrupts": (2, 1), "cores": (4, 1), "late": (4, 0), "random": (6, 0), "fenced": (4, 0)}
 
 
 ROUNDS = [(pattern, mode) for pattern in PATTERNS for mode in MODES if explored(pattern, mode)]
 
 
+@pytest.fixture
+def package(mode):
+    """The ringlane that is explored in that mode."""
+    if mode != "fenced":
+        yield ringlane
+        return
+    with in_form(ENGINE or "direct", fenced=True) as package:
+        yield package
+
+
 @pytest.mark.parametrize("pattern, mode", ROUNDS)
-def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode):
+def test_what_may_meet_on_a_channel_does_no_harm(visited, pattern, mode, package):
     rows = [
-        explore(pattern, pair, mode, chosen=interleavings.sample)
+        explore(pattern, pair, mode, package, interleavings.sample)
         for pair in explored(pattern, mode)
     ]
     assert rows
@@ -76,19 +91,63 @@ def test_two_contexts_in_the_place_of_one_are_found_to_break_it(pattern, pair):
     "pattern, pair",
     [
         ("Channel", "a send | r recv"),
+        ("Channel", "a send_word | r recv_word"),
+        ("Channel", "a send_word | r recv_words"),
+        ("PriorityChannel", "a send_urgent | r recv"),
         ("Channel", "a claim commit | r peek release"),
         ("MulticastChannel", "a send | x recv"),
+        ("ROUND_ROBIN", "a send | x recv"),
         ("RequestReplyChannel", "k take | s answer"),
         ("wait: Channel arecv", "a send | w wait"),
     ],
 )
-def test_cores_that_reorder_their_stores_would_need_a_fence(pattern, pair):
+def test_cores_that_reorder_need_a_fence(pattern, pair):
+    """With fences, they have all pairs above."""
     state = "ar" if pattern.startswith("RequestReply") else "empty"
     with (
         interleavings.tasks_by_hand(),
         pytest.raises(ExplorationError, match="check failed|raised"),
     ):
         cores(scenario_of(pattern, pair, state), 1, "reordered")
+
+
+_SLOT = re.compile(r"slot \d+ ")
+_INDEX = re.compile(r" (head|tail)$")
+
+
+@pytest.mark.parametrize("form", ["direct", "portable"])
+@pytest.mark.parametrize("pattern", [each for each in PATTERNS if "wait" not in each])
+def test_a_fence_stands_between_an_index_and_what_it_is_of(pattern, form):
+    """Also before the store of a tail, where the explorer lets no store come before a load."""
+    found = {"load": 0, "store": 0}
+    accesses = []
+    with in_form(form, fenced=True) as package, interleavings.tasks_by_hand():
+        for pair in explored(pattern, "fenced"):
+            for each, state in interleavings.sample(pattern, pair, "fenced"):
+                *contexts, _ = scenario_of(pattern, each, state, package)()
+                for context in contexts:
+                    accesses.clear()
+                    memory.hook = lambda kind, at, width: accesses.append(
+                        (kind, memory.describe(at) if width else "")
+                    )
+                    try:
+                        context()
+                    finally:
+                        memory.hook = None
+                    since = set()  # the last fence
+                    for kind, what in accesses:
+                        if kind == "fence":
+                            since.clear()
+                        elif _SLOT.search(what):
+                            assert kind == "store" or "index" not in since, (each, what)
+                            found[kind] += kind == "load"
+                            since.add("slot")
+                        elif _INDEX.search(what) and kind == "load":
+                            since.add("index")
+                        elif _INDEX.search(what):
+                            assert "slot" not in since, (each, what)
+                            found[kind] += 1
+    assert min(found.values()) > 1, found
 
 
 # What mutants.find() is asked for: (pattern, the pair that is to find it)
