@@ -20,10 +20,15 @@ STUBS = ROOT / "lib" / "ringlane-stubs"
 SOAK = bool(os.environ.get("RINGLANE_SOAK"))  # run the long sweeps: soak.py does
 HEAP = "heapsize=2M"  # a unix port of 32 bits has half of it by itself
 ENGINE = os.environ.get("RINGLANE_ENGINE")  # "portable": that form, where the direct one can run
+FENCED = bool(os.environ.get("RINGLANE_FENCED"))  # with fences, where none are needed
 MUTANT = bool(os.environ.get("RINGLANE_MUTANT"))  # ringlane is broken: mutants/legs.py does that
 
-if ENGINE:
-    ringlane.engine = ENGINE
+ASKED = "".join(  # what a program on MicroPython begins with
+    f"import ringlane\nringlane.{name} = {value!r}\n"
+    for name, value in (("engine", ENGINE), ("fenced", FENCED))
+    if value
+)
+exec(ASKED)
 
 NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
@@ -54,10 +59,8 @@ def micropython(interpreter):
     """
 
     def run(program, package=PACKAGE.parent, timeout=250):
-        if ENGINE:
-            program = f"import ringlane\nringlane.engine = {ENGINE!r}\n{program}"
         done = subprocess.run(
-            [interpreter, "-X", HEAP, "-c", program],
+            [interpreter, "-X", HEAP, "-c", ASKED + program],
             env=dict(os.environ, MICROPYPATH=f"{package}:{DEVICE}:.frozen"),
             capture_output=True,
             text=True,

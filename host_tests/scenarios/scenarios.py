@@ -8,7 +8,7 @@ scenarios.
 import ast
 import re
 
-from conftest import DEVICE
+from conftest import ASKED, DEVICE
 
 
 def sets(kind):
@@ -67,6 +67,6 @@ def anew(pico):
 
     def execute(source):
         pico.reset()
-        return pico.exec(source)
+        return pico.exec(ASKED + source)
 
     return execute

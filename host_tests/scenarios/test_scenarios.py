@@ -4,14 +4,15 @@ import importlib
 
 import mutants
 import pytest
-from conftest import MUTANT, PACKAGE, SOAK, in_form
+from conftest import FENCED, MUTANT, PACKAGE, SOAK, in_form
 from scenarios import anew, names, once, sets
 
 SETS = sets("scenarios")
 EACH = [(module, name) for module in SETS for name in names(module)]
 # The portable form is what a MicroPython of 64 bits takes, too.
-FORMS = [(*each, "direct") for each in EACH]
-FORMS += [(*each, "portable") for each in EACH[:: 1 if SOAK or MUTANT else 3]]
+FORMS = [(*each, "direct", FENCED) for each in EACH]
+FORMS += [(*each, "portable", FENCED) for each in EACH[:: 1 if SOAK or MUTANT else 3]]
+FORMS += [(*each, "direct", True) for each in EACH[1 :: 1 if SOAK or MUTANT else 3]]
 
 
 def program(module, only):
@@ -35,9 +36,9 @@ def test_the_scenarios_are_found(visited):
     visited(scenarios=len(FORMS))
 
 
-@pytest.mark.parametrize("module, name, form", FORMS)
-def test_on_cpython_with_simulated_memory(device, module, name, form):
-    with in_form(form):
+@pytest.mark.parametrize("module, name, form, fenced", FORMS)
+def test_on_cpython_with_simulated_memory(device, module, name, form, fenced):
+    with in_form(form, fenced):
         getattr(importlib.import_module(module), name)()
 
 
