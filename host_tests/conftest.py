@@ -9,7 +9,6 @@ from pathlib import Path
 
 import mutants
 import pytest
-import ringlane
 import ringlane_host.simulate  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host.boards import virtual
 

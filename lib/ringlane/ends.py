@@ -66,6 +66,7 @@ _verbs = later(
 )
 make_receiver = _verbs.make_receiver
 make_sender = _verbs.make_sender
+_fence = staticmethod(fence) if fenced else None  # of all that is cold: see `Fences` in lanes.py
 
 
 class SendingEnd:
@@ -75,6 +76,7 @@ class SendingEnd:
     """
 
     _make = staticmethod(make_sender)  # of a channel: what makes its senders' verbs
+    _fence = _fence
 
     def _attach_sender(self, channel, number):
         self._channel = channel
@@ -179,6 +181,7 @@ class ReceivingEnd:
     _stats = None
     _closing = b"\0"  # of a fan-out receiver: 1 once it has closed
     _check_buffer = staticmethod(check_buffer)
+    _fence = _fence
 
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
@@ -243,7 +246,8 @@ class Receiver(ReceivingEnd):
 
         Context: one receiving context | alloc: none | time: O(n), and senders | blocks: never
         """
-        part = ptr32(int(self._receiver))
+        cold = self
+        part = ptr32(int(cold._receiver))
         known = words if 1 else 0
         if (known - part[_WORDS_KNOWN]) & 0x3FFFFFFF:
             if self._check_words(words):
@@ -258,7 +262,7 @@ class Receiver(ReceivingEnd):
                 break
             lane = ptr32(int(part) + first)
             if part[_FENCED]:
-                fence()  # head before slot, as in recv
+                self._fence()  # head before slot, as in recv
             slot = ptr32(int(lane) + lane[_READ])
             size = slot[_META] & 0xFFFF
             if size != 4:
@@ -275,7 +279,7 @@ class Receiver(ReceivingEnd):
                 read = lane[_FIRST]
             lane[_READ] = read
             if part[_FENCED]:
-                fence()
+                cold._fence()
             # Order: slot read before tail, so the producer cannot reuse it early.
             lane[_TAIL] = lane[_TAIL] + 1
             # stamped.
@@ -317,7 +321,7 @@ class Receiver(ReceivingEnd):
                 read -= lane[_END] - lane[_FIRST]
             lane[_READ] = read
             if part[_FENCED]:
-                fence()
+                self._fence()
             # Order: what peek showed before tail, so the producer cannot reuse it early.
             lane[_TAIL] = tail + used
             count += used

@@ -209,7 +209,7 @@ def make_sender(at, cold):
                     write = lane[_FIRST]
                 lane[_WRITE] = write
                 if part[_TX_FENCED]:
-                    fence()
+                    cold._fence()
                 # Order: slot before head, so the consumer sees no half-written message.
                 lane[_HEAD] = head + 1
                 # stamped.
@@ -291,7 +291,7 @@ def make_sender(at, cold):
                     write = lane[_FIRST]
                 lane[_WRITE] = write
                 if part[_TX_FENCED]:
-                    fence()
+                    cold._fence()
                 # Order: slot before head, so the consumer sees no half-written message.
                 lane[_HEAD] = head + 1
                 # stamped.

@@ -24,7 +24,7 @@ def fence():
 
 
 def _made():
-    # Numbers of py/persistentcode.h: 4 to 8 are ARMv6-M to ARMv7E-M, 11 is RV32. The simulation has
+    # By py/persistentcode.h 4 to 8 are ARMv6-M to ARMv7E-M, 11 is RV32. The simulation has
     # none, and compiles any.
     arch = getattr(sys.implementation, "_mpy", 4 << 10) >> 10 & 15
     if not 4 <= arch <= 8 and arch != 11:

@@ -55,7 +55,6 @@ from .port import REGISTER, address, fence, fenced, later, send_event
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _RX_KNOWN = const(5)  # the receive buffer last checked, as a word. Owner: receiver
-_FENCED = const(8)  # 1: cores reorder, so a verb fences; see `Fences` in lanes.py
 _RECEIVER_BYTES = const(56)
 _CARDS = const(0)  # 8 words, by class: bytes from here to its lane, or to an end mark
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
@@ -98,8 +97,6 @@ def tally(base: int, word: int, lanes: int, what: int) -> int:
     # One viper function, as neither the scheduler nor a GIL comes between its parts. The address
     # is added up here, as in Python that makes an object where the heap lies above 0x3FFFFFFF.
     lane = ptr32(base + (word << 2))
-    if ptr32(base)[_FENCED]:
-        fence()  # so that of two figures the one asked for first is the older one
     found = 0
     while lanes:
         if lane[_REST] == _LAST:
@@ -303,6 +300,8 @@ class Lanes:
     @property
     def high_water(self):
         """The most messages that any one lane has held at once."""
+        if fenced:
+            fence()  # after what was seen queued before this
         return tally(self._base, self._first_word, self._lanes, _HIGH_WATER)
 
     def __repr__(self):

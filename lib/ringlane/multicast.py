@@ -29,7 +29,6 @@ from micropython import const
 from .checks import check_int
 from .fanout import Fanout, FanoutReceiver
 from .lanes import flatten
-from .port import fence
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -58,7 +57,7 @@ def _skip_to_latest(cold) -> int:
         used = (lane[_HEAD] - lane[_TAIL]) & 0x3FFFFFFF
         if used and lane[_REST] & _STALE:
             if part[_FENCED]:
-                fence()  # head before slot, as in recv
+                cold._fence()  # head before slot, as in recv
             # What was on its way to that one may have come since: one message a sender.
             slot = ptr32(int(lane) + lane[_READ])
             if (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:

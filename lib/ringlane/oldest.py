@@ -6,8 +6,6 @@ Also where receivers come and go: what a lane holds for an earlier one is droppe
 import micropython
 from micropython import const
 
-from .port import fence
-
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
@@ -49,7 +47,7 @@ def make_next_lane(at, cold):
         while left and lane[_REST] != _LAST:
             while lane[_HEAD] != lane[_TAIL]:
                 if part[_FENCED]:
-                    fence()  # head before slot, as in recv
+                    cold._fence()  # head before slot, as in recv
                 slot = ptr32(int(lane) + lane[_READ])
                 if lane[_REST] & _STALE and (slot[_META] >> 24 & 0xFF) != part[_EPOCH]:
                     # It was on its way to an earlier receiver.
@@ -60,7 +58,7 @@ def make_next_lane(at, cold):
                         read = lane[_FIRST]
                     lane[_READ] = read
                     if part[_FENCED]:
-                        fence()
+                        cold._fence()
                     # Order: slot read before tail, so the producer cannot reuse it early.
                     lane[_TAIL] = lane[_TAIL] + 1
                     # stamped.

@@ -43,7 +43,7 @@ from .checks import check_int, error
 from .ends import ReceivingEnd, SendingEnd
 from .lanes import Lanes, flatten, make_next_lane, store
 from .latency import hang
-from .port import fence, later
+from .port import later
 from .words import load, plus
 
 FAILED = 255  # the status of a reply when the server's handler raised
@@ -213,7 +213,7 @@ def make_client(at, cold):
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -251,7 +251,7 @@ def make_client(at, cold):
             return None
         part = ptr32(int(at))
         if part[_FENCED]:
-            fence()  # replied before the reply, so that no part of it is older
+            cold._fence()  # replied before the reply, so that no part of it is older
         meta = entry[_REPLY_META]
         count = meta & 0xFFFF
         if count > room:
@@ -343,7 +343,7 @@ def make_recv_request(at, cold):
             if not lane[_HEAD] - lane[_TAIL]:
                 return None
             if part[_FENCED]:
-                fence()  # head before slot, as in recv
+                cold._fence()  # head before slot, as in recv
             slot = ptr32(int(lane) + lane[_READ])
             meta = slot[_META]
             index = meta >> 16 & 0xFF
@@ -357,7 +357,7 @@ def make_recv_request(at, cold):
                 read = lane[_FIRST]
             lane[_READ] = read
             if part[_FENCED]:
-                fence()
+                cold._fence()
             # Order: slot read before tail, so the producer cannot reuse it early.
             lane[_TAIL] = lane[_TAIL] + 1
             # stamped.
@@ -399,7 +399,7 @@ def make_recv_request(at, cold):
             read = lane[_FIRST]
         lane[_READ] = read
         if part[_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.
@@ -467,7 +467,7 @@ def make_send_response(at, cold):
             ptr8(to)[rest] = ptr8(words)[rest]
         # stamped.
         if ptr32(int(at))[_FENCED]:
-            fence()
+            cold._fence()
         entry[_REPLIED] = id  # Order: the reply before replied, so the client reads all of it.
         return True
 

@@ -17,7 +17,7 @@ import micropython
 from micropython import const
 
 from .checks import check_int
-from .port import address, fence
+from .port import address
 
 #: words(cog.inFile) :#
 _CLOCK = const(8)  # as RX_CLOCK, but 0 while AT_SET. Owner: sender
@@ -128,7 +128,7 @@ def _make_trigger(at, own_at, cold):
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.

@@ -36,8 +36,6 @@ What stands below a line `step(…)` is written by `make stamp`: see lib/README.
 import micropython
 from micropython import const
 
-from .port import fence
-
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
@@ -206,7 +204,7 @@ def make_sender(at, cold):
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -268,7 +266,7 @@ def make_sender(at, cold):
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -337,7 +335,7 @@ def make_receiver(at, cold):
                     return None
                 lane = ptr32(int(part) + rest)
         if part[_FENCED]:
-            fence()  # head before slot, so that no part of it is older
+            cold._fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
         #: step("size") :#
@@ -421,7 +419,7 @@ def make_receiver(at, cold):
             read = lane[_FIRST]
         lane[_READ] = read
         if part[_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.
@@ -465,7 +463,7 @@ def make_receiver(at, cold):
                     return None
                 lane = ptr32(int(part) + rest)
         if part[_FENCED]:
-            fence()  # head before slot, so that no part of it is older
+            cold._fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # stamped.
         #: step("word size") :#
@@ -496,7 +494,7 @@ def make_receiver(at, cold):
             read = lane[_FIRST]
         lane[_READ] = read
         if part[_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.

@@ -7,8 +7,6 @@
 import micropython
 from micropython import const
 
-from .port import fence
-
 _LANES = const(0)  # bytes from here to the receiver's first lane
 _STRIDE = const(1)  # bytes of a slot
 _RX_CLOCK = const(2)  # address of the clock's register, 0: call the clock's ticks()
@@ -50,7 +48,7 @@ def make_sender(at, cold):
     `cold` is its cold side, a SendingEnd.
     """
     # Accessor: sender.
-    own = [at >> 2, cold, True, False, bytearray, bytes]
+    own = [at >> 2, cold, True, False, bytearray, bytes, cold._fence]
     # As verbs.py again.
 
     @micropython.viper
@@ -165,7 +163,8 @@ def make_sender(at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
-        fence()
+        order = mine[6] if 1 else own
+        order()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         yes = mine[2] if 1 else own
@@ -219,7 +218,8 @@ def make_sender(at, cold):
         if not write - lane[_END]:
             write = lane[_FIRST]
         lane[_WRITE] = write
-        fence()
+        order = mine[6] if 1 else own
+        order()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         yes = mine[2] if 1 else own
@@ -235,7 +235,7 @@ def make_receiver(at, cold):
     words.
     """
     # Accessor: receiver.
-    own = [at >> 2, cold, [0, 0, 0], bytearray]
+    own = [at >> 2, cold, [0, 0, 0], bytearray, cold._fence]
     # As verbs.py again.
 
     @micropython.viper
@@ -290,7 +290,8 @@ def make_receiver(at, cold):
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
-        fence()  # head before slot, so that no part of it is older
+        order = mine[4] if 1 else own
+        order()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # Accessor: size.
         count = ptr16(slot)[0]
@@ -368,7 +369,8 @@ def make_receiver(at, cold):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
-        fence()
+        order = mine[4] if 1 else own
+        order()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         found = mine[2] if 1 else own
@@ -411,7 +413,8 @@ def make_receiver(at, cold):
                 if not rest:
                     return None
                 lane = ptr32(int(part) + rest)
-        fence()  # head before slot, so that no part of it is older
+        order = mine[4] if 1 else own
+        order()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         # Accessor: word size.
         if ptr16(slot)[0] - 4:
@@ -440,7 +443,8 @@ def make_receiver(at, cold):
         if not read - lane[_END]:
             read = lane[_FIRST]
         lane[_READ] = read
-        fence()
+        order = mine[4] if 1 else own
+        order()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         found = mine[2] if 1 else own

@@ -30,7 +30,6 @@ import micropython
 from micropython import const
 
 from .checks import error
-from .port import fence
 
 #: words(cog.inFile) :#
 _STRIDE = const(1)  # bytes of a slot
@@ -165,7 +164,7 @@ def _make_claims(at, cold, views):
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         # stamped.
@@ -225,7 +224,7 @@ def _make_peeks(at, cold, views):
         lane = ptr32(int(part) + first)
         part[_PEEK_TAIL] = lane[_TAIL]
         if part[_FENCED]:
-            fence()  # head before slot, as in recv
+            cold._fence()  # head before slot, as in recv
         slot = ptr32(int(lane) + lane[_READ])
         #: step("age") :#
         stamp = slot[_TIME]
@@ -264,7 +263,7 @@ def _make_peeks(at, cold, views):
             read = lane[_FIRST]
         lane[_READ] = read
         if part[_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         # stamped.

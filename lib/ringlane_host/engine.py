@@ -284,7 +284,7 @@ STEPS = {
             write = lane[_FIRST]
         lane[_WRITE] = write
         if part[_TX_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot before head, so the consumer sees no half-written message.
         lane[_HEAD] = head + 1
         """,
@@ -322,7 +322,7 @@ STEPS = {
                     return None
                 lane = ptr32(int(part) + rest)
         if part[_FENCED]:
-            fence()  # head before slot, so that no part of it is older
+            cold._fence()  # head before slot, so that no part of it is older
         slot = ptr32(int(lane) + lane[_READ])
         """,
     "copy out": """
@@ -367,7 +367,7 @@ STEPS = {
             read = lane[_FIRST]
         lane[_READ] = read
         if part[_FENCED]:
-            fence()
+            cold._fence()
         # Order: slot read before tail, so the producer cannot reuse it early.
         lane[_TAIL] = lane[_TAIL] + 1
         """,
@@ -537,8 +537,11 @@ DIRECT = {
         """,
 }
 
-# And lines that it has otherwise. Fences: none, or always.
-_FENCE = r"(?m)^( *)if part\[_(?:TX_)?FENCED\]:\n +(fence\(\).*\n)"
+# And lines that it has otherwise. Of fences it has none, or each always: from `own`, as a global
+# costs a viper function 150 cycles at each call.
+_FENCE = r"(?m)^( *)if part\[_(TX_)?FENCED\]:\n +cold\._fence\(\)(.*\n)"
+_FENCED_OWN = {"bytearray, bytes]": "bytearray, bytes, cold._fence]"}
+_FENCED_OWN |= {"[0, 0, 0], bytearray]": "[0, 0, 0], bytearray, cold._fence]"}
 _LINES = {
     "return True": "yes = mine[2] if 1 else own\nreturn yes",
     "return False": "no = mine[3] if 1 else own\nreturn no",
@@ -563,14 +566,19 @@ def direct(path, fenced=False):
     text = re.sub(r"(?ms)^( *)#: step\(([^\n]*)\) :#\n.*?# stamped\.\n", _in_direct_form, text)
     for line, lines in _LINES.items():
         text = re.sub(rf"(?m)^( *){line}$", r"\1" + lines.replace("\n", "\n\\1"), text)
+    text = re.sub(_FENCE, _fence if fenced else "", text)
     text = text.replace("cold._", "own[1]._").replace(" -> bool:", ":")
-    text = re.sub(_FENCE, r"\1\2" if fenced else "", text)
-    if not fenced:
-        text = text.replace("from .port import fence\n\n", "")
+    for line, other in _FENCED_OWN.items() if fenced else ():
+        text = text.replace(line, other)
     before, after = text.split("<words>")
     print(before.strip("\n") + "\n")
     _print_words(after)
     print(after.rstrip("\n"))
+
+
+def _fence(match):
+    indent, sends, comment = match.groups()
+    return f"{indent}order = mine[{6 if sends else 4}] if 1 else own\n{indent}order(){comment}"
 
 
 def _in_direct_form(match):
