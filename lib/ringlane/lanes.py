@@ -25,8 +25,24 @@ Memory model
     RP2040          both M0+ cores issue loads and stores in order
     ESP32 family    the GIL orders everything that Python does
     x86-64          total store order
-    RP2350          two M33 cores are weakly ordered by the architecture: a lane between them would
-                    need a fence before the index store. Within one core nothing is needed.
+    RP2350          its cores, ARM or RISC-V, may reorder loads and stores: there are fences
+
+Fences
+    A fence (fence.py: ARM's DMB, RISC-V's FENCE RW, RW) lets all that its core loaded and stored
+    before it come before all that follows. Each index says whose a slot is, so there are four
+    places, and three have a fence:
+    before head is stored   the stores into the slot come first
+    after head is loaded    the loads from the slot come after
+    before tail is stored   the loads from the slot come first
+    after tail is loaded    none: what is stored into the slot depends on a branch on tail, and in
+                            both memory models such a store is behind the load. (A load may be
+                            early, as after head.)
+    A reply and `replied`, what a receiver prepares and ROOM, LIMIT and `closed`, and a tap's events
+    have theirs in the same way. The figures of one core are a guess to the other, but high_water,
+    which knows all that was seen before; latency histograms and debug() have no fences.
+    `port.fenced` says whether there are fences: by the chip, or as ringlane.fenced was set before.
+    The direct form has them in verbs_fenced.py and none in verbs_direct.py, and one of the two is
+    imported. All other verbs ask their word FENCED, and call `cold._fence`.
 
 Head and tail count freely, modulo 2**32. Their difference is what is queued, so that full and
 empty differ without a spare slot; which slot comes next is in two words of their own.
