@@ -12,6 +12,7 @@ The cold side is what the hot verbs of verbs.py call off the hot path:
                       send's closer look, of verbs.make_sender
     _next_lane()      the lane to read next where it is not the first with a message, of
                       verbs.make_receiver
+    _fence()          where there are fences: see lanes.py
     _no_lane(priority, text), _small_buffer(size, room), _not_a_word(size)
                       raise the error
 
@@ -66,7 +67,6 @@ _verbs = later(
 )
 make_receiver = _verbs.make_receiver
 make_sender = _verbs.make_sender
-_fence = staticmethod(fence) if fenced else None  # of all that is cold: see `Fences` in lanes.py
 
 
 class SendingEnd:
@@ -76,7 +76,6 @@ class SendingEnd:
     """
 
     _make = staticmethod(make_sender)  # of a channel: what makes its senders' verbs
-    _fence = _fence
 
     def _attach_sender(self, channel, number):
         self._channel = channel
@@ -84,6 +83,8 @@ class SendingEnd:
         self._attempt = None
         self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
+        if fenced:
+            self._fence = fence
         self.send, self.send_word = channel._make(at, self)
         if channel._tap is not None:
             later("ringlane.tap").tap_sender(self, channel._tap)
@@ -181,7 +182,6 @@ class ReceivingEnd:
     _stats = None
     _closing = b"\0"  # of a fan-out receiver: 1 once it has closed
     _check_buffer = staticmethod(check_buffer)
-    _fence = _fence
 
     def ready(self, timeout_ms=None):
         """Wait until a message is queued: to be awaited.
@@ -226,6 +226,8 @@ class Receiver(ReceivingEnd):
         # Its words are at that address; `several` senders may compete, or receivers have been.
         # Returns what lets its verbs read others.
         self._receiver = at
+        if fenced:
+            self._fence = fence
         self._waiter = None
         self._served = 0  # when select() last chose it
         self.recv, self.recv_word, point_at = make_receiver(at, self)

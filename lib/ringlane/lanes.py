@@ -35,11 +35,10 @@ Fences
     after head is loaded    the loads from the slot come after
     before tail is stored   the loads from the slot come first
     after tail is loaded    none: what is stored into the slot depends on a branch on tail, and in
-                            both memory models such a store is behind the load. (A load may be
-                            early, as after head.)
-    A reply and `replied`, what a receiver prepares and ROOM, LIMIT and `closed`, and a tap's events
-    have theirs in the same way. The figures of one core are a guess to the other, but high_water,
-    which knows all that was seen before; latency histograms and debug() have no fences.
+                            both memory models such a store comes behind the load
+    So have a reply and `replied`, what a receiver prepares and ROOM, LIMIT and `closed`, and the
+    events of a tap. The figures of one core are a guess to the other, but high_water, which knows
+    all that was seen before; latency histograms and debug() have no fences.
     `port.fenced` says whether there are fences: by the chip, or as ringlane.fenced was set before.
     The direct form has them in verbs_fenced.py and none in verbs_direct.py, and one of the two is
     imported. All other verbs ask their word FENCED, and call `cold._fence`.

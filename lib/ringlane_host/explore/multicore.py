@@ -95,6 +95,7 @@ class Cores(Run):
             self.threads.swap(me, self.start(self.masks))
             if self.over:
                 raise Ended
+        self.access("fence", 0, 0)  # behind what the core did that had masked them
         state, self.masks = self.masks == me, me
         return state
 
