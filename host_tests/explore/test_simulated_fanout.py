@@ -1,12 +1,12 @@
 """Multicast and anycast on the simulated memory, interrupted at every access."""
 
-import sys
 from array import array
 
 import pytest
 import ringlane
 from engine_words import WORD
 from interleavings import message
+from ringlane import anycast
 from ringlane_host.explore import ExplorationError, interrupts
 from ringlane_host.simulate import memory
 
