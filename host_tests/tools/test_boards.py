@@ -57,12 +57,12 @@ class Sys:
 class Machine:
     disable_irq = enable_irq = None
 sys.modules["sys"], sys.modules["machine"] = Sys, Machine
-import ringlane, ringlane.facts, ringlane.port
+import ringlane, ringlane.facts
 from ringlane.clock import default
 facts = ringlane.facts
 clock = default()
 print([clock.name, clock.hz, clock.register])
-print([ringlane.port.CPU_ID, ringlane.fenced])
+print([facts.CPU_ID, ringlane.fenced])
 print([facts.CYCLES, facts.EXCEPTION, facts.RAM_END])
 """
 

@@ -1,3 +1,4 @@
+CPU_ID: int
 CYCLES: str
 EXCEPTION: int
 RAM_END: int

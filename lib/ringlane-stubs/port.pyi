@@ -2,8 +2,6 @@ from collections.abc import Callable
 from types import ModuleType
 
 REGISTER: int
-CPU_ID: int
-FENCED: bool
 fenced: bool
 fence: Callable[[], object] | None
 

@@ -30,10 +30,11 @@ import micropython
 from micropython import const
 
 from .checks import check_int
+from .facts import CPU_ID
 from .fanout import Fanout, FanoutReceiver
 from .fanout import make_sender as make_fanout_sender
 from .lanes import flatten, store
-from .port import CPU_ID, later
+from .port import later
 
 _ROUND_ROBIN = const(1)  # as in names.py
 _LEAST_LOADED = const(2)

@@ -32,9 +32,9 @@ import micropython
 from micropython import const
 
 from .ends import Receiver, SendingEnd
-from .facts import EXCEPTION
+from .facts import CPU_ID, EXCEPTION
 from .lanes import Lanes
-from .port import CPU_ID, address, later
+from .port import address, later
 
 # The words of an end.
 _INSIDE = const(0)  # who is in a verb; 0: nobody

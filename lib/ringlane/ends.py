@@ -25,7 +25,7 @@ from micropython import const
 
 from .checks import check_buffer, check_message, check_words, error
 from .lanes import make_next_lane, send_stamped
-from .port import fence, fenced, later
+from .port import fence, later
 from .probe import engine
 
 #: words(cog.inFile) :#
@@ -62,7 +62,7 @@ _verbs = later(
     "ringlane.verbs"
     if engine != "direct"
     else "ringlane.verbs_fenced"
-    if fenced
+    if fence
     else "ringlane.verbs_direct"
 )
 make_receiver = _verbs.make_receiver
@@ -83,7 +83,7 @@ class SendingEnd:
         self._attempt = None
         self._triggers = None
         self._sender = at = channel._base + channel._sender_at(number)
-        if fenced:
+        if fence:
             self._fence = fence
         self.send, self.send_word = channel._make(at, self)
         if channel._tap is not None:
@@ -226,7 +226,7 @@ class Receiver(ReceivingEnd):
         # Its words are at that address; `several` senders may compete, or receivers have been.
         # Returns what lets its verbs read others.
         self._receiver = at
-        if fenced:
+        if fence:
             self._fence = fence
         self._waiter = None
         self._served = 0  # when select() last chose it

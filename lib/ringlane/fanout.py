@@ -16,7 +16,7 @@ from micropython import const
 from .checks import check_int, check_name, error
 from .ends import Receiver, SendingEnd
 from .lanes import Lanes, store
-from .port import address, fence, fenced, later
+from .port import address, fence, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
@@ -387,7 +387,7 @@ class FanoutReceiver(Receiver):
         if channel._with_stats:
             later("ringlane.measure").measure(self)
         self._told = epoch << 16 | core << 24
-        if fenced:
+        if fence:
             fence()
         # Order: all else before room, which lets messages come.
         for header in self._headers:
@@ -428,7 +428,7 @@ class FanoutReceiver(Receiver):
         _forget_buffers(channel._base, self.id * _RECEIVER_BYTES >> 2)
         self._kept[1] = self._kept[2] = None
         channel._ends[self.id] = None
-        if fenced:
+        if fence:
             fence()  # before another core's receiver may have the lanes
         channel._taken[self.id] = 0
         return unread
@@ -559,7 +559,7 @@ class Fanout(SendingEnd, Lanes):
             )
         if self._used[row]:
             self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
-        if fenced:
+        if fence:
             fence()  # after another core's receiver has left the lanes
         self._used[row] = 1
         try:

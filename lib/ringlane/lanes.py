@@ -65,7 +65,7 @@ import micropython
 from micropython import const
 
 from .checks import check_int, check_name
-from .port import REGISTER, address, fence, fenced, later, send_event
+from .port import REGISTER, address, fence, later, send_event
 
 #: words(cog.inFile) :#
 _LANES = const(0)  # bytes from here to the receiver's first lane
@@ -260,7 +260,7 @@ class Lanes:
         """
         for number in range(self.senders):
             store(self._base, (self._sender_at(number) >> 2) + _LIMIT, 0)
-        if fenced:
+        if fence:
             fence()
         # Order: senders before closed, so who sees it closed finds no send that begins later.
         self.closed = True
@@ -315,7 +315,7 @@ class Lanes:
     @property
     def high_water(self):
         """The most messages that any one lane has held at once."""
-        if fenced:
+        if fence:
             fence()  # after what was seen queued before this
         return tally(self._base, self._first_word, self._lanes, _HIGH_WATER)
 
@@ -356,7 +356,7 @@ class Lanes:
             lanes = (self._header(0, receiver) << 2) - at
             # LANES, STRIDE, RX_CLOCK, MASK, STAMP; RX_KNOWN, RX_META, WORDS_KNOWN, FENCED
             pack_into("iiIii", block, at, lanes, stride, register, mask, 0)
-            pack_into("4i", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING, fenced)
+            pack_into("4i", block, at + _RX_KNOWN * 4, _NOTHING, -1, _NOTHING, fence is not None)
         row_step = self._row_words << 2
         mark = slots - _MARK_BYTES  # the last receiver's, or the only one's
         for number in range(self.senders):
@@ -369,7 +369,7 @@ class Lanes:
             pack_into(
                 "IiiI", block, at + _CLOCK * 4, register, self.slot_size + 1, stride, register
             )
-            pack_into("4i", block, at + _TX_KNOWN * 4, _NOTHING, fenced, 0, row_step)
+            pack_into("4i", block, at + _TX_KNOWN * 4, _NOTHING, fence is not None, 0, row_step)
         count = 0
         for row in range(self._rows):
             capacity = capacities[row]

@@ -38,16 +38,19 @@ if [_word(each) for each in (0, 5, 1000, -3)] != [1, 11, 2001, -5] or _word(True
 del _same, _word, _first, _second
 
 
-# The register of the clock that counts microseconds; that which tells the core that reads it; and
-# whether its cores need fences. 0: none.
-#: facts("REGISTER", "CPU_ID", "FENCED") :#
-REGISTER, CPU_ID, FENCED = {
-    "RP2040": (0x40054028, 0xD0000000, False),
-    "RP2350": (0x400B0028, 0xD0000000, True),
-    "RP2350-RISCV": (0x400B0028, 0xD0000000, True),
-}.get(getattr(sys.implementation, "_machine", "").split(" with ")[-1], (0, 0, False))
+# The register of the clock that counts microseconds, 0: none; whether its cores need fences.
+#: facts("REGISTER", "fenced") :#
+mcu = getattr(sys.implementation, "_machine", "").split(" with ")[-1]
+REGISTER = 0
+fenced = False
+if mcu == "RP2040":
+    REGISTER = 0x40054028
+elif mcu == "RP2350" or mcu == "RP2350-RISCV":
+    REGISTER = 0x400B0028
+    fenced = True
+del mcu
 # stamped.
-fenced = sys.modules["ringlane"].__dict__.get("fenced", FENCED)  # asked for, or as the chip needs
+fenced = sys.modules["ringlane"].__dict__.get("fenced", fenced)
 
 
 @micropython.viper
@@ -56,7 +59,7 @@ def address(block) -> int:
     return int(ptr8(block))
 
 
-if CPU_ID:  # several cores run Python: an rp2
+if REGISTER:  # an rp2: two cores run Python
     from machine import disable_irq, enable_irq
 
     def send_event():

@@ -43,7 +43,7 @@ from .checks import check_int, error
 from .ends import ReceivingEnd, SendingEnd
 from .lanes import Lanes, flatten, make_next_lane, store
 from .latency import hang
-from .port import fence, fenced, later
+from .port import fence, later
 from .words import load, plus
 
 FAILED = 255  # the status of a reply when the server's handler raised
@@ -525,7 +525,7 @@ class RequestReplyChannel(Lanes, ReceivingEnd):
         self._reply = [0, 0, 0]
         self._add = hang(self).add  # of round trips
         self._receiver = at = self._base
-        if fenced:
+        if fence:
             self._fence = fence
         client = make_client(at, self)
         self.send_request, self.recv_response, self.cancel = client

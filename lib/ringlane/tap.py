@@ -49,7 +49,7 @@ from micropython import const
 
 from .checks import check_int
 from .lanes import store
-from .port import address, fence, fenced, later
+from .port import address, fence, later
 from .words import load, plus
 
 #: words(cog.inFile) :#
@@ -647,7 +647,7 @@ class Ring:
         store(self.at, _RING_STRIDE, stride)
         store(self.at, _RING_SENDER, (sender or 0) << 24)
         store(self.at, _RING_CLASSES, 7 if channel._by_class else 0)
-        store(self.at, _RING_FENCED, fenced)
+        store(self.at, _RING_FENCED, 1 if fence else 0)
         store(self.at, _RING_MISSES, (_RING_KNOWN + known) * 4 if misses else 0)
         _store_address(self.at, part)
         self.take = _make_take(self.at)

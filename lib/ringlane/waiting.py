@@ -45,7 +45,7 @@ import micropython
 from micropython import const
 
 from .checks import check_int, check_message
-from .port import fence, fenced
+from .port import fence
 
 if sys.implementation.name == "micropython":
     from select import poll
@@ -220,7 +220,7 @@ def _first(end):
 def _state(end):
     # True: it has a message; False: closed and drained; None: neither.
     closed = end.closed  # first: what was queued before the close is found below
-    if closed and fenced:
+    if closed and fence:
         fence()
     try:
         if end._next_lane():
@@ -263,7 +263,7 @@ def _receive(end, recv, word, buf, timeout_ms):
             return False
         if end.closed:
             closed = True  # and once more: what was queued before the close is found now
-            if fenced:
+            if fence:
                 fence()
         elif alarm is None:
             first = _first(end)
@@ -296,7 +296,7 @@ def recv_wait(end, buf, timeout_ms):
             return None
         # After the close, and after the time, recv has a last look.
         closed = end.closed
-        if closed and fenced:
+        if closed and fence:
             fence()
         late = deadline is not None and _left_ms(deadline) == 0
         if not closed and not late:

@@ -614,7 +614,7 @@ def words(path):
 FACTS = {
     "REGISTER": lambda board: board.clock.register,
     "CPU_ID": lambda board: board.cpu_id,
-    "FENCED": lambda board: board.fence != "none",
+    "fenced": lambda board: board.fence != "none",
     "CYCLES": lambda board: board.cycles,
     "EXCEPTION": lambda board: board.exception,
     "RAM_END": lambda board: board.ram_end,
@@ -632,19 +632,25 @@ def facts(*names):
         row = [FACTS[each](board) for each in names]
         if rows.setdefault(board.mcu, row) != row:
             raise ValueError(f"{name} and another board with {board.mcu} differ in {names}")
-    others = rows[boards.load("unix").mcu]
-    print(", ".join(names) + " = {")
-    for mcu, row in rows.items():
-        if row != others:
-            print(f'"{mcu}": ({_row(row)}),')
-    print('}.get(getattr(sys.implementation, "_machine", "").split(" with ")[-1],')
-    print(f"({_row(others)}))")
+    others = rows.pop(boards.load("unix").mcu)
+    # By ifs, as a module keeps its constant tuples for as long as it has functions.
+    print('mcu = getattr(sys.implementation, "_machine", "").split(" with ")[-1]')
+    for name, value in zip(names, others, strict=True):
+        print(f"{name} = {_literal(value)}")
+    word = "if"
+    for row in sorted({tuple(row) for row in rows.values()} - {tuple(others)}):
+        print(
+            word, " or ".join(f'mcu == "{mcu}"' for mcu in rows if tuple(rows[mcu]) == row) + ":"
+        )
+        word = "elif"
+        for name, value, other in zip(names, row, others, strict=True):
+            if value != other:
+                print(f"    {name} = {_literal(value)}")
+    print("del mcu")
 
 
-def _row(values):
-    return ", ".join(
-        f"0x{each:08X}" if type(each) is int and each else repr(each) for each in values
-    )
+def _literal(value):
+    return f"0x{value:08X}" if type(value) is int and value else repr(value)
 
 
 def _print_words(source):

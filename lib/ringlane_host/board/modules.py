@@ -176,6 +176,8 @@ def make_micropython(kernel, channels):
         return locks
 
     def asm(function):
+        if function.__name__ == "fence" and "__name__" not in function.__globals__:
+            return simulate.memory.fence  # of ringlane's fence.py
         raise NotSimulated(f"machine code is not simulated: {function.__name__}()")
 
     class RingIO(io.IOBase):
