@@ -222,6 +222,7 @@ def make_micropython(kernel, channels):
         viper=viper,
         native=lambda function: function,
         asm_thumb=asm,
+        asm_rv32=asm,
         asm_xtensa=asm,
         schedule=schedule,
         heap_lock=heap_lock,
