@@ -104,10 +104,9 @@ def _line(channel: Channel, event: Event) -> str:
     lane = lane_of(channel, event)
     if lane == "-" and event.priority is not None:
         lane = CLASS_NAMES[event.priority]
-    time_of = event.ticks / channel.hz
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
     what = shown(event.head[:8] if event.head else None, event.size)
-    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
+    return f"{event.us / 1e6:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 
 def run_hz(
@@ -125,7 +124,7 @@ def run_hz(
                 continue
             for each in batch.events:
                 if each.outcome == "queued":
-                    times.append(each.ticks / channel.hz)
+                    times.append(each.us / 1e6)
             told = time.monotonic() - printed > 1 and len(times) > 2
             if told:
                 printed = time.monotonic()

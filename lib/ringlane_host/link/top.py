@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import LinkError, ProgramEnded
+from . import ProgramEnded
 from .session import Session
 from .watch import Lane, Watch, look, shown
 from .wires import open_wire
@@ -147,11 +147,8 @@ def _head(session: Session, watch: Watch, name: str) -> str:
         parts.append(f"ringlane {hello.ringlane}, MicroPython {hello.micropython}")
     if status:
         parts.append(f"{status.heap_free / 1024:.0f} KB free")
-        try:
-            _, wrong = session.board_clock.at(status.us)
-            parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")
-        except LinkError:
-            pass
+        _, wrong = session.board_clock.at(status.us)
+        parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")
     missed = counts.events_overwritten + counts.events_lost
     for figure, text in (
         (counts.resets, "resets"),
