@@ -1,16 +1,21 @@
 """The buffer and the ledger: what makes room, what is kept, and what is told of it."""
 
+import json
 import subprocess
 import sys
+import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringlane_host.link import LinkError
-from ringlane_host.link.session import Channel, Event, Events
+from ringlane_host.link.session import Channel, Event, Events, Hello
+from ringlane_host.mqtt.bridge import Bridge
 from ringlane_host.mqtt.buffer import Buffer, Message
 from ringlane_host.mqtt.ledger import LINK, OVERWRITTEN, Ledger
+from ringlane_host.mqtt.topics import Topics
 
 LIMIT = 20_000
 
@@ -141,3 +146,22 @@ def test_the_ledger_counts_what_is_missing_before_events_as_sent():
     assert account.balance == 0 and "12 sent = 7 delivered + 5 dropped" in str(account)
     account.delivered = 6
     assert account.balance == 1 and "12 sent != 6 delivered" in str(account)
+
+
+def test_a_request_and_a_reply_have_their_lane_and_no_class():
+    rpc = replace(CHANNEL, pattern="RequestReplyChannel")
+    calls = [
+        Events(rpc, sender, None, 7, (replace(EVENT, sender=sender, priority=None),), 0, 0)
+        for sender in (0, 1)
+    ]
+    with Buffer() as buffer:
+        bridge = Bridge(None, buffer, Topics("b"))
+        bridge.take([Hello(5, "", "", "", False), *calls, batch(9, 1)])
+        sent = [(each.qos, json.loads(each.payload)) for _, each in buffer.following()]
+    assert all(abs(each.pop("time") - time.time() + time.monotonic()) < 60 for _, each in sent)
+    same = {"value": 0x30303030, "data": "30303030", "boot": 5}
+    assert sent == [
+        (1, {**same, "lane": "request", "sender": 0, "event": 7}),
+        (1, {**same, "lane": "reply", "sender": 1, "event": 7}),
+        (1, {**same, "class": "NORMAL", "sender": 0, "event": 9}),
+    ]

@@ -151,6 +151,7 @@ def run_advise(path: Path) -> None:
     """Print for each lane of a recording the capacity that would have lost nothing."""
     recording = Recording(path)
     found = list(advise(recording))
+    others = sorted({each.channel for each in recording.events} - {each.channel for each in found})
     if not found:
         raise LinkError(f"{path} has no events of a Channel or PriorityChannel that had a tap")
     print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
@@ -171,6 +172,9 @@ def run_advise(path: Path) -> None:
     )
     for name, count in sorted(recording.missing.items()):
         print(f"{count:,} events of {name} are missing: what it needs may be more")
+    for name in others:
+        pattern = recording.channels[name]["pattern"]
+        print(f"not advised: {name}, a {pattern}; only a Channel and a PriorityChannel are")
 
 
 def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str) -> None:

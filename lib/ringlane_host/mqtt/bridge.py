@@ -10,6 +10,7 @@ from typing import Any
 
 from ringlane.names import CLASS_NAMES
 
+from ..link.recording import lane_of
 from ..link.session import Channel, Event, Events, Gone, Hello, Item, Status
 from .broker import UNCONFIRMED_MAX, Broker, Connected, Lost, Received, Refused, Taken
 from .buffer import Buffer, Message
@@ -25,7 +26,8 @@ from .ledger import (
 )
 from .topics import Topics
 
-QOS_1 = 2  # NORMAL: this class and the more urgent ones
+_NORMAL = 2
+QOS_1 = _NORMAL  # this class and the more urgent ones
 _LEDGER_S = 2.0  # between two of them
 _SILENCE_S = 3.0  # since the last word of the board: it is not there
 _ONLINE, _LEDGER = "online", "ledger"  # tokens of the bridge's own messages
@@ -148,9 +150,11 @@ class Bridge:
 
     def _message(self, batch: Events, place: int, event: Event) -> Message:
         name = batch.channel.name
-        priority = event.priority or 0
+        kind, priority = "class", event.priority
+        if priority is None:  # of a RequestReplyChannel
+            kind, priority = "lane", _NORMAL
         about: dict[str, Any] = {
-            "class": CLASS_NAMES[priority],
+            kind: CLASS_NAMES[priority] if kind == "class" else lane_of(batch.channel, event),
             "boot": self._boot,
             "sender": batch.sender,
             "event": batch.first + place,
