@@ -37,8 +37,6 @@ _FORWARDED = 64  # messages that a board may forward ahead
 _REQUESTS = 8
 _NORMAL = 2
 _ATTACH_S = 10.0
-_START_S = 60.0  # for a program that has to be loaded first
-_START_SLOWLY_S = 240.0  # the same, on an emulated chip
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -381,13 +379,12 @@ def remote(
     from . import need
 
     need("cobs", "serial")
-    from .wires import open_wire
+    from .wires import open_wire, patience_s
 
     paths = tuple(map(Path, files))
     firmware = None if uf2 is None else str(uf2)
     wire = partial(open_wire, str(target), firmware, paths)
-    attach_s = _START_SLOWLY_S if target == "rp2040" else _START_S if files else _ATTACH_S
-    return LiveBoard(str(target), wire, attach_s, text)
+    return LiveBoard(str(target), wire, patience_s(str(target), paths), text)
 
 
 # -- a board that runs
