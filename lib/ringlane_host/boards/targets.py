@@ -40,7 +40,7 @@ STARTED = ("virtual", "rp2040")  # those that begin and end with the command
 
 _UF2_HELP = (
     "take MicroPython's RPI_PICO firmware from micropython.org/download/RPI_PICO or build its rp2 "
-    "port, and name it: UF2=RPI_PICO.uf2"
+    "port, and name it: --uf2 RPI_PICO.uf2, or UF2=RPI_PICO.uf2 for make"
 )
 _IDENTIFY = """
 import sys
