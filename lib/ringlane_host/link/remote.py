@@ -60,7 +60,8 @@ class Message:
     `data`: its bytes, of a tapped channel the first `head` of them; `size`: how many it had;
     `priority`: its class, 0 to 4; `us`: when it was sent, in microseconds of the board's clock;
     `latency_us`: how long it then waited for the link, None for a copy; `sender`: its number
-    there, None if it was forwarded; `again`: a host before may have had it, too.
+    there, None if it was forwarded; `again`: a host before may have had it, too; `seconds`: when
+    it was sent, as time.monotonic() here, None of a recording.
     """
 
     data: bytes
@@ -70,6 +71,7 @@ class Message:
     latency_us: int | None = None
     sender: int | None = None
     again: bool = False
+    seconds: float | None = None
 
     @property
     def whole(self) -> bool:
