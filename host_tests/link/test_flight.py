@@ -126,21 +126,23 @@ now = array("i", [1020])
 def ticks() -> int:
     return ptr32(now)[0] & 1023
 clock = Clock("own", 1000, ticks, 1024)
-recorder = FlightRecorder(events=8, head=4)
+recorder = FlightRecorder(events=8, head=4, file=PATH)
 a = Channel(8, slot_size=4, name="a", clock=clock, tap=recorder)
 b = Channel(8, slot_size=4, name="b", clock=clock, tap=recorder)
 for step in range(4):
     (a if step % 2 else b).send_word(step, 2)
     now[0] += 2
-recorder._rings_before = flight._events_of(bytes(recorder._kept))
-recorder.run = 2
 print(show())
+recorder.save()
+print(show())
+recorder._rings_before = flight._events_of(bytes(recorder._kept))
 print([e.channel for e in recorder.before])
 """
 
 
-def test_events_are_shown_in_the_order_of_a_clock_that_wraps(micropython):
-    assert micropython(WRAPPED) == (
+def test_events_are_shown_in_the_order_of_a_clock_that_wraps(micropython, tmp_path):
+    assert micropython(WRAPPED.replace("PATH", repr(str(tmp_path / "saved")))) == (
+        "no run before has left anything\n0\n"
         "run 1, its last 4 events, in ms back from the last one:\n"
         "      -6.000  b            queued   NORMAL   #0, 4 bytes, 1 queued 00000000\n"
         "      -4.000  a            queued   NORMAL   #0, 4 bytes, 1 queued 01000000\n"
@@ -186,7 +188,8 @@ def test_backup_memory_is_used_where_there_is_some(micropython):
 
 
 WRONG = """
-from ringlane import Channel, FlightRecorder, channels
+import ringlane
+from ringlane import Channel, FlightRecorder, MulticastChannel, channels
 for arguments in ({"events": 3}, {"head": 2}, {"size": 255}, {"size": 65537}, {"size": "4K"},
                   {"file": 5}, {"file": ""}):
     try:
@@ -201,6 +204,16 @@ try:
 except ValueError as error:
     print(error)
 print(list(channels()))
+watch = ringlane.debug()
+recorder = FlightRecorder(events=16, head=4, size=600)
+bus = MulticastChannel(2, 2, slot_size=4, max_receivers=1, tap=recorder)
+for _ in range(2):
+    try:
+        bus.add_receiver()
+        print("made")
+    except ValueError as error:
+        print(error)
+print(len(recorder.rings), list(bus._used), list(bus._epochs), watch)
 """
 
 
@@ -215,6 +228,9 @@ def test_wrong_arguments_and_a_channel_without_room_are_named(micropython):
         "file must be a path, not ''",
         "FlightRecorder: an end of channel 'full' takes 1408 bytes, and 76 of size=1500 are free",
         "[]",
+        *["FlightRecorder: an end of channel None takes 448 bytes, and 120 of size=600 are free"]
+        * 2,
+        "1 [0] [0] no two contexts have met in 1 ends",
     ]
 
 

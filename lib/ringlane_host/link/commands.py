@@ -14,10 +14,8 @@ from .recording import Recorder, Recording, advise, lane_of, record
 from .remote import RemoteBoard, remote
 from .session import Channel, Event, Events, Session, Status
 from .watch import shown
-from .wires import open_wire
+from .wires import open_wire, patience_s
 
-_ATTACH_S = 10.0
-_START_S = 60.0  # for a program that has to be loaded first
 _TABLE_S = 3.0
 
 
@@ -25,7 +23,7 @@ _TABLE_S = 3.0
 def attached(target: str, uf2: str | None, files: tuple[Path, ...]) -> Iterator[Session]:
     """Give a session with the board, with events. A context manager."""
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
-        session.attach(_START_S if files else _ATTACH_S)
+        session.attach(patience_s(target, files))
         yield session
 
 
@@ -54,6 +52,8 @@ def run_record(
                 )
         if not counts.events:
             path.unlink()
+            if any(each.tapped for each in (session.table or {}).values()):
+                raise LinkError("nothing went through the channels there that have a tap")
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 
 
@@ -104,10 +104,9 @@ def _line(channel: Channel, event: Event) -> str:
     lane = lane_of(channel, event)
     if lane == "-" and event.priority is not None:
         lane = CLASS_NAMES[event.priority]
-    time_of = event.ticks / channel.hz
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
     what = shown(event.head[:8] if event.head else None, event.size)
-    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
+    return f"{event.us / 1e6:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 
 def run_hz(
@@ -125,7 +124,7 @@ def run_hz(
                 continue
             for each in batch.events:
                 if each.outcome == "queued":
-                    times.append(each.ticks / channel.hz)
+                    times.append(each.us / 1e6)
             told = time.monotonic() - printed > 1 and len(times) > 2
             if told:
                 printed = time.monotonic()
@@ -152,6 +151,7 @@ def run_advise(path: Path) -> None:
     """Print for each lane of a recording the capacity that would have lost nothing."""
     recording = Recording(path)
     found = list(advise(recording))
+    others = sorted({each.channel for each in recording.events} - {each.channel for each in found})
     if not found:
         raise LinkError(f"{path} has no events of a Channel or PriorityChannel that had a tap")
     print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
@@ -172,6 +172,9 @@ def run_advise(path: Path) -> None:
     )
     for name, count in sorted(recording.missing.items()):
         print(f"{count:,} events of {name} are missing: what it needs may be more")
+    for name in others:
+        pattern = recording.channels[name]["pattern"]
+        print(f"not advised: {name}, a {pattern}; only a Channel and a PriorityChannel are")
 
 
 def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 from ringlane.names import CLASS_NAMES
 
-from ..link.session import Channel, Event, Events, Gone, Hello, Item, Session, Status
+from ..link.recording import lane_of
+from ..link.remote import Message as Forwarded
+from ..link.session import Channel, Event, Events, Gone, Hello, Item, Status
 from .broker import UNCONFIRMED_MAX, Broker, Connected, Lost, Received, Refused, Taken
 from .buffer import Buffer, Message
 from .ledger import (
@@ -25,7 +27,8 @@ from .ledger import (
 )
 from .topics import Topics
 
-QOS_1 = 2  # NORMAL: this class and the more urgent ones
+_NORMAL = 2
+QOS_1 = _NORMAL  # this class and the more urgent ones
 _LEDGER_S = 2.0  # between two of them
 _SILENCE_S = 3.0  # since the last word of the board: it is not there
 _ONLINE, _LEDGER = "online", "ledger"  # tokens of the bridge's own messages
@@ -73,7 +76,6 @@ class Bridge:
         self._boot = 0
         self._heard = -1e9
         self._told_cut: set[str] = set()
-        self._early: list[tuple[Events, Session]] = []  # until the board's clock is known
         self._lost: str | None = None  # why the broker is away, once said
         self._online_told: bool | None = None
         self._ledger_told = ""
@@ -94,13 +96,12 @@ class Bridge:
 
     # -- from the board
 
-    def take(self, items: Iterable[Item], session: Session) -> None:
+    def take(self, items: Iterable[Item]) -> None:
         """Take what a session has brought."""
         messages: list[Message] = []
         for each in items:
             match each:
                 case Hello():
-                    messages += self._take_early()
                     self.ledger.begin(each.boot)
                     self._boot = each.boot
                     if each.again:
@@ -112,20 +113,10 @@ class Bridge:
                     self._is_there()
                 case Gone():
                     self._heard = -1e9
-                case Events() if each.sender is not None and self._wanted(each.channel.name):
-                    self._early.append((each, session))
-        if session.board_clock.best is not None:
-            messages += self._take_early()
+                case Events() if each.sender is not None and self.wanted(each.channel.name):
+                    self.ledger.told(each)
+                    messages += self._messages(each)
         self._put(messages)
-
-    def _take_early(self) -> list[Message]:
-        """Return the messages of the events that have waited for the board's clock."""
-        early, self._early = self._early, []
-        messages: list[Message] = []
-        for events, session in early:
-            self.ledger.told(events)
-            messages += self._messages(events, session)
-        return messages
 
     def _put(self, messages: list[Message]) -> None:
         if messages:
@@ -136,13 +127,14 @@ class Bridge:
                 self.say(f"the buffer takes no more: {self._buffer.trouble}")
                 self._buffer.trouble = ""
 
-    def _wanted(self, channel: str) -> bool:
+    def wanted(self, channel: str) -> bool:
+        """Whether that channel is to be published."""
         return not self._only or channel in self._only
 
     def _is_there(self) -> None:
         self._heard = self._clock()
 
-    def _messages(self, batch: Events, session: Session) -> Iterable[Message]:
+    def _messages(self, batch: Events) -> Iterable[Message]:
         name = batch.channel.name
         account = self.ledger.of(name)
         for place, each in enumerate(batch.events):
@@ -159,28 +151,44 @@ class Bridge:
                         f"message; Recorder(head={-(-each.size // 4) * 4}) would keep all"
                     )
             else:
-                yield self._message(batch, place, each, session)
+                yield self._message(batch, place, each)
 
-    def _message(self, batch: Events, place: int, event: Event, session: Session) -> Message:
-        name = batch.channel.name
-        priority = event.priority or 0
+    def _message(self, batch: Events, place: int, event: Event) -> Message:
         about: dict[str, Any] = {
-            "class": CLASS_NAMES[priority],
             "boot": self._boot,
             "sender": batch.sender,
             "event": batch.first + place,
+            "time": round(self._wall + event.seconds, 4),
         }
-        if batch.channel.default_clock and session.board_clock.best is not None:
-            seconds, _ = session.board_clock.at(event.ticks)
-            about["time"] = round(self._wall + seconds, 4)
+        if event.priority is None:
+            about["lane"] = lane_of(batch.channel, event)  # of a RequestReplyChannel
+        return self._made(batch.channel.name, event.priority, event.head, about)
+
+    def forwarded(self, name: str, message: Forwarded) -> None:
+        """Take a message that the program there gives to its host, and to nobody else."""
+        about: dict[str, Any] = {"boot": self._boot}
+        if message.seconds is not None:
+            about["time"] = round(self._wall + message.seconds, 4)
+        if message.again:
+            about["again"] = True
+        self.ledger.of(name).sent += 1
+        self._put([self._made(name, message.priority, message.data, about)])
+
+    def _made(
+        self, name: str, priority: int | None, data: bytes, about: dict[str, Any]
+    ) -> Message:
+        if priority is None:
+            priority = _NORMAL
+        else:
+            about["class"] = CLASS_NAMES[priority]
         if self._raw:
-            payload = event.head
+            payload = data
             noted = json.dumps({key: str(value) for key, value in about.items()})
         else:
             value = {}
-            if event.size == 4:
-                value["value"] = int.from_bytes(event.head, "little", signed=True)
-            payload = json.dumps({**value, "data": event.head.hex(), **about}).encode()
+            if len(data) == 4:
+                value["value"] = int.from_bytes(data, "little", signed=True)
+            payload = json.dumps({**value, "data": data.hex(), **about}).encode()
             noted = ""
         qos = int(priority <= self._qos_1)
         return Message(name, qos, self._topics.of(name), payload, noted)
@@ -296,7 +304,6 @@ class Bridge:
     def close(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and the last ledger."""
         self._heard = -1e9  # nobody listens to the board any more
-        self._put(self._take_early())
         end = self._clock() + timeout
         self.turn()
         while self._clock() < end and (

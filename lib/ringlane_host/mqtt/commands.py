@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..link import LinkError, ProgramEnded
 from ..link.remote import LiveBoard, RemoteBoard, remote
-from ..link.session import Item, Session
+from ..link.session import Followed, Item
 from .bridge import QOS_1, Bridge
 from .broker import Address, Broker
 from .buffer import Buffer
@@ -100,6 +100,7 @@ class _Run:
         self._begin: float | None = None  # when the board was there at first
         self._stopped = False
         self._downlink: Downlink | None = None
+        self._followed = Followed()
 
     async def run(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:
         """Bridge, as run_bridge says."""
@@ -156,12 +157,13 @@ class _Run:
     async def _board(self, board: RemoteBoard) -> None:
         if not isinstance(board, LiveBoard):
             raise LinkError(f"a bridge is from a board, and {board.name} is a recording")
-        news: queue.SimpleQueue[tuple[list[Item], Session]] = queue.SimpleQueue()
-        board.watch = lambda items, session: news.put((items, session))
+        news: queue.SimpleQueue[list[Item]] = queue.SimpleQueue()
+        board.watch = news.put
+        board.followed = self._followed
 
         def take() -> None:
             while not news.empty():
-                self._bridge.take(*news.get())
+                self._bridge.take(news.get())
 
         async with board:
             self._begin = self._begin or time.monotonic()
@@ -173,17 +175,31 @@ class _Run:
                 say=self._bridge.say,
             )
             try:
+                carried: dict[str, asyncio.Task[None]] = {}
                 while self._goes_on() and board.error is None:
                     take()
                     self._check(board)
+                    for name, about in board.channels.items():
+                        # What is tapped, too, comes as events.
+                        mine = about.forwards and not about.tapped and not about.calls
+                        if mine and name not in carried and self._bridge.wanted(name):
+                            carried[name] = asyncio.create_task(self._carry(board, name))
                     await asyncio.sleep(_TURN_S)
                 error = board.error
                 await self._downlink.close()
+                for task in carried.values():
+                    task.cancel()
+                await asyncio.gather(*carried.values(), return_exceptions=True)
             finally:
                 self._downlink = None
         take()
         if error is not None:
             raise error
+
+    async def _carry(self, board: LiveBoard, name: str) -> None:
+        with suppress(LinkError):  # which ends the whole session
+            async for message in board.channel(name):
+                self._bridge.forwarded(name, message)
 
     def _check(self, board: LiveBoard) -> None:
         assert self._begin is not None
@@ -194,11 +210,11 @@ class _Run:
             if name not in known:
                 there = ", ".join(sorted(known))
                 raise _WrongChannel(f"no channel {name!r} on that board; there are {there}")
-            if not known[name].tapped:
+            if not (known[name].tapped or known[name].forwards):
                 raise _WrongChannel(
                     f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()"
                 )
-        if not any(each.tapped or each.accepts for each in known.values()):
+        if not any(each.tapped or each.accepts or each.forwards for each in known.values()):
             raise _WrongChannel(
                 "no channel there has a tap, or is open to a host: make one with "
                 "tap=ringlane.Recorder()"
