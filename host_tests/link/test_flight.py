@@ -186,7 +186,8 @@ def test_backup_memory_is_used_where_there_is_some(micropython):
 
 
 WRONG = """
-from ringlane import Channel, FlightRecorder, channels
+import ringlane
+from ringlane import Channel, FlightRecorder, MulticastChannel, channels
 for arguments in ({"events": 3}, {"head": 2}, {"size": 255}, {"size": 65537}, {"size": "4K"},
                   {"file": 5}, {"file": ""}):
     try:
@@ -201,6 +202,16 @@ try:
 except ValueError as error:
     print(error)
 print(list(channels()))
+watch = ringlane.debug()
+recorder = FlightRecorder(events=16, head=4, size=600)
+bus = MulticastChannel(2, 2, slot_size=4, max_receivers=1, tap=recorder)
+for _ in range(2):
+    try:
+        bus.add_receiver()
+        print("made")
+    except ValueError as error:
+        print(error)
+print(len(recorder.rings), list(bus._used), list(bus._epochs), watch)
 """
 
 
@@ -215,6 +226,9 @@ def test_wrong_arguments_and_a_channel_without_room_are_named(micropython):
         "file must be a path, not ''",
         "FlightRecorder: an end of channel 'full' takes 1408 bytes, and 76 of size=1500 are free",
         "[]",
+        *["FlightRecorder: an end of channel None takes 448 bytes, and 120 of size=600 are free"]
+        * 2,
+        "1 [0] [0] no two contexts have met in 1 ends",
     ]
 
 

@@ -372,12 +372,14 @@ CALLS = (
     PROGRAM.partition("ch =")[0]
     + """
 rpc = RequestReplyChannel(2, slot_size=4, name="rpc", tap=Recorder(256, head=4))
+aside = Channel(2, slot_size=4, name="aside", tap=Recorder(2))
 
 async def main():
     asyncio.create_task(ringlane.link.serve())
     await ringlane.link.attached()
     asyncio.create_task(rpc.serve(lambda request: bytes(request) + b"!"))
     buf = bytearray(4)
+    aside.send_word(1, HIGH)
     for n in range(20):
         await rpc.call(bytes([n]), buf)
         await asyncio.sleep_ms(20)
@@ -401,6 +403,9 @@ def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
             assert {each.receiver for each in seen} == {end}
     ids = [each.number for each in recording.of("rpc", "queued")]
     assert ids[::2] == ids[1::2] and len(set(ids)) == 20  # a reply has its request's
+    status, out, err = ringlane("advise", path)
+    assert status == 0 and re.search(r"^aside +- +1 +0 +1 ", out, re.MULTILINE), out + err
+    assert "\nnot advised: rpc, a RequestReplyChannel;" in out
 
 
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):

@@ -126,6 +126,7 @@ def test_once_and_a_picture(port, tmp_path):
     assert status == 0, err
     assert re.search(r"work +REALTIME +\d+ .* 0/4 ", out), out
     assert re.search(r"BULK .*██████████ 2/2 +2 +[\d,]+ +\d+\.\d", out), out
+    assert "quits" not in out  # there is no key for it
     assert "first an…" in out and "it begins" not in out  # it was printed before
     svg = picture.read_text()
     assert svg.startswith("<svg") and "REALTIME" in svg and "ringlane&#160;top" in svg

@@ -89,7 +89,7 @@ class Member:
 
     def turn(self, publish=True):
         items = self.session.poll(0)
-        self.bridge.take(items, self.session)
+        self.bridge.take(items)
         if publish:
             self.bridge.turn()
         return bool(items)

@@ -57,7 +57,7 @@ class Bridged:
         for each in items:
             if isinstance(each, Events) and each.sender == 0 and each.channel.name == ADC:
                 self.told |= {int.from_bytes(event.head, "little") for event in each.events}
-        self.bridge.take(items, self.session)
+        self.bridge.take(items)
         self.bridge.turn()
 
     def run_until(self, true, patience=600.0 if SOAK else 60.0):

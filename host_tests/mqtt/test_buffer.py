@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringlane_host.link import LinkError
-from ringlane_host.link.session import BoardClock, Channel, Event, Events, Hello
+from ringlane_host.link.session import Channel, Event, Events, Hello
 from ringlane_host.mqtt.bridge import Bridge
 from ringlane_host.mqtt.buffer import Buffer, Message
 from ringlane_host.mqtt.ledger import LINK, OVERWRITTEN, Ledger
@@ -125,56 +125,43 @@ def test_on_a_full_disk_the_new_ones_are_counted_and_the_old_ones_are_there(tmp_
 
 
 CHANNEL = Channel("a", "Channel", 4, 1, True, False, 1_000_000, 0xFFFFFFFF, True)
-EVENT = Event("queued", 0, 2, 4, 0, 0, 0, b"0000")
+EVENT = Event("queued", 0, 2, 4, 0, 0, 0.0, 0, b"0000")
 
 
 def batch(first, count, overwritten=0, lost=0, sender=0):
     return Events(CHANNEL, sender, None, first, (EVENT,) * count, overwritten, lost)
 
 
-def test_what_was_sent_is_known_by_the_numbers_of_the_events():
+def test_the_ledger_counts_what_is_missing_before_events_as_sent():
     ledger = Ledger()
     ledger.begin(1)
     account = ledger.of("a")
-    ledger.told(batch(100, 5))  # what was before this bridge is not its business
-    assert account.sent == 5
+    ledger.told(batch(100, 5))
     ledger.told(batch(110, 2, overwritten=3, lost=2))
     assert (account.sent, account.dropped) == (12, {OVERWRITTEN: 3, LINK: 2})
-    ledger.told(batch(0x3FFFFFFF, 1, sender=1))
-    ledger.told(batch(1, 1, lost=1, sender=1))  # the numbers wrap
-    assert (account.sent, account.dropped[LINK]) == (15, 3)
-    ledger.begin(1)  # the link was away, and the session is new
-    ledger.told(batch(120, 1))
-    assert (account.sent, account.dropped[LINK]) == (24, 11)
-    ledger.begin(2)  # a reset: the numbers begin at 0
-    ledger.told(batch(4, 1))
-    assert (account.sent, account.dropped[LINK], ledger.resets) == (29, 15, 1)
-    ledger.told(batch(2, 1, lost=2))  # another channel of that name
-    assert (account.sent, account.dropped[LINK]) == (32, 17)
-    account.delivered = 12
-    assert account.balance == 0 and "32 sent = 12 delivered + 20 dropped" in str(account)
-    account.delivered = 11
-    assert account.balance == 1 and "32 sent != 11 delivered" in str(account)
+    ledger.begin(1)  # the link was away
+    ledger.begin(2)
+    assert ledger.resets == 1
+    account.delivered = 7
+    assert account.balance == 0 and "12 sent = 7 delivered + 5 dropped" in str(account)
+    account.delivered = 6
+    assert account.balance == 1 and "12 sent != 6 delivered" in str(account)
 
 
-def test_what_comes_before_the_boards_clock_is_known_waits_for_it():
-    session = SimpleNamespace(board_clock=BoardClock())
+def test_a_request_and_a_reply_have_their_lane_and_no_class():
+    rpc = replace(CHANNEL, pattern="RequestReplyChannel")
+    calls = [
+        Events(rpc, sender, None, 7, (replace(EVENT, sender=sender, priority=None),), 0, 0)
+        for sender in (0, 1)
+    ]
     with Buffer() as buffer:
         bridge = Bridge(None, buffer, Topics("b"))
-
-        def times():
-            return [json.loads(each.payload).get("time") for _, each in buffer.following()]
-
-        bridge.take([Hello(1, "", "", "", False), batch(0, 2)], session)
-        assert not bridge.ledger.of("a").sent and times() == []
-        now = time.monotonic()
-        session.board_clock.add(now, now, 0)
-        bridge.take([batch(2, 1)], session)
-        assert [abs(each - time.time()) < 60 for each in times()] == [True] * 3
-        # Of a board that is reset before, nobody will ever know it.
-        session.board_clock = BoardClock()
-        bridge.take([batch(3, 1), Hello(2, "", "", "", True), batch(0, 1)], session)
-        assert times()[3:] == [None] and bridge.ledger.of("a").sent == 4
-        session.board_clock.add(now, now, 0)
-        bridge.take([], session)
-        assert times()[4] and bridge.ledger.of("a").waiting == 5
+        bridge.take([Hello(5, "", "", "", False), *calls, batch(9, 1)])
+        sent = [(each.qos, json.loads(each.payload)) for _, each in buffer.following()]
+    assert all(abs(each.pop("time") - time.time() + time.monotonic()) < 60 for _, each in sent)
+    same = {"value": 0x30303030, "data": "30303030", "boot": 5}
+    assert sent == [
+        (1, {**same, "lane": "request", "sender": 0, "event": 7}),
+        (1, {**same, "lane": "reply", "sender": 1, "event": 7}),
+        (1, {**same, "class": "NORMAL", "sender": 0, "event": 9}),
+    ]

@@ -26,6 +26,7 @@ class Ring:
     channel: Lanes
     sender: int | None
     receiver: int | None
+    serial: int
     kept: int
     head: int
     stride: int

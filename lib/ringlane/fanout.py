@@ -548,10 +548,12 @@ class Fanout(SendingEnd, Lanes):
             raise ValueError(
                 "%s has room for max_receivers=%d, all open" % (self._title(), self.max_receivers)
             )
-        if self._used[row]:
-            self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
-        self._used[row] = 1
         try:
+            if self._tap is not None:
+                self._tap._ring(self, None, row)  # before all else, as it may have no room
+            if self._used[row]:
+                self._epochs[row] = self._epochs[row] % 255 + 1  # 0 is that of the first only
+            self._used[row] = 1
             end = self._receiver_kind(self, row, self._epochs[row], name, limit, core)
         except Exception:  # no memory, also for a tuple of kinds; or a FlightRecorder without room
             self._taken[row] = 0

@@ -44,7 +44,7 @@ _END = const(8)  # bytes from here past the last slot
 _SLOT_BYTES = const(8)
 # stamped.
 
-VERSION = 2  # of the frames
+VERSION = 3  # of the frames
 
 # Types. From the host:
 # Credit limit u16: frames with numbers below it may be sent; snapshot period in ms u16; flags u8.
@@ -65,6 +65,7 @@ _GONE = const(0x87)
 opened = []  # the desk of remote.py, once a channel is opened to a host: it has frames of its own
 
 _WANTS_EVENTS = const(1)  # in the flags of _ATTACH
+_GOES_ON = const(2)  # the host has followed the events before, perhaps of another start
 _TAPPED = const(1)  # in the flags of _CHANNEL
 _MEASURED = const(2)
 _DEFAULT_CLOCK = const(4)
@@ -72,7 +73,8 @@ _DEFAULT_CLOCK = const(4)
 _HEADER = const(6)  # version u8, type u8, session u16, number u16
 _PAYLOAD_MAX = const(254)  # header, body and CRC: COBS has one code byte before it
 _BODY = const(2 + 6)  # where it begins in the buffer: behind 0x00, the code byte, the header
-_EVENTS_HEADER = const(16)
+_EVENTS_HEADER = const(20)
+_CHANNEL_HEADER = const(23)
 _ROW_BYTES = const(42)
 _ROWS_MAX = const(5)  # of a _SNAPSHOT
 _CHANNELS_MAX = const(64)
@@ -248,6 +250,9 @@ class Link:
         self._period = 1000
         self._wants_events = False
         self._table = []
+        # Of rings that are older than the host, by serial: the number of the first event that is
+        # for it, and how many were overwritten by then.
+        self._starts = {}
         self._edition = 0  # of the table, modulo 256
         self.pause = _TURN_MS  # until the next turn, while a host is there
         self._to_tell = []  # what is to be sent, as it can be: functions and their arguments
@@ -363,7 +368,7 @@ class Link:
                 ".".join([str(part) for part in kind.version[:3]]),
                 getattr(kind, "_machine", sys.platform),
             )
-            text = said.encode()[:200]
+            text = ("%s;%d" % (said[:160], _now())).encode()
             pack_into("<I", self._out, _BODY, self.boot)
             self._out[_BODY + 4 : _BODY + 4 + len(text)] = text
             self._send(_HELLO, 4 + len(text))
@@ -376,6 +381,12 @@ class Link:
         self._shown = time.ticks_add(self._heard, -self._period)  # at once
         self.attached = True
         self._new_table()
+        if not flags & _GOES_ON:
+            self._starts = {}
+            for _, ring in self._rings():
+                lost = max(ring.waiting - ring.kept, 0)
+                start = ring.taken + lost & 0x3FFFFFFF
+                self._starts[ring.serial] = start, ring.overwritten + lost
 
     # -- what goes
 
@@ -466,7 +477,7 @@ class Link:
         for desk in opened:
             flags |= desk.flags(channel) << 3
         pack_into(
-            "<BBBBBHII",
+            "<BBBBBHIIII",
             self._out,
             _BODY,
             self._edition,
@@ -477,10 +488,13 @@ class Link:
             channel.slot_size,
             clock.hz & 0xFFFFFFFF,
             clock.period - 1,
+            _now(),
+            clock.ticks() & clock.period - 1,
         )
         text = ("%s;%s" % (type(channel).__name__, channel.name)).encode()[:128]
-        self._out[_BODY + 15 : _BODY + 15 + len(text)] = text
-        self._send(_CHANNEL, 15 + len(text))
+        at = _BODY + _CHANNEL_HEADER
+        self._out[at : at + len(text)] = text
+        self._send(_CHANNEL, _CHANNEL_HEADER + len(text))
 
     def _tell_snapshot(self, what):
         # Of a channel, or from one of its rows on.
@@ -554,19 +568,21 @@ class Link:
         if self._wants_events:
             room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
             count = ring.take(room, _BODY + _EVENTS_HEADER)
+        start, before = self._starts.get(ring.serial, (0, 0))
         pack_into(
-            "<BBBBIIBBH",
+            "<BBBBIIIBBH",
             self._out,
             _BODY,
             self._edition,
             index,
             _RECEIVER if ring.sender is None else ring.sender,
             ring.stride,
+            start,
             ring.taken - count & 0x3FFFFFFF,
-            ring.overwritten,
+            ring.overwritten - before & 0x3FFFFFFF,
             count,
             ring.receiver or 0,
-            0,
+            ring.serial & 0xFFFF,
         )
         self._send(_EVENTS, _EVENTS_HEADER + count * ring.stride)
 

@@ -113,6 +113,8 @@ _EVENTS_MAX = const(16384)
 _HEAD_MAX = const(128)
 _HEADS_KNOWN = const(3)  # as in tap_fanout.py
 
+_made = 0  # rings, of all recorders
+
 # `sender`: its number; `head`: the first bytes of the message; `receiver`: the id of the one whose
 # event it is, 0 where there is one only, None: a sender's. See above.
 Event = namedtuple(
@@ -575,12 +577,14 @@ class Ring:
     outcome << 20 | sender << 24; the figure. Then the message's first `head` bytes.
 
     Attributes: `channel`; `sender`, its number, None: a receiver's; `receiver`, its id, 0 where
-    there is one only, None: a sender's; `kept`, how many events it keeps; `head`; `stride`, the
-    bytes of an event; `take` (viper, positional arguments only).
+    there is one only, None: a sender's; `serial`, how many were made before it; `kept`, how many
+    events it keeps; `head`; `stride`, the bytes of an event; `take` (viper, positional arguments
+    only).
     """
 
     def __init__(self, channel, sender, receiver, events, head, memory):
         # memory(ring, first): zeros for it, `first` bytes and its events
+        global _made
         part = channel._base
         # By names that no class of a user's has.
         several = hasattr(channel, "_ends")
@@ -614,6 +618,8 @@ class Ring:
         store(self.at, _RING_CLASSES, 7 if channel._by_class else 0)
         store(self.at, _RING_MISSES, (_RING_KNOWN + known) * 4 if misses else 0)
         _store_address(self.at, part)
+        self.serial = _made
+        _made += 1
         self.take = _make_take(self.at)
 
     @property

@@ -57,6 +57,7 @@ class _Wire:
         self._stream = _Stream()
         self._link = board.load("ringlane.link").Link(self._stream)
         self._source = sources.Call(kernel, self._link.turn, ())
+        self._due = False  # a turn is queued, behind what the firmware does
 
     def write(self, data: bytes) -> None:
         """As Wire.write."""
@@ -64,11 +65,17 @@ class _Wire:
 
     def read(self, timeout: float) -> bytes:
         """As Wire.read; time passes."""
-        self._kernel.soft_interrupt(self._source, lambda _: self._link.turn(), None)
+        if not self._due:
+            self._due = True
+            self._kernel.soft_interrupt(self._source, self._turn, None)
         self._board.advance(us=_STEP_US)
         found = bytes(self._stream.up)
         del self._stream.up[: len(found)]
         return found
+
+    def _turn(self, _: None) -> None:
+        self._due = False
+        self._link.turn()
 
 
 class _Timeout:

@@ -104,10 +104,9 @@ def _line(channel: Channel, event: Event) -> str:
     lane = lane_of(channel, event)
     if lane == "-" and event.priority is not None:
         lane = CLASS_NAMES[event.priority]
-    time_of = event.ticks / channel.hz
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
     what = shown(event.head[:8] if event.head else None, event.size)
-    return f"{time_of:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
+    return f"{event.us / 1e6:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 
 def run_hz(
@@ -125,7 +124,7 @@ def run_hz(
                 continue
             for each in batch.events:
                 if each.outcome == "queued":
-                    times.append(each.ticks / channel.hz)
+                    times.append(each.us / 1e6)
             told = time.monotonic() - printed > 1 and len(times) > 2
             if told:
                 printed = time.monotonic()
@@ -152,6 +151,7 @@ def run_advise(path: Path) -> None:
     """Print for each lane of a recording the capacity that would have lost nothing."""
     recording = Recording(path)
     found = list(advise(recording))
+    others = sorted({each.channel for each in recording.events} - {each.channel for each in found})
     if not found:
         raise LinkError(f"{path} has no events of a Channel or PriorityChannel that had a tap")
     print(f"{'channel':12} {'lane':18} {'came':>8} {'dropped':>8} {'needs':>7}  why")
@@ -172,6 +172,9 @@ def run_advise(path: Path) -> None:
     )
     for name, count in sorted(recording.missing.items()):
         print(f"{count:,} events of {name} are missing: what it needs may be more")
+    for name in others:
+        pattern = recording.channels[name]["pattern"]
+        print(f"not advised: {name}, a {pattern}; only a Channel and a PriorityChannel are")
 
 
 def run_replay(path: Path, firmware: Path, channel: str | None, board_name: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-VERSION = 2
+VERSION = 3
 PAYLOAD_MAX = 254  # header, body and CRC
 BODY_MAX = PAYLOAD_MAX - 6 - 4
 

@@ -18,15 +18,12 @@ from . import LinkError, ProgramEnded
 from .frames import plain_number
 from .remote import About, Message, NotDelivered, NotOpened, OutcomeUnknown
 from .session import (
-    BoardClock,
     Channel,
-    ChannelClocks,
     Events,
     Gone,
     Hello,
     Item,
     Session,
-    Snapshot,
     Text,
     Wire,
 )
@@ -203,10 +200,9 @@ class Pump:
         self._told: dict[str, About] | None = None
         self._all_opened = False
         self.alive = False
-        self._held: list[Item] = []
-        self._clocks = ChannelClocks(BoardClock())
         self._early: dict[str, list[Record]] = {}
         self._table: dict[str, Channel] = {}
+        self._session: Session | None = None
 
     # -- in the event loop
 
@@ -335,7 +331,8 @@ class Pump:
     def _run(self) -> None:
         error: Exception = LinkError("the link is closed")
         try:
-            with self._wire() as wire, Session(wire, events=True) as session:
+            followed = self._board.followed
+            with self._wire() as wire, Session(wire, events=True, followed=followed) as session:
                 session.attach(self._attach_s)
                 begin = self.clock()
                 while not self._stop.is_set():
@@ -356,16 +353,14 @@ class Pump:
         self._deliver()
 
     def _turn(self, session: Session) -> None:
+        self._session = session
         while self._commands:
             self._commands.popleft()()
         items = session.poll(_POLL_S)
         if self._board.watch is not None:
-            self._board.watch(items, session)
-        self._held += items
-        if session.board_clock.best is not None:
-            held, self._held = self._held, []
-            for each in held:
-                self._understand(session, each)
+            self._board.watch(items)
+        for each in items:
+            self._understand(each)
         self._look_at_table(session)
         if self.stream is not None:
             while self.stream.records:
@@ -387,16 +382,12 @@ class Pump:
             except RuntimeError:  # the loop is closed: nobody waits
                 self._stop.set()
 
-    def _understand(self, session: Session, item: Item) -> None:
+    def _understand(self, item: Item) -> None:
         match item:
-            case Hello():
-                self._clocks = ChannelClocks(session.board_clock)
-                if item.again:
-                    self._later(partial(_count_reset, self._board))
+            case Hello(again=True):
+                self._later(partial(_count_reset, self._board))
             case Text():
                 self._later(partial(self._board.printed, item.data.decode("utf-8", "replace")))
-            case Snapshot():
-                self._clocks.note(item)
             case Events():
                 self._events(item)
             case Gone():
@@ -415,7 +406,7 @@ class Pump:
                 each.head,
                 each.size,
                 each.priority,
-                self._clocks.us(batch.channel, each.ticks),
+                each.us,
                 None,
                 each.sender,
             )
@@ -506,7 +497,7 @@ class Pump:
             if record.kind == REQUEST:
                 self._later(partial(channel.requested, first, latency_us, data, self._number))
                 return
-            us = self._clocks.us(about, first) if about else None
+            us = self._session.us(about, first) if about and self._session else None
             message = Message(data, len(data), record.level, us, latency_us, None, record.again)
             self._later(partial(channel.came, [message], self._number))
 

@@ -16,21 +16,8 @@ from typing import Any
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, need
-from .session import (
-    US_MASK,
-    Channel,
-    ChannelClocks,
-    Event,
-    Events,
-    Gone,
-    Hello,
-    Item,
-    Session,
-    Snapshot,
-    Text,
-)
+from .session import Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
 
-_LAST_S = 5.0  # for the board's clock to be known, after a short recording
 _KIND = "ringlane"  # the file's profile, and the name of its metadata
 _INT, _STR = {"type": "integer"}, {"type": "string"}
 _EVENT = {
@@ -77,11 +64,9 @@ class Recorder:
         self._writer.start(profile=_KIND)
         self._topics: dict[str, int] = {}
         self._schemas: dict[str, int] = {}
-        self._held: list[Item] = []  # until the board's clock is known
         self._wall = time.time() - time.monotonic()
         self._hello: Hello | None = None
         self._channels: dict[str, Channel] = {}
-        self._clocks = ChannelClocks(session.board_clock)
 
     def __enter__(self) -> "Recorder":
         return self
@@ -91,31 +76,23 @@ class Recorder:
 
     def add(self, items: Iterable[Item]) -> None:
         """Write what has come."""
-        self._held += items
-        if self.session.board_clock.best is None:
-            return
-        held, self._held = self._held, []
-        for each in held:
+        for each in items:
             match each:
                 case Hello():
                     if self._hello is not None and each.boot != self._hello.boot:
-                        self._write("text", "text", self._now(), {"text": "(the board was reset)"})
+                        self._write(
+                            "text", "text", time.monotonic(), {"text": "(the board was reset)"}
+                        )
                     self._hello = each
-                    self._clocks = ChannelClocks(self.session.board_clock)
                 case Channel():
                     self._channels[each.name] = each
                 case Text():
                     text = each.data.decode("utf-8", "replace")
-                    self._write("text", "text", self._now(), {"text": text})
+                    self._write("text", "text", time.monotonic(), {"text": text})
                 case Snapshot():
                     self._snapshot(each)
                 case Events():
                     self._batch(each)
-
-    @property
-    def waits(self) -> bool:
-        """Something has come that cannot be written before the board's clock is known."""
-        return bool(self._held)
 
     def close(self) -> None:
         """End the file."""
@@ -128,13 +105,12 @@ class Recorder:
         self._file.close()
 
     def _snapshot(self, shot: Snapshot) -> None:
-        self._clocks.note(shot)
         lanes = [
             {key: value for key, value in vars(row).items() if not isinstance(value, bytes)}
             for row in shot.rows
         ]
-        us = self._us(shot.us)
-        self._write(f"{shot.channel.name}/lanes", "lanes", us, {"us": us, "lanes": lanes})
+        body = {"us": shot.us, "lanes": lanes}
+        self._write(f"{shot.channel.name}/lanes", "lanes", shot.seconds, body)
 
     def _batch(self, batch: Events) -> None:
         channel = batch.channel
@@ -148,17 +124,11 @@ class Recorder:
                 "overwritten": batch.overwritten,
                 "lost": batch.lost,
             }
-            self._write("missing", "missing", self._now(), body)
-        if not batch.events:
-            return
-        if self._clocks.us(channel, batch.events[0].ticks) is None:
-            self._held.append(batch)  # a snapshot will tell how its clock stands
-            return
+            self._write("missing", "missing", time.monotonic(), body)
         for each in batch.events:
             self.events += 1
-            us = self._clocks.us(channel, each.ticks) or 0
             body = {
-                "us": us,
+                "us": each.us,
                 "lane": lane_of(channel, each),
                 "sender": each.sender,
                 "size": each.size,
@@ -175,16 +145,9 @@ class Recorder:
                 body["class"] = each.priority
             if batch.receiver is not None:
                 body["receiver"] = batch.receiver
-            self._write(f"{channel.name}/{each.outcome}", each.outcome, us, body)
+            self._write(f"{channel.name}/{each.outcome}", each.outcome, each.seconds, body)
 
-    def _us(self, us: int) -> int:
-        return self.session.board_clock.unwrapped(us & US_MASK)
-
-    def _now(self) -> int:
-        rtt, middle, us = self.session.board_clock.best or (0, 0, 0)
-        return int(us + (time.monotonic() - middle) * 1e6)
-
-    def _write(self, topic: str, schema: str, us: int, body: dict[str, Any]) -> None:
+    def _write(self, topic: str, schema: str, seconds: float, body: dict[str, Any]) -> None:
         number = self._topics.get(topic)
         if number is None:
             known = self._schemas.get(schema)
@@ -194,9 +157,8 @@ class Recorder:
                 self._schemas[schema] = known
             number = self._writer.register_channel(topic, "json", known)
             self._topics[topic] = number
-        _, middle, then = self.session.board_clock.best or (0, 0, 0)
-        moment = int((self._wall + middle) * 1e9) + int(us - then) * 1000
-        self._writer.add_message(number, max(0, moment), json.dumps(body).encode(), max(0, moment))
+        moment = int((self._wall + seconds) * 1e9)
+        self._writer.add_message(number, moment, json.dumps(body).encode(), moment)
 
 
 def lane_of(channel: Channel, event: Event) -> str:
@@ -224,12 +186,6 @@ def record(recorder: Recorder, seconds: float | None = None) -> None:
                     break
         except KeyboardInterrupt:
             pass
-        end = time.monotonic() + _LAST_S
-        while recorder.waits and time.monotonic() < end:
-            items = session.poll(0.1)
-            recorder.add(items)
-            if any(isinstance(each, Gone) for each in items):
-                break
 
 
 @dataclass(frozen=True)

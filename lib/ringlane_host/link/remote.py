@@ -30,7 +30,7 @@ from . import LinkError, ProgramEnded
 from .session import Wire
 
 if TYPE_CHECKING:
-    from .session import Item, Session
+    from .session import Followed, Item
 
 _UNREAD_MAX = 100_000  # messages that nobody has received; tapped channels lose the oldest then
 _FORWARDED = 64  # messages that a board may forward ahead
@@ -397,11 +397,12 @@ class LiveBoard(RemoteBoard):
     """A board over a link: see remote(). A thread keeps the link up.
 
     `resets`: how often the board was reset meanwhile. `error`: None, or why there is no board any
-    more. `watch`: None, or what the link's thread calls with all that the session brings, and the
-    session.
+    more. `watch`: None, or what the link's thread calls with all that the session brings.
+    `followed`: None, or how far a link before this one has come.
     """
 
-    watch: "Callable[[list[Item], Session], object] | None" = None
+    watch: "Callable[[list[Item]], object] | None" = None
+    followed: "Followed | None" = None
 
     def __init__(
         self,

@@ -9,7 +9,8 @@
                         ...
 
 What is missing is known exactly, by the numbers that the board gives: frames by the number in
-each, a ring's events by that of the first in each frame, beside how many the board overwrote.
+each, a ring's events by that of the first in each frame, beside where this host's events begin and
+how many the board overwrote.
 """
 
 import struct
@@ -62,8 +63,13 @@ _DRIFT = 100e-6  # of two crystals, at most
 _HELD_MAX = 1000
 _TRIES_MAX = 20
 _SERVES = "it must run `asyncio.create_task(ringlane.link.serve())`, with ringlane on the board"
+_WANTS_EVENTS, _GOES_ON = 1, 2  # in the flags of ATTACH
+_EVENTS_HEADER = 20
+_CHANNEL_HEADER = 23
 _ROW = struct.Struct("<10sHHHIIIIH8s")
 _UNKNOWN_32, _UNKNOWN_16 = 0xFFFFFFFF, 0xFFFF
+
+End = tuple[str, int | None, int | None]  # channel, sender, receiver: as in Events
 
 
 class Wire(Protocol):
@@ -137,10 +143,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A channel's figures at one moment: `us` of the board, `ticks` of the channel's clock."""
+    """A channel's figures at one moment: `us` and `seconds` as of Event, `ticks` of its clock."""
 
     channel: Channel
     us: int
+    seconds: float
     ticks: int
     rows: tuple[Row, ...]
     latency: tuple[int, int, int, int, int] | None  # count, average, p50, p99, max, in ticks
@@ -148,7 +155,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Status:
-    """The board itself."""
+    """The board itself; `us` as of Event."""
 
     us: int
     heap_free: int
@@ -158,14 +165,19 @@ class Status:
 
 @dataclass(frozen=True)
 class Event:
-    """What a verb did with a message; see ringlane.tap."""
+    """What a verb did with a message; see ringlane.tap.
+
+    When: `us`, the board's microseconds, which do not wrap; `seconds`, by the host's clock, as
+    well as it was known when the event came.
+    """
 
     outcome: str
     sender: int
     priority: int | None
     size: int
     number: int
-    ticks: int
+    us: int
+    seconds: float
     figure: int
     head: bytes
 
@@ -224,27 +236,14 @@ class BoardClock:
         return seconds, rtt / 2 + abs(seconds - middle) * _DRIFT
 
 
-class ChannelClocks:
-    """The times of channels whose clock is not the board's: known from their snapshots."""
+@dataclass
+class Followed:
+    """How far a host has followed a board's events, for a session that goes on from there."""
 
-    def __init__(self, board: BoardClock) -> None:
-        self._board = board
-        self._offsets: dict[str, tuple[int, int]] = {}  # of a channel: µs and ticks at one moment
-
-    def note(self, shot: Snapshot) -> None:
-        """Learn how the channel's clock stands."""
-        self._offsets[shot.channel.name] = shot.us, shot.ticks
-
-    def us(self, channel: Channel, ticks: int) -> int | None:
-        """Return the board's microseconds, which do not wrap; None before the first snapshot."""
-        if channel.default_clock:
-            return self._board.unwrapped(ticks)
-        if channel.name not in self._offsets:
-            return None
-        us, then = self._offsets[channel.name]
-        half = (channel.mask + 1) // 2
-        since = ((ticks - then + half) & channel.mask) - half
-        return self._board.unwrapped(us) + since * 1_000_000 // channel.hz
+    boot: int | None = None
+    # Of an end: its ring, where this host's events begin in it, the next one, and how many were
+    # overwritten since.
+    rings: dict[End, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 @dataclass
@@ -264,7 +263,8 @@ class Counts:
 class Session:
     """The host's side of a link over `wire`. A context manager: it says goodbye at the end.
 
-    `events`: whether taps' events are wanted. `period_ms`: between snapshots. `clock` and
+    `events`: whether taps' events are wanted. `period_ms`: between snapshots. `followed`: where
+    the session before has ended, so that what was missed since is counted, too. `clock` and
     `number`: the time in seconds, and random numbers as of plain_number(); for a simulation.
     """
 
@@ -274,6 +274,7 @@ class Session:
         *,
         events: bool = False,
         period_ms: int = 500,
+        followed: Followed | None = None,
         clock: Callable[[], float] = time.monotonic,
         number: Callable[[int], int] = plain_number,
     ) -> None:
@@ -284,12 +285,13 @@ class Session:
         self.counts = Counts()
         self._wire = wire
         self._events = events
+        self._followed = followed or Followed()
         self._period_ms = period_ms
         self._clock = clock
         self._number = number
         self._splitter = Splitter()
         self._session = -1
-        self._tries: list[int] = []
+        self._tries: dict[int, float] = {}  # sessions, when each was tried
         self._attached = False
         self._tried = self._heard = self._told = self._asked_table = -1e9
         self._asked: tuple[int, float] | None = None  # what is not answered: token, when
@@ -300,9 +302,8 @@ class Session:
         self._edition = -1
         self._table: dict[int, Channel] = {}
         self._channels = -1  # that the board has; -1: not known
+        self._clocks: dict[str, tuple[int, int]] = {}  # of a channel: µs and ticks at one moment
         self._held: list[Frame] = []
-        # By an end as in `ends`: (next event, overwritten).
-        self._rings: dict[tuple[str, int | None, int | None], tuple[int, int]] = {}
         self._text = b""
 
     def __enter__(self) -> "Session":
@@ -359,9 +360,18 @@ class Session:
         return line.startswith(b">>>") or _KNOCK in line
 
     @property
-    def ends(self) -> dict[tuple[str, int | None, int | None], int]:
+    def ends(self) -> dict[End, int]:
         """How many events there were up to now, by (channel, sender, receiver), as in Events."""
-        return {end: following for end, (following, _) in self._rings.items()}
+        return {end: following for end, (_, _, following, _) in self._followed.rings.items()}
+
+    def us(self, channel: Channel, ticks: int) -> int:
+        """Return the board's microseconds, which do not wrap, for those ticks of the channel."""
+        if channel.default_clock:
+            return self.board_clock.unwrapped(ticks)
+        us, then = self._clocks[channel.name]
+        half = (channel.mask + 1) // 2
+        since = ((ticks - then + half) & channel.mask) - half
+        return us + since * 1_000_000 // channel.hz
 
     @property
     def alive(self) -> bool:
@@ -416,12 +426,17 @@ class Session:
                 self._ask()
         elif now - self._tried > max(_AGAIN_S, careful):
             self._tried = now
-            body = struct.pack("<HHB", _WINDOW, self._period_ms, int(self._events))
+            flags = _WANTS_EVENTS if self._events else 0
+            if self._followed.boot is not None:
+                flags |= _GOES_ON
+            body = struct.pack("<HHB", _WINDOW, self._period_ms, flags)
             frame = b" " * 99
             while len(frame) > STRAY_MAX:
                 session = self._number(2)
                 frame = encode(ATTACH, session, 0, body)
-            self._tries = [*self._tries[-_TRIES_MAX:], session]
+            self._tries[session] = now
+            if len(self._tries) > _TRIES_MAX:
+                del self._tries[next(iter(self._tries))]
             self._wire.write(frame if careful else _KNOCK + frame)
 
     def _stream_out(self, stream: Stream, due: bool) -> bool:
@@ -486,7 +501,7 @@ class Session:
     def _understand(self, frame: Frame, found: list[Item]) -> None:
         body = frame.body
         if frame.kind == HELLO:
-            found.append(self._hello(body))
+            found.append(self._hello(body, frame.session))
         elif frame.kind == TIME:
             token, us = struct.unpack("<II", body)
             if self._asked is not None and token == self._asked[0]:
@@ -495,7 +510,8 @@ class Session:
                 self._asked = None
                 self._asks += 1
         elif frame.kind == STATUS:
-            found.append(Status(*struct.unpack("<IIII", body)))
+            us, *figures = struct.unpack("<IIII", body)
+            found.append(Status(self.board_clock.unwrapped(us), *figures))
         elif frame.kind == CHANNEL:
             self._channel(body, found)
         elif frame.kind in (SNAPSHOT, EVENTS):
@@ -516,14 +532,18 @@ class Session:
             self._tried = self._clock() + 1.0  # a moment for whatever comes after
             found.append(Gone())
 
-    def _hello(self, body: bytes) -> Hello:
+    def _hello(self, body: bytes, session: int) -> Hello:
         boot = struct.unpack_from("<I", body)[0]
-        texts = [*body[4:].decode("utf-8", "replace").split(";", 2), "", "", ""]
+        said, _, us = body[4:].decode("utf-8", "replace").rpartition(";")
+        texts = [*said.split(";", 2), "", ""]
         again = self.hello is not None and self.hello.boot != boot
         if again:
             self.counts.resets += 1
-            self._rings.clear()
             self.board_clock = BoardClock()
+        if boot != self._followed.boot:
+            self._followed.boot = boot
+            self._followed.rings.clear()
+        self.board_clock.add(self._tries[session], self._clock(), int(us))
         self._edition = self._channels = -1
         self._table.clear()
         self._held.clear()
@@ -538,14 +558,16 @@ class Session:
             self._edition, self._channels = body[0], 0
             self._table.clear()
             return
-        edition, index, count, flags, senders, slot_size, hz, mask = struct.unpack_from(
-            "<BBBBBHII", body
+        edition, index, count, flags, senders, slot_size, hz, mask, us, ticks = struct.unpack_from(
+            "<BBBBBHIIII", body
         )
         if edition != self._edition:
             self._edition = edition
             self._table.clear()
             self._channels = count
-        pattern, _, name = body[15:].decode("utf-8", "replace").partition(";")
+        text = body[_CHANNEL_HEADER:].decode("utf-8", "replace")
+        pattern, _, name = text.partition(";")
+        self._clocks[name] = self.board_clock.unwrapped(us), ticks
         channel = Channel(
             name,
             pattern,
@@ -569,6 +591,8 @@ class Session:
     def _snapshot(self, body: bytes) -> Snapshot:
         _, index, _, count, us, ticks, *latency = struct.unpack_from("<BBBBIIIIIII", body)
         channel = self._table[index]
+        us = self.board_clock.unwrapped(us)
+        self._clocks[channel.name] = us, ticks
         rows = []
         for number in range(count):
             label, capacity, queued, high, sent, received, dropped, rejected, size, last = (
@@ -591,59 +615,65 @@ class Session:
         return Snapshot(
             channel,
             us,
+            self.board_clock.at(us)[0],
             ticks,
             tuple(rows),
             tuple(latency) if latency[0] else None,
         )
 
     def _event_batch(self, body: bytes) -> Events:
-        _, index, number, stride, first, overwritten, count, receiver = struct.unpack_from(
-            "<BBBBIIBB", body
+        _, index, number, stride, start, first, overwritten, count, receiver, ring = (
+            struct.unpack_from("<BBBBIIIBBH", body)
         )
         sender = None if number == RECEIVER else number
         of = receiver if sender is None else None
         channel = self._table[index]
-        if not 16 <= stride or len(body) != 16 + count * stride:
+        if not 16 <= stride or len(body) != _EVENTS_HEADER + count * stride:
             raise ValueError(f"{count} events of {stride} bytes in {len(body)}")
-        key = channel.name, sender, of
-        expected, before = self._rings.get(key, (first, overwritten))
+        end = channel.name, sender, of
+        expected, before = start, 0
+        if end in self._followed.rings:
+            known, began, following, earlier = self._followed.rings[end]
+            if known == ring:  # else it is another channel of the same name
+                expected = following
+                if began == start:  # else another host has begun since
+                    before = earlier
         missing = (first - expected) & US_MASK
         fresh = (overwritten - before) & US_MASK
-        if missing > US_MASK // 2 or fresh > missing:
-            # The numbers begin anew: it is another channel of the same name.
-            missing, fresh = first, overwritten
         events = tuple(
-            _event(body[at : at + stride], channel.mask) for at in range(16, len(body), stride)
+            self._event(body[at : at + stride], channel)
+            for at in range(_EVENTS_HEADER, len(body), stride)
         )
-        self._rings[key] = (first + count) & US_MASK, overwritten
+        self._followed.rings[end] = ring, start, (first + count) & US_MASK, overwritten
         self.counts.events += count
         self.counts.events_overwritten += fresh
         self.counts.events_lost += missing - fresh
         return Events(channel, sender, of, first, events, fresh, missing - fresh)
 
-
-def _event(raw: bytes, mask: int) -> Event:
-    ticks, number, what, figure = struct.unpack_from("<IIII", raw)
-    size, priority, outcome = what & 0xFFFF, what >> 16 & 7, what >> 20 & 7
-    return Event(
-        OUTCOMES[outcome],
-        what >> 24,
-        None if priority == 7 else priority,
-        size,
-        number,
-        ticks & mask,
-        figure,
-        raw[16 : 16 + size],
-    )
+    def _event(self, raw: bytes, channel: Channel) -> Event:
+        ticks, number, what, figure = struct.unpack_from("<IIII", raw)
+        size, priority, outcome = what & 0xFFFF, what >> 16 & 7, what >> 20 & 7
+        us = self.us(channel, ticks & channel.mask)
+        return Event(
+            OUTCOMES[outcome],
+            what >> 24,
+            None if priority == 7 else priority,
+            size,
+            number,
+            us,
+            self.board_clock.at(us)[0],
+            figure,
+            raw[16 : 16 + size],
+        )
 
 
 __all__ = [
     "BoardClock",
     "Channel",
-    "ChannelClocks",
     "Counts",
     "Event",
     "Events",
+    "Followed",
     "Gone",
     "Hello",
     "Item",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import LinkError, ProgramEnded
+from . import ProgramEnded
 from .session import Session
 from .watch import Lane, Watch, look, shown
 from .wires import open_wire
@@ -73,7 +73,7 @@ def _print(session: Session, watch: Watch, name: str, svg: Path | None) -> None:
     from rich.console import Console
 
     console = Console(record=bool(svg), width=_WIDTH if svg or not sys.stdout.isatty() else None)
-    console.print(_picture(session, watch, name, "name"))
+    console.print(_picture(session, watch, name))
     if svg:
         # Without the fonts that rich would have the reader fetch.
         picture = console.export_svg(title=f"ringlane top {name}")
@@ -82,6 +82,7 @@ def _print(session: Session, watch: Watch, name: str, svg: Path | None) -> None:
 
 def _live(session: Session, watch: Watch, name: str) -> None:
     from rich.live import Live
+    from rich.text import Text
 
     sort = 0
     with _keys() as key, Live(auto_refresh=False, screen=True) as live:
@@ -95,7 +96,9 @@ def _live(session: Session, watch: Watch, name: str) -> None:
                 sort = (sort + 1) % len(_SORTS)
             if time.monotonic() - drawn > 0.25 or pressed:
                 drawn = time.monotonic()
-                live.update(_picture(session, watch, name, _SORTS[sort]), refresh=True)
+                picture = _picture(session, watch, name, _SORTS[sort])
+                picture.renderables.append(Text(f"q quits, s sorts (by {_SORTS[sort]})", "dim"))
+                live.update(picture, refresh=True)
 
 
 @contextmanager
@@ -121,7 +124,7 @@ def _keys() -> Iterator:  # type: ignore[type-arg]
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _picture(session: Session, watch: Watch, name: str, sort: str):  # type: ignore[no-untyped-def]
+def _picture(session: Session, watch: Watch, name: str, sort: str = "name"):  # type: ignore[no-untyped-def]
     from rich import box
     from rich.console import Group
     from rich.table import Table
@@ -136,7 +139,6 @@ def _picture(session: Session, watch: Watch, name: str, sort: str):  # type: ign
         before = lane.channel.name if sort == "name" else None
     lines: list[Any] = [Text(_head(session, watch, name), style="bold"), table]
     lines += [Text(line, style="dim", no_wrap=True) for line in watch.text]
-    lines.append(Text(f"q quits, s sorts (by {sort})", style="dim"))
     return Group(*lines)
 
 
@@ -147,11 +149,8 @@ def _head(session: Session, watch: Watch, name: str) -> str:
         parts.append(f"ringlane {hello.ringlane}, MicroPython {hello.micropython}")
     if status:
         parts.append(f"{status.heap_free / 1024:.0f} KB free")
-        try:
-            _, wrong = session.board_clock.at(status.us)
-            parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")
-        except LinkError:
-            pass
+        _, wrong = session.board_clock.at(status.us)
+        parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")
     missed = counts.events_overwritten + counts.events_lost
     for figure, text in (
         (counts.resets, "resets"),

@@ -10,7 +10,8 @@ from typing import Any
 
 from ringlane.names import CLASS_NAMES
 
-from ..link.session import Channel, Event, Events, Gone, Hello, Item, Session, Status
+from ..link.recording import lane_of
+from ..link.session import Channel, Event, Events, Gone, Hello, Item, Status
 from .broker import UNCONFIRMED_MAX, Broker, Connected, Lost, Received, Refused, Taken
 from .buffer import Buffer, Message
 from .ledger import (
@@ -25,7 +26,8 @@ from .ledger import (
 )
 from .topics import Topics
 
-QOS_1 = 2  # NORMAL: this class and the more urgent ones
+_NORMAL = 2
+QOS_1 = _NORMAL  # this class and the more urgent ones
 _LEDGER_S = 2.0  # between two of them
 _SILENCE_S = 3.0  # since the last word of the board: it is not there
 _ONLINE, _LEDGER = "online", "ledger"  # tokens of the bridge's own messages
@@ -73,7 +75,6 @@ class Bridge:
         self._boot = 0
         self._heard = -1e9
         self._told_cut: set[str] = set()
-        self._early: list[tuple[Events, Session]] = []  # until the board's clock is known
         self._lost: str | None = None  # why the broker is away, once said
         self._online_told: bool | None = None
         self._ledger_told = ""
@@ -94,13 +95,12 @@ class Bridge:
 
     # -- from the board
 
-    def take(self, items: Iterable[Item], session: Session) -> None:
+    def take(self, items: Iterable[Item]) -> None:
         """Take what a session has brought."""
         messages: list[Message] = []
         for each in items:
             match each:
                 case Hello():
-                    messages += self._take_early()
                     self.ledger.begin(each.boot)
                     self._boot = each.boot
                     if each.again:
@@ -113,21 +113,8 @@ class Bridge:
                 case Gone():
                     self._heard = -1e9
                 case Events() if each.sender is not None and self._wanted(each.channel.name):
-                    self._early.append((each, session))
-        if session.board_clock.best is not None:
-            messages += self._take_early()
-        self._put(messages)
-
-    def _take_early(self) -> list[Message]:
-        """Return the messages of the events that have waited for the board's clock."""
-        early, self._early = self._early, []
-        messages: list[Message] = []
-        for events, session in early:
-            self.ledger.told(events)
-            messages += self._messages(events, session)
-        return messages
-
-    def _put(self, messages: list[Message]) -> None:
+                    self.ledger.told(each)
+                    messages += self._messages(each)
         if messages:
             for message in messages:
                 self.ledger.of(message.channel).waiting += 1
@@ -142,7 +129,7 @@ class Bridge:
     def _is_there(self) -> None:
         self._heard = self._clock()
 
-    def _messages(self, batch: Events, session: Session) -> Iterable[Message]:
+    def _messages(self, batch: Events) -> Iterable[Message]:
         name = batch.channel.name
         account = self.ledger.of(name)
         for place, each in enumerate(batch.events):
@@ -159,20 +146,20 @@ class Bridge:
                         f"message; Recorder(head={-(-each.size // 4) * 4}) would keep all"
                     )
             else:
-                yield self._message(batch, place, each, session)
+                yield self._message(batch, place, each)
 
-    def _message(self, batch: Events, place: int, event: Event, session: Session) -> Message:
+    def _message(self, batch: Events, place: int, event: Event) -> Message:
         name = batch.channel.name
-        priority = event.priority or 0
+        kind, priority = "class", event.priority
+        if priority is None:  # of a RequestReplyChannel
+            kind, priority = "lane", _NORMAL
         about: dict[str, Any] = {
-            "class": CLASS_NAMES[priority],
+            kind: CLASS_NAMES[priority] if kind == "class" else lane_of(batch.channel, event),
             "boot": self._boot,
             "sender": batch.sender,
             "event": batch.first + place,
+            "time": round(self._wall + event.seconds, 4),
         }
-        if batch.channel.default_clock and session.board_clock.best is not None:
-            seconds, _ = session.board_clock.at(event.ticks)
-            about["time"] = round(self._wall + seconds, 4)
         if self._raw:
             payload = event.head
             noted = json.dumps({key: str(value) for key, value in about.items()})
@@ -296,7 +283,6 @@ class Bridge:
     def close(self, timeout: float) -> None:
         """Send what waits, for `timeout` seconds at most, and the last ledger."""
         self._heard = -1e9  # nobody listens to the board any more
-        self._put(self._take_early())
         end = self._clock() + timeout
         self.turn()
         while self._clock() < end and (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..link import LinkError, ProgramEnded
 from ..link.remote import LiveBoard, RemoteBoard, remote
-from ..link.session import Item, Session
+from ..link.session import Followed, Item
 from .bridge import QOS_1, Bridge
 from .broker import Address, Broker
 from .buffer import Buffer
@@ -100,6 +100,7 @@ class _Run:
         self._begin: float | None = None  # when the board was there at first
         self._stopped = False
         self._downlink: Downlink | None = None
+        self._followed = Followed()
 
     async def run(self, target: str, uf2: str | None, files: tuple[Path, ...]) -> None:
         """Bridge, as run_bridge says."""
@@ -156,12 +157,13 @@ class _Run:
     async def _board(self, board: RemoteBoard) -> None:
         if not isinstance(board, LiveBoard):
             raise LinkError(f"a bridge is from a board, and {board.name} is a recording")
-        news: queue.SimpleQueue[tuple[list[Item], Session]] = queue.SimpleQueue()
-        board.watch = lambda items, session: news.put((items, session))
+        news: queue.SimpleQueue[list[Item]] = queue.SimpleQueue()
+        board.watch = news.put
+        board.followed = self._followed
 
         def take() -> None:
             while not news.empty():
-                self._bridge.take(*news.get())
+                self._bridge.take(news.get())
 
         async with board:
             self._begin = self._begin or time.monotonic()

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..link.session import US_MASK, Events
+from ..link.session import Events
 
 # Where a message may be dropped, in the order of its way.
 BOARD_FULL = "lane full"
@@ -80,8 +80,6 @@ class Ledger:
         self.downlink: Counter[str] = Counter()  # messages for the board: received, sent, ...
         self.resets = 0  # after each, what the board had not told yet is in no account
         self._boot: int | None = None
-        self._first_boot = True
-        self._following: dict[tuple[str, int], int] = {}  # the next number of an end's events
 
     def of(self, channel: str) -> Account:
         """Return a channel's account."""
@@ -89,28 +87,15 @@ class Ledger:
 
     def begin(self, boot: int) -> None:
         """The board says hello, from its start of that number."""
-        if boot != self._boot:
-            self._first_boot = self._boot is None
-            self.resets += not self._first_boot
-            self._boot = boot
-            self._following.clear()
+        self.resets += self._boot not in (None, boot)
+        self._boot = boot
 
     def told(self, batch: Events) -> None:
         """Count events of a sender, and what is missing before them."""
-        assert batch.sender is not None
-        key = batch.channel.name, batch.sender
-        # What was before this bridge is not its business; after a reset the numbers begin at 0.
-        start = batch.first if self._first_boot else 0
-        expected = self._following.get(key, start)
-        missing = (batch.first - expected) & US_MASK
-        if missing > US_MASK // 2:
-            missing = batch.first  # another channel of that name, whose numbers begin anew
-        self._following[key] = (batch.first + len(batch.events)) & US_MASK
         account = self.of(batch.channel.name)
-        account.sent += missing + len(batch.events)
-        overwritten = min(batch.overwritten, missing)
-        account.dropped[OVERWRITTEN] += overwritten
-        account.dropped[LINK] += missing - overwritten
+        account.sent += batch.overwritten + batch.lost + len(batch.events)
+        account.dropped[OVERWRITTEN] += batch.overwritten
+        account.dropped[LINK] += batch.lost
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it by name."""
