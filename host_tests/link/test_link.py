@@ -12,6 +12,7 @@ from process_wire import ProcessWire
 from ringlane import LOW, Channel, MulticastChannel, Recorder
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError, frames
+from ringlane_host.link.commands import follow as follow_channel
 from ringlane_host.link.session import Channel as ToldChannel
 from ringlane_host.link.session import Events, Hello, Session, Snapshot, Status, Text
 from ringlane_host.link.wires import PortWire, open_wire
@@ -272,6 +273,35 @@ def test_what_a_host_misses_is_counted_from_its_first_moment_on(in_process):
     assert told(wire.session(followed)) == (2, 0, 2 * 5)
     bus.close()
     late.close()
+
+
+def test_two_hosts_take_no_events_from_each_other(in_process, monkeypatch):
+    from ringlane import link
+
+    first, second = in_process, InProcess()
+    monkeypatch.setattr(link, "_links", [first.link, second.link])
+    ch = Channel(8, slot_size=4, name="adc", tap=Recorder(events=16, head=4))
+
+    def turn(session):
+        for number in range(5):
+            ch.send_word(number, LOW)
+            ch.recv_word()
+        found = [each for each in session.poll(0) if isinstance(each, (Events, Status))]
+        got = sum(len(each.events) for each in found if isinstance(each, Events))
+        return got, [each.elsewhere for each in found if isinstance(each, Status)][-1:]
+
+    followed, waits = first.session(), second.session()
+    assert [len(session.ends) for session in (followed, waits)] == [2, 0]
+    assert any(turn(followed)[0] for _ in range(20))
+    assert {turn(waits)[0] for _ in range(20)} == {0}
+    with pytest.raises(LinkError, match="another host has this board's events"):
+        list(follow_channel(waits, "adc", None))
+    followed.close()
+    first.read(0)
+    events, elsewhere = zip(*(turn(waits) for _ in range(40)), strict=True)
+    assert sum(events) > 40 and [False] in elsewhere
+    assert (followed.counts.events_lost, waits.counts.events_lost) == (0, 0)
+    ch.close()
 
 
 @pytest.mark.parametrize("rounds", [200_000 if SOAK else 5_000])

@@ -69,6 +69,7 @@ _GOES_ON = const(2)  # the host has followed the events before, perhaps of anoth
 _TAPPED = const(1)  # in the flags of _CHANNEL
 _MEASURED = const(2)
 _DEFAULT_CLOCK = const(4)
+_ELSEWHERE = const(1)  # in the flags of _BOARD: the events that it wants go to another host
 
 _HEADER = const(6)  # version u8, type u8, session u16, number u16
 _PAYLOAD_MAX = const(254)  # header, body and CRC: COBS has one code byte before it
@@ -249,6 +250,8 @@ class Link:
         self._heard = self._shown = 0
         self._period = 1000
         self._wants_events = False
+        self._follows = False  # it gets them
+        self._goes_on = False
         self._table = []
         # Of rings that are older than the host, by serial: the number of the first event that is
         # for it, and how many were overwritten by then.
@@ -267,6 +270,8 @@ class Link:
         if time.ticks_diff(now, self._heard) > _PATIENCE_MS:
             self.attached = False
             return
+        if self._wants_events and not self._follows:
+            self._follow()
         if time.ticks_diff(now, self._shown) >= self._period:
             self._shown = now
             self._round()
@@ -283,14 +288,14 @@ class Link:
                 tell(what)
             elif opened and opened[0].tell(self):
                 pass
-            elif not self._wants_events or not self._tell_events(least):
+            elif not self._follows or not self._tell_events(least):
                 return
 
     def close(self):
         """Tell the host that the program is over."""
         if self.attached and self._flush():
             self._send(_GONE, 0)
-            self.attached = False
+        self.attached = False
         self._leave(True)
 
     # -- what comes
@@ -380,13 +385,25 @@ class Link:
         self._heard = time.ticks_ms()
         self._shown = time.ticks_add(self._heard, -self._period)  # at once
         self.attached = True
+        self._follows = False
+        self._goes_on = bool(flags & _GOES_ON)
         self._new_table()
-        if not flags & _GOES_ON:
-            self._starts = {}
-            for _, ring in self._rings():
-                lost = max(ring.waiting - ring.kept, 0)
-                start = ring.taken + lost & 0x3FFFFFFF
-                self._starts[ring.serial] = start, ring.overwritten + lost
+        if self._wants_events:
+            self._follow()
+
+    def _follow(self):
+        # Let the host have the events, unless another one has them: two would take each other's.
+        for each in _links:
+            if each is not self and each.attached and each._follows:
+                return
+        self._follows = True
+        if self._goes_on:
+            return
+        self._starts = {}
+        for _, ring in self._rings():
+            lost = max(ring.waiting - ring.kept, 0)
+            start = ring.taken + lost & 0x3FFFFFFF
+            self._starts[ring.serial] = start, ring.overwritten + lost
 
     # -- what goes
 
@@ -417,7 +434,7 @@ class Link:
     def _change_table(self, _):
         # The last events of channels that have closed go first: then their rings are forgotten.
         left = [each for each in self._rings() if self._table[each[0]].closed and each[1].waiting]
-        if left and self._wants_events:
+        if left and self._follows:
             self._to_tell = [(self._tell_ring, each) for each in left]
             self._to_tell.append((self._change_table, None))
         else:
@@ -447,20 +464,21 @@ class Link:
             self._to_tell.append((self._change_table, None))
             return
         self._to_tell += [(self._tell_snapshot, each) for each in range(len(self._table))]
-        if self._wants_events:
+        if self._follows:
             self._to_tell += [(self._tell_ring, each) for each in self._rings()]
 
     def _tell_status(self, _):
         pack_into(
-            "<IIII",
+            "<IIIIB",
             self._out,
             _BODY,
             _now(),
             gc.mem_free(),
             self.skipped,
             self.damaged & 0x3FFFFFFF,
+            _ELSEWHERE if self._wants_events and not self._follows else 0,
         )
-        self._send(_BOARD, 16)
+        self._send(_BOARD, 17)
 
     def _tell_no_channel(self, _):
         pack_into("<BBB", self._out, _BODY, self._edition, 0, 0)
@@ -563,11 +581,11 @@ class Link:
 
     def _tell_ring(self, what):
         # The events of a ring, also none: the host then knows that it has missed none.
+        if not self._follows:
+            return
         index, ring = what
-        count = 0
-        if self._wants_events:
-            room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
-            count = ring.take(room, _BODY + _EVENTS_HEADER)
+        room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
+        count = ring.take(room, _BODY + _EVENTS_HEADER)
         start, before = self._starts.get(ring.serial, (0, 0))
         pack_into(
             "<BBBBIIIBBH",

@@ -12,7 +12,7 @@ from ringlane.names import CLASS_NAMES
 from . import LinkError, ProgramEnded
 from .recording import Recorder, Recording, advise, lane_of, record
 from .remote import RemoteBoard, remote
-from .session import Channel, Event, Events, Session, Status
+from .session import ELSEWHERE, Channel, Event, Events, Session, Status
 from .watch import shown
 from .wires import open_wire
 
@@ -52,13 +52,17 @@ def run_record(
                     f"{path}: {recorder.events:,} events"
                     + (f"; {missed:,} more are missing, counted there" if missed else "")
                 )
+            else:
+                path.unlink()
         if not counts.events:
-            path.unlink()
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 
 
 def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple[Channel, Events]]:
-    """Give the events of the channel `name`. Raise LinkError if it has none, or is not there."""
+    """Give the events of the channel `name`.
+
+    Raise LinkError if it has none, is not there, or another host has them.
+    """
     begin = time.monotonic()
     known: dict[str, Channel] = {}
     statuses = 0
@@ -68,6 +72,8 @@ def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple
                 known[each.name] = each
             elif isinstance(each, Status):
                 statuses += 1
+                if each.elsewhere:
+                    raise LinkError(ELSEWHERE)
             elif isinstance(each, Events) and each.channel.name == name:
                 yield each.channel, each
         if name not in known and statuses > 1 and time.monotonic() - begin > _TABLE_S:

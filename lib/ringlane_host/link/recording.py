@@ -16,7 +16,19 @@ from typing import Any
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, need
-from .session import Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
+from .session import (
+    ELSEWHERE,
+    Channel,
+    Event,
+    Events,
+    Gone,
+    Hello,
+    Item,
+    Session,
+    Snapshot,
+    Status,
+    Text,
+)
 
 _KIND = "ringlane"  # the file's profile, and the name of its metadata
 _INT, _STR = {"type": "integer"}, {"type": "string"}
@@ -173,7 +185,8 @@ def lane_of(channel: Channel, event: Event) -> str:
 def record(recorder: Recorder, seconds: float | None = None) -> None:
     """Record until `seconds` have passed, the program ends or Ctrl-C, and close the Recorder.
 
-    The session is attached and wants events. Whatever ends it, the file is whole.
+    The session is attached and wants events. Whatever ends it, the file is whole. Raise LinkError
+    if another host has the events.
     """
     end = None if seconds is None else time.monotonic() + seconds
     session = recorder.session
@@ -184,6 +197,8 @@ def record(recorder: Recorder, seconds: float | None = None) -> None:
                 recorder.add(items)
                 if any(isinstance(each, Gone) for each in items):
                     break
+                if any(isinstance(each, Status) and each.elsewhere for each in items):
+                    raise LinkError(ELSEWHERE)
         except KeyboardInterrupt:
             pass
 

@@ -46,6 +46,7 @@ from .stream import Stream
 
 OUTCOMES = ("queued", "dropped", "rejected", "received", "taken", "missed")
 RECEIVER = 255  # in place of a sender's number
+ELSEWHERE = "another host has this board's events, which go to one at a time: end that one first"
 US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
 # Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
@@ -161,6 +162,7 @@ class Status:
     heap_free: int
     skipped: int  # snapshots that were not sent in time
     damaged: int  # frames from the host that did not come whole
+    elsewhere: bool = False  # the events that this host wants go to another one
 
 
 @dataclass(frozen=True)
@@ -510,8 +512,8 @@ class Session:
                 self._asked = None
                 self._asks += 1
         elif frame.kind == STATUS:
-            us, *figures = struct.unpack("<IIII", body)
-            found.append(Status(self.board_clock.unwrapped(us), *figures))
+            us, *figures, flags = struct.unpack("<IIIIB", body)
+            found.append(Status(self.board_clock.unwrapped(us), *figures, bool(flags & 1)))
         elif frame.kind == CHANNEL:
             self._channel(body, found)
         elif frame.kind in (SNAPSHOT, EVENTS):
@@ -668,6 +670,7 @@ class Session:
 
 
 __all__ = [
+    "ELSEWHERE",
     "BoardClock",
     "Channel",
     "Counts",
