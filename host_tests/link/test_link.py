@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from process_wire import ProcessWire
 from ringlane import LOW, Channel, MulticastChannel, Recorder
 from ringlane_host.boards.virtual import VirtualBoard
-from ringlane_host.link import LinkError, frames
-from ringlane_host.link.commands import follow as follow_channel
+from ringlane_host.link import LinkError, commands, frames
+from ringlane_host.link.recording import Recorder as Recorded
+from ringlane_host.link.recording import Recording, advise
 from ringlane_host.link.session import Channel as ToldChannel
 from ringlane_host.link.session import Events, Hello, Session, Snapshot, Status, Text
+from ringlane_host.link.watch import Watch
 from ringlane_host.link.wires import PortWire, open_wire
 from ringlane_host.simulate.ticks import clock
 
@@ -275,6 +277,36 @@ def test_what_a_host_misses_is_counted_from_its_first_moment_on(in_process):
     late.close()
 
 
+def test_the_last_message_is_that_of_the_sender_that_sent_last(in_process):
+    ch = Channel(4, slot_size=4, senders=2, name="adc")
+    session, second = in_process.session(), ch.add_sender()
+    for number, sender in enumerate((second, ch, second, second, ch)):
+        clock.advance(1000)
+        sender.send_word(number, LOW)
+        shots = [each for _ in range(30) for each in session.poll(0) if isinstance(each, Snapshot)]
+        assert shots[-1].rows[0].last == number.to_bytes(4, "little")
+        ch.recv_word()
+    ch.close()
+
+
+def test_a_host_is_told_of_how_many_channels_it_is_not_told(in_process, monkeypatch):
+    kept = [Channel(2, name=f"c{number:02}") for number in range(67)]
+    session = in_process.session()
+    told = [each for _ in range(60) for each in session.poll(0)]
+    assert [each.untold for each in told if isinstance(each, Status)][-1] == 3
+    assert len(session.table) == 64
+    monkeypatch.setattr(commands, "_TABLE_S", 0)
+    with pytest.raises(LinkError, match="c63, and 3 that the link does not tell, as it tells 64"):
+        list(commands.follow(in_process.session(), "zz", None))
+    for each in kept:
+        each.close()
+
+
+def test_a_console_gets_little_at_once(micropython):
+    code = "import ringlane.link\nprint(ringlane.link._Console().write(b'a' * 200))"
+    assert micropython(code) == "a" * 64 + "64\n"
+
+
 def test_two_hosts_take_no_events_from_each_other(in_process, monkeypatch):
     from ringlane import link
 
@@ -295,7 +327,7 @@ def test_two_hosts_take_no_events_from_each_other(in_process, monkeypatch):
     assert any(turn(followed)[0] for _ in range(20))
     assert {turn(waits)[0] for _ in range(20)} == {0}
     with pytest.raises(LinkError, match="another host has this board's events"):
-        list(follow_channel(waits, "adc", None))
+        list(commands.follow(waits, "adc", None))
     followed.close()
     first.read(0)
     events, elsewhere = zip(*(turn(waits) for _ in range(40)), strict=True)
@@ -429,21 +461,35 @@ def test_a_frame_with_a_flipped_byte_is_never_taken(body, place, flip):
 
 RESETS = """
 import asyncio, ringlane.link
-from ringlane import Channel
-ch = Channel(4, name="{name}")
+from ringlane import LOW, Channel, Recorder
+ch = Channel(4, slot_size=4, name="{name}", tap=Recorder(64, head=4))
+for n in range(3):
+    ch.send_word(n, LOW)
 asyncio.run(ringlane.link.serve())
 """
 
 
 def test_it_survives_a_reset_of_the_board(tmp_path):
+    path, watch = tmp_path / "out.mcap", Watch()
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
     main = tmp_path / "main.py"
     main.write_text(RESETS.format(name="before"))
     with VirtualBoard(tmp_path) as board:
         wire = PortWire(board.port)
-        with Session(wire, period_ms=100) as session:
+        with Session(wire, period_ms=100, events=True) as session:
             first = session.attach(20)
+            recorder = Recorded(path, session)
+            poll = session.poll
+
+            def seen(timeout):
+                items = poll(timeout)
+                recorder.add(items)
+                watch.update(items)
+                return items
+
+            session.poll = seen
+            wait_for(session, lambda each: isinstance(each, Events) and each.events)
             main.write_text(RESETS.format(name="after"))
             wire.write(b"\x03")
             wait_for(session, lambda each: isinstance(each, Text) and b">>>" in each.data)
@@ -453,7 +499,18 @@ def test_it_survives_a_reset_of_the_board(tmp_path):
             wait_for(
                 session, lambda each: isinstance(each, Snapshot) and each.channel.name == "after"
             )
+            recorder.close()
         wire.close()
+    assert list(watch.channels) == ["after"] and {name for name, _ in watch.lanes} == {"after"}
+    recording = Recording(path)
+    (reset,) = recording.resets
+    found = [(each.channel, each.word, each.us > reset) for each in recording.events]
+    assert found == [(name, n, name == "after") for name in ("before", "after") for n in range(3)]
+    for each in advise(recording):
+        # What the reset found in the queue has waited until then.
+        begin = recording.events[0 if each.channel == "before" else 3].us
+        over = reset if each.channel == "before" else recording.events[-1].us
+        assert (each.needed, each.longest_wait_us) == (3, over - begin), each
 
 
 def wait_for(session, wanted, patience=30.0):

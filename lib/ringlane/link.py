@@ -41,6 +41,7 @@ _CAPACITY = const(4)  # slots; 0: the class is not used
 _WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
 _FIRST = const(7)  # bytes from here to the first slot
 _END = const(8)  # bytes from here past the last slot
+_TIME = const(1)  # the clock when it was sent
 _SLOT_BYTES = const(8)
 # stamped.
 
@@ -82,6 +83,7 @@ _CHANNELS_MAX = const(64)
 _RECEIVER = const(255)  # in place of a sender's number
 _NONE = const(0xFFFF)
 
+_CONSOLE_MAX = const(64)  # bytes at once; also those of a packet of USB
 _TURN_MS = const(10)
 _IDLE_MS = const(100)
 _LOOK_EVERY = const(5)
@@ -166,6 +168,18 @@ def unstuff(frame, size: int) -> int:
 
 
 @micropython.viper
+def _sent_last(lane: int, stride: int) -> int:
+    # Return the stamp of the message sent last; -1 if there is none.
+    at = ptr32(lane)
+    if not at[_HEAD]:
+        return -1
+    write = at[_WRITE]
+    if not write - at[_FIRST]:
+        write = at[_END]
+    return ptr32(lane + write - stride)[_TIME] & 0x3FFFFFFF
+
+
+@micropython.viper
 def _last(lane: int, stride: int, to, offset: int) -> int:
     # Copy the first 8 bytes of the message sent last; return its size, _NONE if there is none.
     at = ptr32(lane)
@@ -217,7 +231,9 @@ class _Console:
     def write(self, data):
         if not any(True for _ in self._writable.ipoll(0)):
             return 0
-        return self._out.write(data)
+        # In parts: a UART's console of a chip takes what it is given however long that lasts, and
+        # soft handlers run between two calls only.
+        return self._out.write(data[:_CONSOLE_MAX])
 
 
 class Link:
@@ -469,7 +485,7 @@ class Link:
 
     def _tell_status(self, _):
         pack_into(
-            "<IIIIB",
+            "<IIIIBH",
             self._out,
             _BODY,
             _now(),
@@ -477,8 +493,9 @@ class Link:
             self.skipped,
             self.damaged & 0x3FFFFFFF,
             _ELSEWHERE if self._wants_events and not self._follows else 0,
+            max(len(channels()) - _CHANNELS_MAX, 0),
         )
-        self._send(_BOARD, 17)
+        self._send(_BOARD, 19)
 
     def _tell_no_channel(self, _):
         pack_into("<BBB", self._out, _BODY, self._edition, 0, 0)
@@ -525,9 +542,7 @@ class Link:
             queued, sent, received, dropped, rejected, high_water = figures
             size = _NONE
             if row is not None:
-                lane = channel._base + (channel._header(0, row) << 2)
-                stride = 8 + (channel.slot_size + 3 & ~3)
-                size = _last(lane, stride, self._out, at + 34)
+                size = self._last_of(channel, row, at + 34)
             pack_into(
                 "<10sHHHIIIIH",
                 self._out,
@@ -567,6 +582,18 @@ class Link:
         self._send(_SNAPSHOT, at - _BODY)
         if skip + shown < len(rows):
             self._to_tell.insert(0, (self._tell_snapshot, (index, skip + shown)))
+
+    def _last_of(self, channel, row, at):
+        # As _last, of the sender that sent last.
+        stride = 8 + (channel.slot_size + 3 & ~3)
+        now = channel.clock.ticks()
+        ages = []
+        for sender in range(channel.senders):
+            lane = channel._base + (channel._header(sender, row) << 2)
+            sent = _sent_last(lane, stride)
+            if sent >= 0:
+                ages.append((now - sent & channel.clock.period - 1, lane))
+        return _last(min(ages)[1], stride, self._out, at) if ages else _NONE
 
     def _tell_events(self, least):
         # Of the next ring that has so many, or half of what it keeps; return whether one has.

@@ -65,28 +65,30 @@ def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple
     """
     begin = time.monotonic()
     known: dict[str, Channel] = {}
-    statuses = 0
+    statuses = untold = 0
     while seconds is None or time.monotonic() - begin < seconds:
         for each in session.poll(0.1):
             if isinstance(each, Channel):
                 known[each.name] = each
             elif isinstance(each, Status):
-                statuses += 1
+                statuses, untold = statuses + 1, each.untold
                 if each.elsewhere:
                     raise LinkError(ELSEWHERE)
             elif isinstance(each, Events) and each.channel.name == name:
                 yield each.channel, each
         if name not in known and statuses > 1 and time.monotonic() - begin > _TABLE_S:
-            raise _no_channel(name, known)
+            raise _no_channel(name, known, untold)
         if name in known and not known[name].tapped:
             raise LinkError(f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()")
 
     if known and name not in known:  # without any, the board had no time to tell them
-        raise _no_channel(name, known)
+        raise _no_channel(name, known, untold)
 
 
-def _no_channel(name: str, known: dict[str, Channel]) -> LinkError:
+def _no_channel(name: str, known: dict[str, Channel], untold: int) -> LinkError:
     there = ", ".join(sorted(known)) or "none with a name"
+    if untold:
+        there += f", and {untold} that the link does not tell, as it tells {len(known)}"
     return LinkError(f"no channel {name!r} on that board; there are {there}")
 
 

@@ -162,7 +162,8 @@ class Status:
     heap_free: int
     skipped: int  # snapshots that were not sent in time
     damaged: int  # frames from the host that did not come whole
-    elsewhere: bool = False  # the events that this host wants go to another one
+    elsewhere: bool  # the events that this host wants go to another one
+    untold: int  # channels that are not told: a link tells 64
 
 
 @dataclass(frozen=True)
@@ -512,8 +513,9 @@ class Session:
                 self._asked = None
                 self._asks += 1
         elif frame.kind == STATUS:
-            us, *figures, flags = struct.unpack("<IIIIB", body)
-            found.append(Status(self.board_clock.unwrapped(us), *figures, bool(flags & 1)))
+            us, free, skipped, damaged, flags, untold = struct.unpack("<IIIIBH", body)
+            us = self.board_clock.unwrapped(us)
+            found.append(Status(us, free, skipped, damaged, bool(flags & 1), untold))
         elif frame.kind == CHANNEL:
             self._channel(body, found)
         elif frame.kind in (SNAPSHOT, EVENTS):

@@ -150,6 +150,8 @@ def _head(session: Session, watch: Watch, name: str) -> str:
     if status:
         parts.append(f"{status.heap_free / 1024:.0f} KB free")
         _, wrong = session.board_clock.at(status.us)
+        if status.untold:
+            parts.append(f"{status.untold} more channels are not shown")
         if status.elsewhere:
             parts.append("events go to another host")
         parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")

@@ -155,6 +155,7 @@ class Watch:
             },
             "us": status and status.us,
             "heap_free": status and status.heap_free,
+            "channels_not_shown": status and status.untold,
             "link": vars(session.counts) | {"snapshots_skipped": status and status.skipped},
             "channels": [
                 {
