@@ -328,12 +328,15 @@ def test_echo_and_hz_and_what_they_lack(tmp_path):
     (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
     # A Channel, so that the class is a label and not the lane's name.
     program = PROGRAM.replace("PriorityChannel((0, 5, 0, 0, 2)", "Channel(5")
+    program = program.replace("slot_size=8", "slot_size=12").replace("head=8", "head=12")
     (tmp_path / "main.py").write_text(program.format(turns=100_000))
     with VirtualBoard(tmp_path) as board:
         status, out, err = ringlane("echo", board.port, "adc", "--seconds", 2)
         assert status == 0, err
         assert re.search(r"^ +\d+\.\d{6}  HIGH +4 B  \d+$", out, re.MULTILINE), out
         assert re.search(r"HIGH +4 B  \d+  dropped$", out, re.MULTILINE), out
+        # As much of each as the recorder keeps.
+        assert re.search(r"BULK +15 B  too long to …  rejected$", out, re.MULTILINE), out
         status, out, err = ringlane("hz", board.port, "adc", "--seconds", 3)
         assert status == 0, err
         rate = float(re.search(r"^([\d,.]+) messages a second", out)[1].replace(",", ""))

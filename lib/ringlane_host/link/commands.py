@@ -113,7 +113,7 @@ def _line(channel: Channel, event: Event) -> str:
     if lane == "-" and event.priority is not None:
         lane = CLASS_NAMES[event.priority]
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
-    what = shown(event.head[:8] if event.head else None, event.size)
+    what = shown(event.head or None, event.size)
     return f"{event.us / 1e6:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 
