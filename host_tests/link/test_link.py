@@ -4,12 +4,13 @@ import random
 import re
 import time
 
+import micropython
 import pytest
 from conftest import PACKAGE, SOAK
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from process_wire import ProcessWire
-from ringlane import LOW, Channel, MulticastChannel, Recorder
+from ringlane import LOW, Channel, Clock, MulticastChannel, Recorder
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError, commands, frames
 from ringlane_host.link.recording import Recorder as Recorded
@@ -333,6 +334,30 @@ def test_two_hosts_take_no_events_from_each_other(in_process, monkeypatch):
     events, elsewhere = zip(*(turn(waits) for _ in range(40)), strict=True)
     assert sum(events) > 40 and [False] in elsewhere
     assert (followed.counts.events_lost, waits.counts.events_lost) == (0, 0)
+    ch.close()
+
+
+@micropython.viper
+def _soon_wrapped() -> int:
+    return clock.now_us() & 0x1FFFF
+
+
+def test_times_are_right_of_a_clock_that_wraps_soon(in_process):
+    # After 131 ms, as cycles() of an RP2040. Messages come every 10 to 300 ms, and for a while
+    # nothing gets through.
+    fast = Clock("fast", 1_000_000, _soon_wrapped, period=1 << 17)
+    ch = Channel(16, slot_size=4, name="adc", clock=fast, tap=Recorder(events=64, head=4))
+    session, sent, found = in_process.session(), [], []
+    for number in range(120):
+        ch.send_word(number, LOW)
+        sent.append(clock.now_us())
+        ch.recv_word()
+        in_process.room = 0 if 2 < number % 30 < 9 else 1 << 30
+        for _ in range(1 + number % 30):
+            found += [each for each in session.poll(0) if isinstance(each, Events)]
+    told = [event for batch in found for event in batch.events]
+    assert [each.us for each in told if each.outcome == "queued"] == sent
+    assert [each.us for each in told if each.outcome == "received"] == sent
     ch.close()
 
 

@@ -611,8 +611,15 @@ class Link:
         if not self._follows:
             return
         index, ring = what
+        header = _EVENTS_HEADER
+        clock = ring.channel.clock
+        if clock.ticks is not time.ticks_us:
+            header += 8
         room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
-        count = ring.take(room, _BODY + _EVENTS_HEADER)
+        count = ring.take(room, _BODY + header)
+        if header > _EVENTS_HEADER:  # read behind the events, so that they are older
+            ticks = clock.ticks() & clock.period - 1
+            pack_into("<II", self._out, _BODY + _EVENTS_HEADER, _now(), ticks)
         start, before = self._starts.get(ring.serial, (0, 0))
         pack_into(
             "<BBBBIIIBBH",
@@ -629,7 +636,7 @@ class Link:
             ring.receiver or 0,
             ring.serial & 0xFFFF,
         )
-        self._send(_EVENTS, _EVENTS_HEADER + count * ring.stride)
+        self._send(_EVENTS, header + count * ring.stride)
 
 
 _links = []  # that are served
