@@ -1,5 +1,6 @@
 """`ringlane record`, echo, hz, advise and replay, from real MicroPython to the simulated board."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import ringlane_host
 from conftest import PACKAGE, ROOT
 from mcap.reader import make_reader
 from mcap.writer import Writer
@@ -16,6 +18,7 @@ from ringlane_host.board import Overflowed, SimulatedBoard
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
 from ringlane_host.link.recording import Recorded, Recording, advise, replay
+from ringlane_host.link.remote import NotOpened
 
 HEART = ROOT / "firmware" / "heart"
 SECONDS = 10
@@ -441,6 +444,13 @@ def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
     status, out, err = ringlane("advise", path)
     assert status == 0 and re.search(r"^aside +- +1 +0 +1 ", out, re.MULTILINE), out + err
     assert "\nnot advised: rpc, a RequestReplyChannel;" in out
+
+    async def receive():
+        async with ringlane_host.remote(path) as board:
+            await board.channel("rpc").arecv()
+
+    with pytest.raises(NotOpened, match=r"are not received: Recording\(.*\).of\('rpc'\) has them"):
+        asyncio.run(receive())
 
 
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):
