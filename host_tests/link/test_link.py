@@ -7,16 +7,17 @@ import time
 import micropython
 import pytest
 from conftest import PACKAGE, SOAK
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from process_wire import ProcessWire
 from ringlane import LOW, Channel, Clock, MulticastChannel, Recorder
+from ringlane_host.board.virtual import RealTimeBoard
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError, commands, frames
 from ringlane_host.link.recording import Recorder as Recorded
 from ringlane_host.link.recording import Recording, advise
+from ringlane_host.link.session import BoardClock, Events, Hello, Session, Snapshot, Status, Text
 from ringlane_host.link.session import Channel as ToldChannel
-from ringlane_host.link.session import Events, Hello, Session, Snapshot, Status, Text
 from ringlane_host.link.watch import Watch
 from ringlane_host.link.wires import PortWire, open_wire
 from ringlane_host.simulate.ticks import clock
@@ -303,6 +304,66 @@ def test_a_host_is_told_of_how_many_channels_it_is_not_told(in_process, monkeypa
         each.close()
 
 
+class UartWire:
+    """A session's wire to a UART of a board that runs."""
+
+    name = "a UART"
+    careful_s = 0.0
+
+    def __init__(self, uart):
+        self.uart = uart
+
+    def read(self, timeout):
+        time.sleep(timeout)
+        return self.uart.take()
+
+    def write(self, data):
+        self.uart.receive(data)
+
+
+OVER_UART = """
+import asyncio
+import ringlane.link
+from machine import UART
+from ringlane import LOW, Channel, Recorder
+
+ch = Channel(8, slot_size=4, name="adc", tap=Recorder(64, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve(UART(0, 115200, timeout=0)))
+    await ringlane.link.attached()
+    for number in range(50):
+        ch.send_word(number, LOW)
+        ch.recv_word()
+        await asyncio.sleep_ms(10)
+        print(number)
+    await asyncio.sleep_ms(60_000)
+
+asyncio.run(main())
+"""
+
+
+def test_a_link_over_a_uart_leaves_the_console_to_the_program(interpreter, tmp_path):
+    (tmp_path / "main.py").write_text(OVER_UART)
+    board = RealTimeBoard(pytest.fail, tmp_path)
+    try:
+        board.run()
+        with Session(UartWire(board.uart(0)), events=True, period_ms=100) as session:
+            session.attach(20)
+            words, end = [], time.monotonic() + 60
+            while len(words) < 50 or session.ends != {("adc", 0, None): 50, ("adc", None, 0): 50}:
+                assert time.monotonic() < end, words
+                for each in session.poll(0.02):
+                    assert not isinstance(each, Text), each
+                    if isinstance(each, Events) and each.sender == 0:
+                        words += [int.from_bytes(event.head, "little") for event in each.events]
+            assert words == list(range(50)) and session.counts.damaged == 0
+        board.run_until(lambda: board.log.count("\n") == 50)
+        assert board.log == "".join(f"{number}\n" for number in range(50))
+    finally:
+        board.close()
+
+
 def test_a_console_gets_little_at_once(micropython):
     code = "import ringlane.link\nprint(ringlane.link._Console().write(b'a' * 200))"
     assert micropython(code) == "a" * 64 + "64\n"
@@ -420,6 +481,39 @@ def test_a_board_takes_no_frame_of_which_one_bit_is_wrong(device):
             assert not attached_by(bytes(spoilt)), (place, bit)
         assert not attached_by(whole[:place] + whole[place + 1 :])
         assert not attached_by(whole[:place] + whole[place : place + 1] + whole[place:])
+
+
+@given(st.binary(max_size=700))
+@example(b"\0" + b"a" * 700)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_board_hears_a_host_whatever_came_before(device, data):
+    import link_fuzz
+    from ringlane import link
+
+    pipe = link_fuzz.Pipe()
+    ours = link.Link(pipe)
+    pipe.data = data + link_fuzz.frame(1, 7, b"\x40\x00\xe8\x03\x01")
+    while pipe.data:
+        ours.turn()
+    assert ours.attached
+    # Text, then what stands between two zeros; each is counted once, however long.
+    assert ours.damaged == sum(map(bool, data.split(b"\0")[1:]))
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_a_moment_of_the_board_lies_within_the_error_that_is_told(data):
+    # Two crystals of which each is wrong by 40 ppm, and delays that differ by the way.
+    skew = 1 + data.draw(st.floats(-80e-6, 80e-6))
+    read = lambda seconds: round((seconds - 100) * 1e6 * skew) & 0x3FFFFFFF  # noqa: E731
+    delays, board, now = st.floats(0, 0.2), BoardClock(), 1000.0
+    for _ in range(data.draw(st.integers(1, 8))):
+        there, back = data.draw(delays), data.draw(delays)
+        board.add(now, now + there + back, read(now + there))
+        now += there + back + data.draw(st.floats(0, 60))
+    for moment in (now, now - data.draw(st.floats(0, 100)), now + data.draw(st.floats(0, 100))):
+        seconds, wrong = board.at(read(moment))
+        assert abs(seconds - moment) <= wrong + 2e-6  # a reading is whole microseconds
 
 
 BODY = st.binary(max_size=frames.BODY_MAX)
