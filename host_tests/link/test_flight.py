@@ -126,21 +126,23 @@ now = array("i", [1020])
 def ticks() -> int:
     return ptr32(now)[0] & 1023
 clock = Clock("own", 1000, ticks, 1024)
-recorder = FlightRecorder(events=8, head=4)
+recorder = FlightRecorder(events=8, head=4, file=PATH)
 a = Channel(8, slot_size=4, name="a", clock=clock, tap=recorder)
 b = Channel(8, slot_size=4, name="b", clock=clock, tap=recorder)
 for step in range(4):
     (a if step % 2 else b).send_word(step, 2)
     now[0] += 2
-recorder._rings_before = flight._events_of(bytes(recorder._kept))
-recorder.run = 2
 print(show())
+recorder.save()
+print(show())
+recorder._rings_before = flight._events_of(bytes(recorder._kept))
 print([e.channel for e in recorder.before])
 """
 
 
-def test_events_are_shown_in_the_order_of_a_clock_that_wraps(micropython):
-    assert micropython(WRAPPED) == (
+def test_events_are_shown_in_the_order_of_a_clock_that_wraps(micropython, tmp_path):
+    assert micropython(WRAPPED.replace("PATH", repr(str(tmp_path / "saved")))) == (
+        "no run before has left anything\n0\n"
         "run 1, its last 4 events, in ms back from the last one:\n"
         "      -6.000  b            queued   NORMAL   #0, 4 bytes, 1 queued 00000000\n"
         "      -4.000  a            queued   NORMAL   #0, 4 bytes, 1 queued 01000000\n"

@@ -453,6 +453,46 @@ def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
         asyncio.run(receive())
 
 
+ON_CHIP = """
+import asyncio
+import ringlane.link
+from ringlane import HIGH, Channel, Recorder
+
+ch = Channel(4, slot_size=4, name="adc", tap=Recorder(32, head=4))
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    await ringlane.link.attached()
+    for n in range(20):
+        ch.send_word(n, HIGH)
+        ch.recv_word()
+        await asyncio.sleep_ms(10)
+    await asyncio.sleep_ms(REST)  # as long as the command needs
+
+asyncio.run(main())
+"""
+
+
+def test_the_commands_look_into_an_emulated_pico(uf2, tmp_path):
+    program, path = tmp_path / "chip.py", tmp_path / "chip.mcap"
+    program.write_text(ON_CHIP.replace("REST", "200"))
+    on_chip = [program, "--uf2", uf2]
+    status, _, err = ringlane("record", "rp2040", path, *on_chip, timeout=500)
+    assert status == 0, err
+    recording = Recording(path)
+    assert [each.word for each in recording.messages("adc")] == list(range(20))
+    assert [each.word for each in recording.of("adc", "received")] == list(range(20))
+    _, out, err = ringlane("echo", "rp2040", "adc", *on_chip, timeout=500)
+    assert "has ended" in err, err
+    assert re.findall(r"HIGH +4 B  (\d+)$", out, re.MULTILINE) == [str(n) for n in range(20)]
+    program.write_text(ON_CHIP.replace("REST", "900"))
+    status, out, err = ringlane("top", "rp2040", "--once", "--json", *on_chip, timeout=500)
+    assert status == 0, err
+    ((lane,),) = [each["lanes"] for each in json.loads(out)["channels"]]
+    assert (lane["sent"], lane["received"], lane["last"]) == (20, 20, "13000000")
+    assert 0 < lane["latency_us"]["p50"] < 1000
+
+
 def test_what_cannot_be_recorded_leaves_no_file(tmp_path):
     out = tmp_path / "out.mcap"
     for program in ("ch = Channel(4, name='plain')", ""):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
@@ -288,6 +289,41 @@ def test_what_the_broker_refuses_is_counted_and_told(board, tmp_path):
         out, err = process.communicate(timeout=30)
         assert "adc: 1 sent = 0 delivered + 1 dropped (1 refused)\n" in out
         assert "adc: the broker refuses it: Not authorized" in err
+
+
+FORWARDS = """
+import asyncio
+import ringlane.link, ringlane.remote
+from ringlane import *
+
+out = Channel(8, slot_size=4, name="out")
+ringlane.remote.forward(out)
+
+async def main():
+    asyncio.create_task(ringlane.link.serve())
+    for n in range(30):
+        await out.asend(n.to_bytes(4, "little"), n % 5)
+    while len(out):
+        await asyncio.sleep_ms(10)
+    await asyncio.sleep_ms(500)
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_program_forwards_is_published_without_a_tap(tmp_path, ringlane):
+    program = tmp_path / "forwards.py"
+    program.write_text(FORWARDS)
+    with BrokerProcess(KINDS[-1], tmp_path) as broker, Subscriber(broker) as client:
+        at = f"mqtt://127.0.0.1:{broker.port}"
+        words = ["--mqtt", "5" if broker.five else "3.1.1", "--name", "x"]
+        status, out, err = ringlane("virtual", at, program, *words)
+        assert status == 0 and "out: 30 sent = 30 delivered + 0 dropped\n" in out, (out, err)
+        came = client.of("ringlane/x/out", retained=False)
+    words = {each["value"]: each["class"] for each in came}
+    classes = "REALTIME", "HIGH", "NORMAL", "LOW", "BULK"
+    assert words == {n: classes[n % 5] for n in range(30)} and len(came) == 30
+    assert all(abs(each["time"] - time.time()) < 100 and "again" not in each for each in came)
 
 
 OVER_TCP = """

@@ -94,9 +94,9 @@ class EmulatedPico:
     def __init__(self, uf2, files=None):
         if not Path(uf2).is_file():
             raise FileNotFoundError(f"no RP2040 firmware at {uf2}")
-        board = resolve_firmware(BOARDS["pico"], "micropython", str(uf2))
+        board = _board_with(uf2)
         with tempfile.TemporaryDirectory() as scratch:
-            image = _file_system(files, board.layout, Path(scratch)) if files else None
+            image = _file_system(uf2, files, Path(scratch)) if files else None
             self._device = MicroPythonDevice(board=board, filesystem=image)
         self._device.start_async(120).result()
         self._device.simulator.stop()
@@ -183,19 +183,31 @@ def _follow(gpio):
     return gpio.add_listener(listen)
 
 
-def _file_system(files, layout, scratch):
-    # A file with the image of a file system that holds `files`.
+def _board_with(uf2):
+    return resolve_firmware(BOARDS["pico"], "micropython", str(uf2))
+
+
+def _file_system(uf2, files, scratch):
     for path, data in files.items():
         to = scratch / "files" / path
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_bytes(data)
-    image = scratch / "image"
-    (scratch / "make.py").write_text(_MAKE_IMAGE)
+    return make_image(uf2, scratch / "files", scratch / "image")
+
+
+def make_image(uf2, folder, image):
+    """Write what that firmware's file system is to be, with all of `folder`; return `image`.
+
+    Raise FileNotFoundError without the firmware, or a unix MicroPython, which makes it.
+    """
+    layout = _board_with(uf2).layout
     heap = ["-X", f"heapsize={2 * layout.fs_blocksize * layout.fs_blockcount + 4_000_000}"]
-    arguments = [scratch / "files", image, layout.fs_blocksize, layout.fs_blockcount]
-    subprocess.run(
-        [virtual.micropython(), *heap, scratch / "make.py", *map(str, arguments)], check=True
-    )
+    arguments = [folder, image, layout.fs_blocksize, layout.fs_blockcount]
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(_MAKE_IMAGE)
+        script.flush()
+        words = [virtual.micropython(), *heap, script.name, *map(str, arguments)]
+        subprocess.run(words, check=True)
     return image
 
 

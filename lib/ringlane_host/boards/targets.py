@@ -10,8 +10,10 @@ A program reaches the board in one of two ways, both from the same list of sourc
     install  mpremote copies them to the board's flash, where they stay
 
 Modules go as .mpy, compiled here for the board's processor, where mpy-cross emits the .mpy version
-that the board loads; else as they are. On the emulated RP2040, some 25 times slower than the chip,
-importing ringlane takes 13 s from a mounted folder, and 20 s to copy to flash and 1.5 s to import.
+that the board loads; else as they are. The emulated RP2040 is some 25 times slower than the chip,
+and slower still where the computer has more to do: each question for a mounted file then takes a
+tenth of a second, and `from ringlane import *` asks 700 times. So its flash may hold the sources
+from the start.
 """
 
 import difflib
@@ -38,7 +40,7 @@ STARTED = ("virtual", "rp2040")  # those that begin and end with the command
 
 _UF2_HELP = (
     "take MicroPython's RPI_PICO firmware from micropython.org/download/RPI_PICO or build its rp2 "
-    "port, and name it: UF2=RPI_PICO.uf2"
+    "port, and name it: --uf2 RPI_PICO.uf2, or UF2=RPI_PICO.uf2 for make"
 )
 _IDENTIFY = """
 import sys
@@ -56,6 +58,8 @@ print(getattr(kind, "_mpy", 0), version, sys.platform, viper, getattr(kind, "_ma
 _PORT = re.compile(r"COM\d+$|\w+://|id:|port:|auto$", re.IGNORECASE)
 _EMULATOR = f"{__package__}.emulated"
 _IDENTIFY_S = 60.0
+# Before the board's own lib, where an older version may be.
+FIRST_MOUNTED = "import sys\nsys.path.insert(0, '/remote/lib')\n"
 _MOUNTED = "Local directory "  # how mpremote opens the line it prints when it mounts
 _BOOT_S = 120.0
 
@@ -68,11 +72,12 @@ class Target:
     version: of MicroPython, as "1.28.0" or "1.29.0-preview". viper: whether it compiles that.
     loads: the (version, sub-version) of .mpy that it loads, and processor: whose native code in
     them, as mpy-cross calls it, or None. architecture: the same, but None if mpy-cross here emits
-    another version.
+    another version. holds: sources that its flash has already.
     """
 
     def __init__(self, port, kind):
         self.port = port
+        self.holds: set[Path] = set()
         try:
             status, text = self.stream("exec", _IDENTIFY, out=None, timeout=_IDENTIFY_S)
         except BoardError:
@@ -152,10 +157,11 @@ class Target:
                 out(line)
 
         with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
-            self.stage(folder, *sources)
-            # Before the board's own lib, where an older version may be.
-            code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
-            status, text = self.stream("mount", folder, "exec", code, out=show, timeout=timeout)
+            mount = []
+            if self.stage(folder, *sources):
+                mount = ["mount", folder]
+                code = FIRST_MOUNTED + code
+            status, text = self.stream(*mount, "exec", code, out=show, timeout=timeout)
         if text.startswith(_MOUNTED):
             text = text.partition("\n")[2]
         return status, text
@@ -170,44 +176,56 @@ class Target:
             self.mpremote("cp", "-r", f"{folder}/.", ":/", timeout=timeout)
 
     def stage(self, folder, *sources):
-        """Put `sources` into `folder` as they are to be on the board: packages below lib.
+        """Put the `sources` that the board does not hold into `folder`; return whether it has any.
 
-        Modules become .mpy if the board loads them. Raise FileNotFoundError for a missing source
-        and BoardError for one that does not compile.
+        They are there as they are to be on the board, packages below lib. Modules become .mpy if
+        the board loads them. Raise FileNotFoundError for a missing source and BoardError for one
+        that does not compile.
         """
-        folder = Path(folder)
-        for source in map(Path, sources):
-            if source.is_dir():
-                inside = folder / "lib" / source.name
-                inside.mkdir(parents=True, exist_ok=True)
-                for module in sorted(source.glob("*.py")):
-                    if module.stem in package.NOT_FOR_BOARDS:
-                        continue
-                    self._stage_file(module, inside, f"{source.name}/{module.name}")
-            else:
-                self._stage_file(source, folder, source.name)
+        missing = [source for source in map(Path, sources) if source not in self.holds]
+        _stage(Path(folder), missing, self.architecture)
+        return bool(missing)
 
-    def _stage_file(self, source, folder, title):
-        if source.suffix != ".py" or not self.architecture:
-            shutil.copy(source, folder)
-            return
-        compile_to(folder, self.architecture, source, title)
+
+def _stage(folder, sources, architecture):
+    for source in sources:
+        if source.is_dir():
+            inside = folder / "lib" / source.name
+            inside.mkdir(parents=True, exist_ok=True)
+            for module in sorted(source.glob("*.py")):
+                if module.stem not in package.NOT_FOR_BOARDS:
+                    _stage_file(module, inside, f"{source.name}/{module.name}", architecture)
+        else:
+            _stage_file(source, folder, source.name, architecture)
+
+
+def _stage_file(source, folder, title, architecture):
+    if source.suffix != ".py" or not architecture:
+        shutil.copy(source, folder)
+        return
+    compile_to(folder, architecture, source, title)
 
 
 @contextmanager
-def connect(target="virtual", uf2=None, wires=None):
+def connect(target="virtual", uf2=None, wires=None, sources=()):
     """Give a Target, and at the end stop what was started for it. A context manager.
 
     `target`: "virtual"; "rp2040", the emulated chip, with the firmware file `uf2`; or the serial
-    port of a board. `wires`: the Wires at a virtual board's pins. Raise BoardError, in one
-    sentence, if there is no such board.
+    port of a board. `wires`: the Wires at a virtual board's pins. `sources`: as of Target.run,
+    what will be run: an emulated chip has it in its flash. Raise BoardError, in one sentence, if
+    there is no such board.
     """
     if target == "virtual":
         with VirtualBoard(wires=wires) as board:
             yield Target(board.port, "virtual board")
     elif target == "rp2040":
-        with _emulated(uf2) as port:
-            yield Target(port, "emulated RP2040")
+        with tempfile.TemporaryDirectory(prefix="ringlane-") as scratch:
+            image = _image(uf2, Path(scratch), [*map(Path, sources)]) if sources else None
+            with _emulated(uf2, image) as port:
+                board = Target(port, "emulated RP2040")
+                if image and board.architecture:
+                    board.holds = {*map(Path, sources)}
+                yield board
     else:
         _check_port(target)
         yield Target(target, f"board at {target}")
@@ -260,15 +278,34 @@ def run_in_place(port, code, timeout=60):
     return done.stdout
 
 
+def _image(uf2, scratch, sources):
+    """Return the file of a file system that holds them; None where it cannot be made."""
+    if not emitted_mpy() or not uf2 or not Path(uf2).is_file():
+        return None
+    folder = scratch / "files"
+    folder.mkdir()
+    _stage(folder, sources, "armv6m")
+    try:
+        from .emulated import make_image
+
+        return make_image(uf2, folder, scratch / "image.img")
+    except (ImportError, FileNotFoundError):  # no emulator, or no MicroPython here that makes it
+        return None
+
+
 @contextmanager
-def _emulated(uf2):
-    """Run the firmware `uf2` on rp2040py, in a process of its own; give its console's port."""
+def _emulated(uf2, image=None):
+    """Run the firmware `uf2` on rp2040py, in a process of its own; give its console's port.
+
+    `image`: a file, what its file system is at first.
+    """
     if not uf2:
         raise BoardError(f"the emulated RP2040 needs a firmware: {_UF2_HELP}")
     if not Path(uf2).is_file():
         raise BoardError(f"no firmware file {uf2}: {_UF2_HELP}")
     process = subprocess.Popen(
-        [sys.executable, "-m", _EMULATOR, "micropython", "--image", str(uf2), "--pty"],
+        [sys.executable, "-m", _EMULATOR, "micropython", "--image", str(uf2), "--pty"]
+        + (["--littlefs", str(image)] if image else []),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -344,6 +381,7 @@ def _what(args):
 
 
 __all__ = [
+    "FIRST_MOUNTED",
     "STARTED",
     "TARGETS",
     "BoardError",

@@ -259,9 +259,10 @@ def _run(options):
         wires = Wires()
         _attach(options.attach, options.file.stem, wires)
         code = f"from machine import wires\nwires.say({{'begins': 1}})\n{code}"
-    with connect(options.port, options.uf2, wires) as board:
+    sources = (package.FOLDER, *files)
+    with connect(options.port, options.uf2, wires, sources) as board:
         print(board.name, flush=True)
-        status, _ = board.run(code, package.FOLDER, *files, out=sys.stdout.write)
+        status, _ = board.run(code, *sources, out=sys.stdout.write)
     return 1 if status else 0
 
 

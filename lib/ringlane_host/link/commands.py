@@ -14,10 +14,8 @@ from .recording import Recorder, Recording, advise, lane_of, record
 from .remote import RemoteBoard, remote
 from .session import ELSEWHERE, Channel, Event, Events, Session, Status
 from .watch import shown
-from .wires import open_wire
+from .wires import open_wire, patience_s
 
-_ATTACH_S = 10.0
-_START_S = 60.0  # for a program that has to be loaded first
 _TABLE_S = 3.0
 
 
@@ -25,7 +23,7 @@ _TABLE_S = 3.0
 def attached(target: str, uf2: str | None, files: tuple[Path, ...]) -> Iterator[Session]:
     """Give a session with the board, with events. A context manager."""
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
-        session.attach(_START_S if files else _ATTACH_S)
+        session.attach(patience_s(target, files))
         yield session
 
 
@@ -55,6 +53,8 @@ def run_record(
             else:
                 path.unlink()
         if not counts.events:
+            if any(each.tapped for each in (session.table or {}).values()):
+                raise LinkError("nothing went through the channels there that have a tap")
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 
 

@@ -416,6 +416,7 @@ class Pump:
                 each.us,
                 None,
                 each.sender,
+                seconds=each.seconds,
             )
             for each in batch.events
             if each.outcome == "queued"
@@ -504,8 +505,13 @@ class Pump:
             if record.kind == REQUEST:
                 self._later(partial(channel.requested, first, latency_us, data, self._number))
                 return
-            us = self._session.us(about, first) if about and self._session else None
-            message = Message(data, len(data), record.level, us, latency_us, None, record.again)
+            us = seconds = None
+            if about and self._session:
+                us = self._session.us(about, first)
+                seconds, _ = self._session.board_clock.at(us)
+            message = Message(
+                data, len(data), record.level, us, latency_us, None, record.again, seconds
+            )
             self._later(partial(channel.came, [message], self._number))
 
 

@@ -37,8 +37,6 @@ _FORWARDED = 64  # messages that a board may forward ahead
 _REQUESTS = 8
 _NORMAL = 2
 _ATTACH_S = 10.0
-_START_S = 60.0  # for a program that has to be loaded first
-_START_SLOWLY_S = 240.0  # the same, on an emulated chip
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -62,7 +60,8 @@ class Message:
     `data`: its bytes, of a tapped channel the first `head` of them; `size`: how many it had;
     `priority`: its class, 0 to 4; `us`: when it was sent, in microseconds of the board's clock;
     `latency_us`: how long it then waited for the link, None for a copy; `sender`: its number
-    there, None if it was forwarded; `again`: a host before may have had it, too.
+    there, None if it was forwarded; `again`: a host before may have had it, too; `seconds`: when
+    it was sent, as time.monotonic() here, None of a recording.
     """
 
     data: bytes
@@ -72,6 +71,7 @@ class Message:
     latency_us: int | None = None
     sender: int | None = None
     again: bool = False
+    seconds: float | None = None
 
     @property
     def whole(self) -> bool:
@@ -381,13 +381,12 @@ def remote(
     from . import need
 
     need("cobs", "serial")
-    from .wires import open_wire
+    from .wires import open_wire, patience_s
 
     paths = tuple(map(Path, files))
     firmware = None if uf2 is None else str(uf2)
     wire = partial(open_wire, str(target), firmware, paths)
-    attach_s = _START_SLOWLY_S if target == "rp2040" else _START_S if files else _ATTACH_S
-    return LiveBoard(str(target), wire, attach_s, text)
+    return LiveBoard(str(target), wire, patience_s(str(target), paths), text)
 
 
 # -- a board that runs

@@ -14,7 +14,7 @@ from typing import Any
 from . import ProgramEnded
 from .session import Session
 from .watch import Lane, Watch, look, shown
-from .wires import open_wire
+from .wires import open_wire, patience_s
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _DEPTH = 10
@@ -55,9 +55,9 @@ def top(
     with open_wire(target, uf2, files) as wire, Session(wire, events=True) as session:
         watch = Watch()
         try:
-            session.attach(60 if files else 10)
+            session.attach(patience_s(target, files))
             if once or as_json or svg:
-                look(session, watch, seconds)
+                look(session, watch, seconds, max(60.0, patience_s(target, files)))
             else:
                 _live(session, watch, wire.name)
         except ProgramEnded as ended:

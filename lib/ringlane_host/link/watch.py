@@ -188,7 +188,7 @@ class Watch:
         }
 
 
-def look(session: Session, watch: Watch, seconds: float, patience: float = 60.0) -> None:
+def look(session: Session, watch: Watch, seconds: float, patience: float) -> None:
     """Follow for `seconds`, and until there are two snapshots of every channel, so rates too."""
     begin = time.monotonic()
     while time.monotonic() - begin < seconds or watch.snapshots < 2:

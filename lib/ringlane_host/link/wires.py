@@ -3,13 +3,13 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .. import package
-from ..boards.targets import STARTED, TARGETS, Target, connect, no_board
+from ..boards.targets import FIRST_MOUNTED, STARTED, TARGETS, Target, connect, no_board
 from . import LinkError, ProgramEnded
 from .session import Wire
 
@@ -18,6 +18,9 @@ _RAW = b"raw REPL; CTRL-B to exit"
 _REQUEST_S = 5.0  # for the bytes of a board's request
 _STOP_S, _CTRL_C_S = 15.0, 2.0
 _AWAY_S = 10.0  # for so long a port may be away
+_ATTACH_S = 10.0
+_LOAD_S = 60.0  # for a program that has to be loaded first
+_LOAD_SLOWLY_S = 240.0  # on an emulated chip, beside whatever else this computer does
 
 
 class PortWire:
@@ -130,11 +133,11 @@ class _Ahead:
 class ProgramWire:
     """The console of a program that this starts on `board`, as `ringlane run` does.
 
-    `code` is what the board executes; `folder` is mounted there. read() raises ProgramEnded when
-    it has ended.
+    `code` is what the board executes; `folder`, if there is one, is mounted there. read() raises
+    ProgramEnded when it has ended.
     """
 
-    def __init__(self, board: Target, code: str, folder: str) -> None:
+    def __init__(self, board: Target, code: str, folder: str | None) -> None:
         from mpremote.transport import TransportError
         from mpremote.transport_serial import PyboardCommand, SerialTransport
 
@@ -150,7 +153,8 @@ class ProgramWire:
             self._transport.serial.timeout = _REQUEST_S
             self._port = self._transport.serial = _Ahead(self._transport.serial)
             self._transport.enter_raw_repl()
-            self._transport.mount_local(folder)
+            if folder is not None:
+                self._transport.mount_local(folder)
             self._transport.exec_raw_no_follow(code)
         except self._lost as error:
             raise LinkError(f"the program does not start at {board.port}: {error}") from None
@@ -224,13 +228,21 @@ class ProgramWire:
 def start_program(board: Target, code: str, *sources: Path) -> Iterator[ProgramWire]:
     """Give the wire of `code`, run on `board` with `sources` mounted, as Target.run. A context."""
     with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
-        board.stage(folder, *sources)
-        code = "import sys\nsys.path.insert(0, '/remote/lib')\n" + code
-        wire = ProgramWire(board, code, folder)
+        if board.stage(folder, *sources):
+            wire = ProgramWire(board, FIRST_MOUNTED + code, folder)
+        else:
+            wire = ProgramWire(board, code, None)
         try:
             yield wire
         finally:
             wire.close()
+
+
+def patience_s(target: str, files: Sequence[Path]) -> float:
+    """Return how long what open_wire() gives may take to answer, in seconds."""
+    if not files:
+        return _ATTACH_S
+    return _LOAD_SLOWLY_S if target == "rp2040" else _LOAD_S
 
 
 @contextmanager
@@ -244,9 +256,9 @@ def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ())
         for path in files:
             if not path.exists():
                 raise FileNotFoundError(f"no file {path}")
-        with connect(target, uf2) as board:
-            code = f"import {files[0].stem}"
-            with start_program(board, code, package.FOLDER, *files) as started:
+        sources = (package.FOLDER, *files)
+        with connect(target, uf2, sources=sources) as board:
+            with start_program(board, f"import {files[0].stem}", *sources) as started:
                 yield started
     elif target in STARTED:
         raise LinkError(f"{target} is a new board on which nothing runs: name the program's FILE")
@@ -258,4 +270,4 @@ def open_wire(target: str, uf2: str | None = None, files: tuple[Path, ...] = ())
             wire.close()
 
 
-__all__ = ["PortWire", "ProgramWire", "open_wire", "start_program"]
+__all__ = ["PortWire", "ProgramWire", "open_wire", "patience_s", "start_program"]

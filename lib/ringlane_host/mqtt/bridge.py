@@ -11,6 +11,7 @@ from typing import Any
 from ringlane.names import CLASS_NAMES
 
 from ..link.recording import lane_of
+from ..link.remote import Message as Forwarded
 from ..link.session import ELSEWHERE, Channel, Event, Events, Gone, Hello, Item, Status
 from .broker import UNCONFIRMED_MAX, Broker, Connected, Lost, Received, Refused, Taken
 from .buffer import Buffer, Message
@@ -116,9 +117,12 @@ class Bridge:
                     self._told_elsewhere = each.elsewhere
                 case Gone():
                     self._heard = -1e9
-                case Events() if each.sender is not None and self._wanted(each.channel.name):
+                case Events() if each.sender is not None and self.wanted(each.channel.name):
                     self.ledger.told(each)
                     messages += self._messages(each)
+        self._put(messages)
+
+    def _put(self, messages: list[Message]) -> None:
         if messages:
             for message in messages:
                 self.ledger.of(message.channel).waiting += 1
@@ -127,7 +131,8 @@ class Bridge:
                 self.say(f"the buffer takes no more: {self._buffer.trouble}")
                 self._buffer.trouble = ""
 
-    def _wanted(self, channel: str) -> bool:
+    def wanted(self, channel: str) -> bool:
+        """Whether that channel is to be published."""
         return not self._only or channel in self._only
 
     def _is_there(self) -> None:
@@ -153,25 +158,41 @@ class Bridge:
                 yield self._message(batch, place, each)
 
     def _message(self, batch: Events, place: int, event: Event) -> Message:
-        name = batch.channel.name
-        kind, priority = "class", event.priority
-        if priority is None:  # of a RequestReplyChannel
-            kind, priority = "lane", _NORMAL
         about: dict[str, Any] = {
-            kind: CLASS_NAMES[priority] if kind == "class" else lane_of(batch.channel, event),
             "boot": self._boot,
             "sender": batch.sender,
             "event": batch.first + place,
             "time": round(self._wall + event.seconds, 4),
         }
+        if event.priority is None:
+            about["lane"] = lane_of(batch.channel, event)  # of a RequestReplyChannel
+        return self._made(batch.channel.name, event.priority, event.head, about)
+
+    def forwarded(self, name: str, message: Forwarded) -> None:
+        """Take a message that the program there gives to its host, and to nobody else."""
+        about: dict[str, Any] = {"boot": self._boot}
+        if message.seconds is not None:
+            about["time"] = round(self._wall + message.seconds, 4)
+        if message.again:
+            about["again"] = True
+        self.ledger.of(name).sent += 1
+        self._put([self._made(name, message.priority, message.data, about)])
+
+    def _made(
+        self, name: str, priority: int | None, data: bytes, about: dict[str, Any]
+    ) -> Message:
+        if priority is None:
+            priority = _NORMAL
+        else:
+            about["class"] = CLASS_NAMES[priority]
         if self._raw:
-            payload = event.head
+            payload = data
             noted = json.dumps({key: str(value) for key, value in about.items()})
         else:
             value = {}
-            if event.size == 4:
-                value["value"] = int.from_bytes(event.head, "little", signed=True)
-            payload = json.dumps({**value, "data": event.head.hex(), **about}).encode()
+            if len(data) == 4:
+                value["value"] = int.from_bytes(data, "little", signed=True)
+            payload = json.dumps({**value, "data": data.hex(), **about}).encode()
             noted = ""
         qos = int(priority <= self._qos_1)
         return Message(name, qos, self._topics.of(name), payload, noted)

@@ -175,17 +175,31 @@ class _Run:
                 say=self._bridge.say,
             )
             try:
+                carried: dict[str, asyncio.Task[None]] = {}
                 while self._goes_on() and board.error is None:
                     take()
                     self._check(board)
+                    for name, about in board.channels.items():
+                        # What is tapped, too, comes as events.
+                        mine = about.forwards and not about.tapped and not about.calls
+                        if mine and name not in carried and self._bridge.wanted(name):
+                            carried[name] = asyncio.create_task(self._carry(board, name))
                     await asyncio.sleep(_TURN_S)
                 error = board.error
                 await self._downlink.close()
+                for task in carried.values():
+                    task.cancel()
+                await asyncio.gather(*carried.values(), return_exceptions=True)
             finally:
                 self._downlink = None
         take()
         if error is not None:
             raise error
+
+    async def _carry(self, board: LiveBoard, name: str) -> None:
+        with suppress(LinkError):  # which ends the whole session
+            async for message in board.channel(name):
+                self._bridge.forwarded(name, message)
 
     def _check(self, board: LiveBoard) -> None:
         assert self._begin is not None
@@ -196,11 +210,11 @@ class _Run:
             if name not in known:
                 there = ", ".join(sorted(known))
                 raise _WrongChannel(f"no channel {name!r} on that board; there are {there}")
-            if not known[name].tapped:
+            if not (known[name].tapped or known[name].forwards):
                 raise _WrongChannel(
                     f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()"
                 )
-        if not any(each.tapped or each.accepts for each in known.values()):
+        if not any(each.tapped or each.accepts or each.forwards for each in known.values()):
             raise _WrongChannel(
                 "no channel there has a tap, or is open to a host: make one with "
                 "tap=ringlane.Recorder()"
