@@ -1,5 +1,6 @@
 """`ringlane record`, echo, hz, advise and replay, from real MicroPython to the simulated board."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import ringlane_host
 from conftest import PACKAGE, ROOT
 from mcap.reader import make_reader
 from mcap.writer import Writer
@@ -16,6 +18,7 @@ from ringlane_host.board import Overflowed, SimulatedBoard
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
 from ringlane_host.link.recording import Recorded, Recording, advise, replay
+from ringlane_host.link.remote import NotOpened
 
 HEART = ROOT / "firmware" / "heart"
 SECONDS = 10
@@ -135,15 +138,47 @@ def test_advise_tells_the_capacity_that_loses_nothing(recorded):
     assert "longest wait: " in out
 
 
-def lane_of(*happened):
-    # A recording of one lane, of (us, outcome).
-    events = [
-        Recorded("ch", outcome, us, "LOW", 3, 0, 4, 0, 8, b"\0\0\0\0", None)
-        for us, outcome in happened
-    ]
+def lanes_of(resets=(), **happened):
+    # The Advice of each lane of a recording, of (us, outcome) and a taken event's figure.
+    events = []
+    for lane, its in happened.items():
+        sent = taken = 0
+        for us, outcome, *figure in its:
+            number = sent
+            if outcome == "queued":
+                sent += 1
+            elif outcome != "dropped":
+                taken += figure[0] if figure else 1
+                number = taken - 1
+            figure = figure[0] if figure else 8
+            events.append(
+                Recorded("ch", outcome, us, lane, 3, 0, 4, number, figure, b"\0\0\0\0", None)
+            )
+    events.sort(key=lambda each: each.us)
     channels = {"ch": {"pattern": "PriorityChannel"}}
-    (advice,) = advise(SimpleNamespace(events=events, channels=channels))
-    return advice
+    found = advise(SimpleNamespace(events=events, channels=channels, resets=list(resets)))
+    return {each.lane: each for each in found}
+
+
+def lane_of(*happened, resets=()):
+    return lanes_of(resets, LOW=happened)["LOW"]
+
+
+def test_advise_finds_the_lane_that_starves_by_what_waits_yet():
+    busy = [(turn * 1000, outcome) for turn in range(100) for outcome in ("queued", "received")]
+    bulk = [(1, "queued"), (2, "queued"), *((turn * 1000, "dropped") for turn in range(1, 99))]
+    found = lanes_of(HIGH=busy, BULK=bulk)
+    assert (found["HIGH"].longest_wait_us, found["BULK"].longest_wait_us) == (8, 99_000 - 1)
+    # Nobody has seen the latency of what skip, clear and recv_words take; a reset takes the rest.
+    taken = [(0, "queued"), (500, "queued"), (900, "taken", 2), (950, "queued"), (990, "received")]
+    assert lane_of(*taken).longest_wait_us == 900
+    assert lane_of((0, "queued"), (70, "queued"), resets=[50]).longest_wait_us == 50
+
+
+def test_advise_begins_anew_after_a_reset():
+    # Of each start 5 are queued and never taken.
+    happened = [(start * 1000 + n, "queued") for start in range(3) for n in range(5)]
+    assert (lane_of(*happened).needed, lane_of(*happened, resets=[4, 1004]).needed) == (15, 5)
 
 
 @pytest.mark.parametrize("bursts", [1, 2, 20])
@@ -296,12 +331,15 @@ def test_echo_and_hz_and_what_they_lack(tmp_path):
     (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
     # A Channel, so that the class is a label and not the lane's name.
     program = PROGRAM.replace("PriorityChannel((0, 5, 0, 0, 2)", "Channel(5")
+    program = program.replace("slot_size=8", "slot_size=12").replace("head=8", "head=12")
     (tmp_path / "main.py").write_text(program.format(turns=100_000))
     with VirtualBoard(tmp_path) as board:
         status, out, err = ringlane("echo", board.port, "adc", "--seconds", 2)
         assert status == 0, err
         assert re.search(r"^ +\d+\.\d{6}  HIGH +4 B  \d+$", out, re.MULTILINE), out
         assert re.search(r"HIGH +4 B  \d+  dropped$", out, re.MULTILINE), out
+        # As much of each as the recorder keeps.
+        assert re.search(r"BULK +15 B  too long to …  rejected$", out, re.MULTILINE), out
         status, out, err = ringlane("hz", board.port, "adc", "--seconds", 3)
         assert status == 0, err
         rate = float(re.search(r"^([\d,.]+) messages a second", out)[1].replace(",", ""))
@@ -406,6 +444,13 @@ def test_of_calls_each_request_and_each_reply_is_told(tmp_path):
     status, out, err = ringlane("advise", path)
     assert status == 0 and re.search(r"^aside +- +1 +0 +1 ", out, re.MULTILINE), out + err
     assert "\nnot advised: rpc, a RequestReplyChannel;" in out
+
+    async def receive():
+        async with ringlane_host.remote(path) as board:
+            await board.channel("rpc").arecv()
+
+    with pytest.raises(NotOpened, match=r"are not received: Recording\(.*\).of\('rpc'\) has them"):
+        asyncio.run(receive())
 
 
 ON_CHIP = """

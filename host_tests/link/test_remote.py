@@ -9,7 +9,8 @@ from conftest import DEVICE, PACKAGE, SOAK
 from ringlane import BULK, HIGH, LOW, NORMAL, REALTIME
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link import LinkError
-from ringlane_host.link.remote import LiveBoard, NotDelivered, NotOpened, OutcomeUnknown
+from ringlane_host.link.remote import About, LiveBoard, NotDelivered, NotOpened, OutcomeUnknown
+from ringlane_host.link.session import Status
 from test_link import Noise, ProcessWire, word_of
 
 COUNT = 100_000 if SOAK else 6_000
@@ -581,6 +582,22 @@ class PicoWire:
     def write(self, data):
         self.waiting += data
         self.pico.call(self._pump)
+
+
+def test_who_waits_for_a_tap_is_told_that_another_host_has_its_events():
+    board = LiveBoard("a board", lambda: None)
+    board.learn({name: About(name, "Channel", 4, tapped=True) for name in ("adc", "late")})
+    pump = board._pump
+    for name in ("adc", "late"):  # one that is asked for before the board says so, and one behind
+        waits = board.channel(name)
+        for command in pump._commands:
+            command()
+        pump._commands.clear()
+        pump._understand(Status(0, 0, 0, 0, True, 0))
+        for tell in pump._batch:
+            tell()
+        with pytest.raises(NotOpened, match=f"'{name}': another host has this board's events"):
+            within(5, waits.arecv())
 
 
 def test_over_the_usb_of_an_emulated_pico(pico, visited):

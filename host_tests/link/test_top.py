@@ -1,5 +1,6 @@
 """`ringlane top`: live in a terminal, once for scripts, as a picture, and what may be wrong."""
 
+import io
 import json
 import os
 import pty
@@ -8,10 +9,15 @@ import select
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import PACKAGE, ROOT
+from rich.console import Console
 from ringlane_host.boards.virtual import VirtualBoard
+from ringlane_host.link.session import BoardClock, Channel, Counts, Row, Snapshot, Status
+from ringlane_host.link.top import _picture
+from ringlane_host.link.watch import Watch
 
 PROGRAM = """
 import asyncio
@@ -125,11 +131,95 @@ def test_once_and_a_picture(port, tmp_path):
     status, out, err = top(port, "--once", "--svg", picture)
     assert status == 0, err
     assert re.search(r"work +REALTIME +\d+ .* 0/4 ", out), out
-    assert re.search(r"BULK .*██████████ 2/2 +2 +[\d,]+ +\d+\.\d", out), out
+    assert re.search(r"BULK .*██████████ 2/2 +2 +[\d,]+ +0 +\d+\.\d", out), out
     assert "quits" not in out  # there is no key for it
     assert "first an…" in out and "it begins" not in out  # it was printed before
     svg = picture.read_text()
     assert svg.startswith("<svg") and "REALTIME" in svg and "ringlane&#160;top" in svg
+
+
+def looked_at(*snapshots, status=(1 << 17, 0, 0, False, 0)):
+    # A Watch of snapshots: (channel, rows of (label, queued, sent, dropped, rejected), stats), one
+    # every half second; and a session.
+    watch, session = Watch(), SimpleNamespace(board_clock=BoardClock(), counts=Counts())
+    session.board_clock.add(0.0, 0.004, 5_000_000)
+    for number, (channel, rows, stats) in enumerate(snapshots):
+        rows = [
+            Row(label, 4, queued, queued, sent, sent - queued, dropped, rejected, b"\7\0\0\0", 4)
+            for label, queued, sent, dropped, rejected in rows
+        ]
+        us = number * 500_000
+        for first in range(0, len(rows), 5):
+            part = tuple(rows[first : first + 5])
+            watch.update([channel, Snapshot(channel, us + first, 0.0, 0, part, stats, first)])
+            stats = None
+    watch.update([Status(5_000_000, *status)])
+    return watch, session
+
+
+def lines_of(watch, session):
+    # The picture's lines with the colours of a terminal, without its heading.
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, color_system="standard", width=132)
+    console.print(_picture(session, watch, "here"))
+    head, _, titles, _, *lines = out.getvalue().splitlines()
+    return plain(head).strip(), titles, lines
+
+
+def plain(line):
+    return re.sub(r"\x1b\[\d*m", "", line)
+
+
+def channel(name, pattern):
+    return Channel(name, pattern, 4, 1, False, True, 1_000_000, (1 << 30) - 1, True)
+
+
+def test_the_picture_says_what_the_figures_mean():
+    work = channel("work", "PriorityChannel")
+    stats = 100, 40, 30, 90, 25_000
+    watch, session = looked_at(
+        (work, [("REALTIME", 0, 0, 7, 7), ("LOW", 4, 10, 3, 2), ("BULK", 2, 5, 0, 10)], None),
+        (work, [("REALTIME", 0, 4, 7, 7), ("LOW", 4, 10, 3, 2), ("BULK", 2, 5, 0, 10)], stats),
+        (work, [("REALTIME", 0, 12, 7, 7), ("LOW", 4, 10, 7, 2), ("BULK", 2, 5, 0, 13)], stats),
+    )
+    head, titles, (realtime, low, bulk, *_) = lines_of(watch, session)
+    assert head == "here · 128 KB free · clock 5.0 s ± 2.0 ms"
+    for title in ("sent/s", "queued", "high", "dropped", "rejected", "lost/s", "p99", "last"):
+        assert title in titles
+    assert "\x1b[31m" not in realtime
+    assert plain(realtime).split() == [
+        *("work", "REALTIME", "16", "▄█", "··········", "0/4", "0", "7", "7"),
+        *("30", "µs", "90", "µs", "25", "ms", "7"),
+    ]
+    for line, label, figures in ((low, "LOW", "7 2 8.0 7"), (bulk, "BULK", "0 13 6.0 7")):
+        assert f"\x1b[31m{label} " in line  # red
+        assert plain(line).split()[-4:] == figures.split(), line
+    (told,) = watch.as_json(session)["channels"]
+    assert told["latency_us"] == {"p50": 30, "p99": 90, "max": 25_000}
+    assert [lane["latency_us"] for lane in told["lanes"]] == [None] * 3
+    assert told["lanes"][2]["rejected_per_s"] == 6
+    watch, session = looked_at(status=(1 << 20, 0, 0, True, 3))
+    assert lines_of(watch, session)[0] == (
+        "here · 1024 KB free · 3 more channels are not shown · events go to another host · "
+        "clock 5.0 s ± 2.0 ms"
+    )
+
+
+def test_receivers_of_one_name_have_a_line_each_and_those_that_close_have_none():
+    news = channel("news", "MulticastChannel")
+    six = [(f"long name {n // 2}"[:10], 0, 10 * n, 0, None) for n in range(1, 7)]
+    watch, session = looked_at(
+        (news, [("-", 0, 99, 0, 0), *six], None), (news, [("-", 0, 99, 0, 0), *six], None)
+    )
+    lanes = watch.as_json(session)["channels"][0]["lanes"]
+    assert [(lane["sent"], lane["sent_per_s"]) for lane in lanes] == [
+        (99, 0),
+        *((10 * n, 0) for n in range(1, 7)),
+    ]
+    watch, session = looked_at(
+        *[(news, [("-", 0, 99, 0, 0), *six[:count]], None) for count in (6, 4, 4)]
+    )
+    assert list(watch.lanes) == [("news", place) for place in range(5)]
 
 
 def test_live_with_its_keys(port):

@@ -1,19 +1,23 @@
 """The buffer and the ledger: what makes room, what is kept, and what is told of it."""
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ringlane_host.link import LinkError
-from ringlane_host.link.session import Channel, Event, Events, Hello
+from ringlane_host.link.session import Channel, Event, Events, Hello, Status
 from ringlane_host.mqtt.bridge import Bridge
+from ringlane_host.mqtt.broker import Received
 from ringlane_host.mqtt.buffer import Buffer, Message
+from ringlane_host.mqtt.downlink import Downlink
 from ringlane_host.mqtt.ledger import LINK, OVERWRITTEN, Ledger
 from ringlane_host.mqtt.topics import Topics
 
@@ -165,3 +169,38 @@ def test_a_request_and_a_reply_have_their_lane_and_no_class():
         (1, {**same, "lane": "reply", "sender": 1, "event": 7}),
         (1, {**same, "class": "NORMAL", "sender": 0, "event": 9}),
     ]
+
+
+def test_of_what_waits_for_the_board_the_1001st_is_refused_and_counted():
+    said = []
+
+    async def use():
+        room = asyncio.Event()
+
+        class Full:
+            about = SimpleNamespace(calls=False)
+
+            async def asend(self, data, priority, timeout_ms):
+                await room.wait()
+                return 1
+
+        board = SimpleNamespace(channel=lambda name: Full())
+        ledger = Ledger()
+        downlink = Downlink(board, None, ledger, raw=True, say=said.append)
+        for number in range(1001):
+            downlink.take("led", Received(f"led/{number}", b"x", False, "", None, {}))
+        await asyncio.sleep(0)
+        room.set()
+        await downlink.close()
+        return ledger.downlink
+
+    assert asyncio.run(use()) == {"received": 1001, "sent": 1000, "refused": 1}
+    assert said == ["led/1000: 1,000 messages wait for the board"]
+
+
+def test_the_bridge_says_once_that_another_host_has_the_events():
+    said = []
+    states = [Status(0, 0, 0, 0, elsewhere, 0) for elsewhere in (False, True, True, False)]
+    with Buffer() as buffer:
+        Bridge(None, buffer, Topics("b"), say=said.append).take(states)
+    assert len(said) == 1 and "another host has this board's events" in said[0]

@@ -41,6 +41,7 @@ _CAPACITY = const(4)  # slots; 0: the class is not used
 _WRITE = const(5)  # bytes from here to the slot to write next. Owner: producer
 _FIRST = const(7)  # bytes from here to the first slot
 _END = const(8)  # bytes from here past the last slot
+_TIME = const(1)  # the clock when it was sent
 _SLOT_BYTES = const(8)
 # stamped.
 
@@ -69,6 +70,7 @@ _GOES_ON = const(2)  # the host has followed the events before, perhaps of anoth
 _TAPPED = const(1)  # in the flags of _CHANNEL
 _MEASURED = const(2)
 _DEFAULT_CLOCK = const(4)
+_ELSEWHERE = const(1)  # in the flags of _BOARD: the events that it wants go to another host
 
 _HEADER = const(6)  # version u8, type u8, session u16, number u16
 _PAYLOAD_MAX = const(254)  # header, body and CRC: COBS has one code byte before it
@@ -81,6 +83,7 @@ _CHANNELS_MAX = const(64)
 _RECEIVER = const(255)  # in place of a sender's number
 _NONE = const(0xFFFF)
 
+_CONSOLE_MAX = const(64)  # bytes at once; also those of a packet of USB
 _TURN_MS = const(10)
 _IDLE_MS = const(100)
 _LOOK_EVERY = const(5)
@@ -165,6 +168,18 @@ def unstuff(frame, size: int) -> int:
 
 
 @micropython.viper
+def _sent_last(lane: int, stride: int) -> int:
+    # Return the stamp of the message sent last; -1 if there is none.
+    at = ptr32(lane)
+    if not at[_HEAD]:
+        return -1
+    write = at[_WRITE]
+    if not write - at[_FIRST]:
+        write = at[_END]
+    return ptr32(lane + write - stride)[_TIME] & 0x3FFFFFFF
+
+
+@micropython.viper
 def _last(lane: int, stride: int, to, offset: int) -> int:
     # Copy the first 8 bytes of the message sent last; return its size, _NONE if there is none.
     at = ptr32(lane)
@@ -216,7 +231,9 @@ class _Console:
     def write(self, data):
         if not any(True for _ in self._writable.ipoll(0)):
             return 0
-        return self._out.write(data)
+        # In parts: a UART's console of a chip takes what it is given however long that lasts, and
+        # soft handlers run between two calls only.
+        return self._out.write(data[:_CONSOLE_MAX])
 
 
 class Link:
@@ -249,6 +266,8 @@ class Link:
         self._heard = self._shown = 0
         self._period = 1000
         self._wants_events = False
+        self._follows = False  # it gets them
+        self._goes_on = False
         self._table = []
         # Of rings that are older than the host, by serial: the number of the first event that is
         # for it, and how many were overwritten by then.
@@ -267,6 +286,8 @@ class Link:
         if time.ticks_diff(now, self._heard) > _PATIENCE_MS:
             self.attached = False
             return
+        if self._wants_events and not self._follows:
+            self._follow()
         if time.ticks_diff(now, self._shown) >= self._period:
             self._shown = now
             self._round()
@@ -283,14 +304,14 @@ class Link:
                 tell(what)
             elif opened and opened[0].tell(self):
                 pass
-            elif not self._wants_events or not self._tell_events(least):
+            elif not self._follows or not self._tell_events(least):
                 return
 
     def close(self):
         """Tell the host that the program is over."""
         if self.attached and self._flush():
             self._send(_GONE, 0)
-            self.attached = False
+        self.attached = False
         self._leave(True)
 
     # -- what comes
@@ -380,13 +401,25 @@ class Link:
         self._heard = time.ticks_ms()
         self._shown = time.ticks_add(self._heard, -self._period)  # at once
         self.attached = True
+        self._follows = False
+        self._goes_on = bool(flags & _GOES_ON)
         self._new_table()
-        if not flags & _GOES_ON:
-            self._starts = {}
-            for _, ring in self._rings():
-                lost = max(ring.waiting - ring.kept, 0)
-                start = ring.taken + lost & 0x3FFFFFFF
-                self._starts[ring.serial] = start, ring.overwritten + lost
+        if self._wants_events:
+            self._follow()
+
+    def _follow(self):
+        # Let the host have the events, unless another one has them: two would take each other's.
+        for each in _links:
+            if each is not self and each.attached and each._follows:
+                return
+        self._follows = True
+        if self._goes_on:
+            return
+        self._starts = {}
+        for _, ring in self._rings():
+            lost = max(ring.waiting - ring.kept, 0)
+            start = ring.taken + lost & 0x3FFFFFFF
+            self._starts[ring.serial] = start, ring.overwritten + lost
 
     # -- what goes
 
@@ -417,7 +450,7 @@ class Link:
     def _change_table(self, _):
         # The last events of channels that have closed go first: then their rings are forgotten.
         left = [each for each in self._rings() if self._table[each[0]].closed and each[1].waiting]
-        if left and self._wants_events:
+        if left and self._follows:
             self._to_tell = [(self._tell_ring, each) for each in left]
             self._to_tell.append((self._change_table, None))
         else:
@@ -447,20 +480,22 @@ class Link:
             self._to_tell.append((self._change_table, None))
             return
         self._to_tell += [(self._tell_snapshot, each) for each in range(len(self._table))]
-        if self._wants_events:
+        if self._follows:
             self._to_tell += [(self._tell_ring, each) for each in self._rings()]
 
     def _tell_status(self, _):
         pack_into(
-            "<IIII",
+            "<IIIIBH",
             self._out,
             _BODY,
             _now(),
             gc.mem_free(),
             self.skipped,
             self.damaged & 0x3FFFFFFF,
+            _ELSEWHERE if self._wants_events and not self._follows else 0,
+            max(len(channels()) - _CHANNELS_MAX, 0),
         )
-        self._send(_BOARD, 16)
+        self._send(_BOARD, 19)
 
     def _tell_no_channel(self, _):
         pack_into("<BBB", self._out, _BODY, self._edition, 0, 0)
@@ -507,9 +542,7 @@ class Link:
             queued, sent, received, dropped, rejected, high_water = figures
             size = _NONE
             if row is not None:
-                lane = channel._base + (channel._header(0, row) << 2)
-                stride = 8 + (channel.slot_size + 3 & ~3)
-                size = _last(lane, stride, self._out, at + 34)
+                size = self._last_of(channel, row, at + 34)
             pack_into(
                 "<10sHHHIIIIH",
                 self._out,
@@ -550,6 +583,18 @@ class Link:
         if skip + shown < len(rows):
             self._to_tell.insert(0, (self._tell_snapshot, (index, skip + shown)))
 
+    def _last_of(self, channel, row, at):
+        # As _last, of the sender that sent last.
+        stride = 8 + (channel.slot_size + 3 & ~3)
+        now = channel.clock.ticks()
+        ages = []
+        for sender in range(channel.senders):
+            lane = channel._base + (channel._header(sender, row) << 2)
+            sent = _sent_last(lane, stride)
+            if sent >= 0:
+                ages.append((now - sent & channel.clock.period - 1, lane))
+        return _last(min(ages)[1], stride, self._out, at) if ages else _NONE
+
     def _tell_events(self, least):
         # Of the next ring that has so many, or half of what it keeps; return whether one has.
         rings = self._rings()
@@ -563,11 +608,18 @@ class Link:
 
     def _tell_ring(self, what):
         # The events of a ring, also none: the host then knows that it has missed none.
+        if not self._follows:
+            return
         index, ring = what
-        count = 0
-        if self._wants_events:
-            room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
-            count = ring.take(room, _BODY + _EVENTS_HEADER)
+        header = _EVENTS_HEADER
+        clock = ring.channel.clock
+        if clock.ticks is not time.ticks_us:
+            header += 8
+        room = memoryview(self._out)[: _PAYLOAD_MAX - 2]  # and the CRC behind it
+        count = ring.take(room, _BODY + header)
+        if header > _EVENTS_HEADER:  # read behind the events, so that they are older
+            ticks = clock.ticks() & clock.period - 1
+            pack_into("<II", self._out, _BODY + _EVENTS_HEADER, _now(), ticks)
         start, before = self._starts.get(ring.serial, (0, 0))
         pack_into(
             "<BBBBIIIBBH",
@@ -584,7 +636,7 @@ class Link:
             ring.receiver or 0,
             ring.serial & 0xFFFF,
         )
-        self._send(_EVENTS, _EVENTS_HEADER + count * ring.stride)
+        self._send(_EVENTS, header + count * ring.stride)
 
 
 _links = []  # that are served

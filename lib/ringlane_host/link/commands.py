@@ -12,7 +12,7 @@ from ringlane.names import CLASS_NAMES
 from . import LinkError, ProgramEnded
 from .recording import Recorder, Recording, advise, lane_of, record
 from .remote import RemoteBoard, remote
-from .session import Channel, Event, Events, Session, Status
+from .session import ELSEWHERE, Channel, Event, Events, Session, Status
 from .watch import shown
 from .wires import open_wire, patience_s
 
@@ -50,37 +50,45 @@ def run_record(
                     f"{path}: {recorder.events:,} events"
                     + (f"; {missed:,} more are missing, counted there" if missed else "")
                 )
+            else:
+                path.unlink()
         if not counts.events:
-            path.unlink()
             if any(each.tapped for each in (session.table or {}).values()):
                 raise LinkError("nothing went through the channels there that have a tap")
             raise LinkError("no channel there has a tap: make one with tap=ringlane.Recorder()")
 
 
 def follow(session: Session, name: str, seconds: float | None) -> Iterator[tuple[Channel, Events]]:
-    """Give the events of the channel `name`. Raise LinkError if it has none, or is not there."""
+    """Give the events of the channel `name`.
+
+    Raise LinkError if it has none, is not there, or another host has them.
+    """
     begin = time.monotonic()
     known: dict[str, Channel] = {}
-    statuses = 0
+    statuses = untold = 0
     while seconds is None or time.monotonic() - begin < seconds:
         for each in session.poll(0.1):
             if isinstance(each, Channel):
                 known[each.name] = each
             elif isinstance(each, Status):
-                statuses += 1
+                statuses, untold = statuses + 1, each.untold
+                if each.elsewhere:
+                    raise LinkError(ELSEWHERE)
             elif isinstance(each, Events) and each.channel.name == name:
                 yield each.channel, each
         if name not in known and statuses > 1 and time.monotonic() - begin > _TABLE_S:
-            raise _no_channel(name, known)
+            raise _no_channel(name, known, untold)
         if name in known and not known[name].tapped:
             raise LinkError(f"channel {name!r} has no tap: make it with tap=ringlane.Recorder()")
 
     if known and name not in known:  # without any, the board had no time to tell them
-        raise _no_channel(name, known)
+        raise _no_channel(name, known, untold)
 
 
-def _no_channel(name: str, known: dict[str, Channel]) -> LinkError:
+def _no_channel(name: str, known: dict[str, Channel], untold: int) -> LinkError:
     there = ", ".join(sorted(known)) or "none with a name"
+    if untold:
+        there += f", and {untold} that the link does not tell, as it tells {len(known)}"
     return LinkError(f"no channel {name!r} on that board; there are {there}")
 
 
@@ -105,7 +113,7 @@ def _line(channel: Channel, event: Event) -> str:
     if lane == "-" and event.priority is not None:
         lane = CLASS_NAMES[event.priority]
     outcome = "" if event.outcome == "queued" else f"  {event.outcome}"
-    what = shown(event.head[:8] if event.head else None, event.size)
+    what = shown(event.head or None, event.size)
     return f"{event.us / 1e6:12.6f}  {lane:8}  {event.size:5} B  {what}{outcome}"
 
 

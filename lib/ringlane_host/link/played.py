@@ -50,8 +50,14 @@ class _RecordedChannel(RemoteChannel):
         self.counters.missed = recording.missing.get(about.name, 0)
 
     def _begin_to_receive(self) -> None:
-        if self.about.calls or not self.about.tapped:
-            raise NotOpened(f"{self._recording.path} has no messages of {self.name!r}: no tap")
+        path = self._recording.path
+        if not self.about.tapped:
+            raise NotOpened(f"{path} has no messages of {self.name!r}: no tap")
+        if self.about.calls:
+            raise NotOpened(
+                f"{self.name!r} is a RequestReplyChannel, whose requests and replies are not "
+                f"received: Recording({str(path)!r}).of({self.name!r}) has them"
+            )
         while not self._unread and not self._over:
             each = next(self._events, None)
             if each is None:

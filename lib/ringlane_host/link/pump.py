@@ -18,12 +18,14 @@ from . import LinkError, ProgramEnded
 from .frames import plain_number
 from .remote import About, Message, NotDelivered, NotOpened, OutcomeUnknown
 from .session import (
+    ELSEWHERE,
     Channel,
     Events,
     Gone,
     Hello,
     Item,
     Session,
+    Status,
     Text,
     Wire,
 )
@@ -386,6 +388,11 @@ class Pump:
         match item:
             case Hello(again=True):
                 self._later(partial(_count_reset, self._board))
+            case Status(elsewhere=True):
+                for listener in self._listeners.values():
+                    error = NotOpened(f"channel {listener.name!r}: {ELSEWHERE}")
+                    self._later(partial(listener._finish, error))
+                self._listeners.clear()
             case Text():
                 self._later(partial(self._board.printed, item.data.decode("utf-8", "replace")))
             case Events():

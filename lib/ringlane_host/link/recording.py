@@ -2,21 +2,37 @@
 
 A tapped channel `adc` has a topic for each outcome, `adc/queued`, `adc/received` and so on, with a
 JSON message for each event; `adc/lanes` has its counters at each snapshot; `text` what the program
-printed; `missing` how many events of an end are not there, and why.
+printed; `missing` how many events of an end are not there, and why; `reset` when the board began
+anew. Their `us` is the board's at its first start, and goes on by the host's clock over a reset.
 """
 
 import json
 import struct
 import time
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ringlane.names import CLASS_NAMES
 
 from . import LinkError, need
-from .session import Channel, Event, Events, Gone, Hello, Item, Session, Snapshot, Text
+from .session import (
+    ELSEWHERE,
+    US_MASK,
+    Channel,
+    Event,
+    Events,
+    Gone,
+    Hello,
+    Item,
+    Session,
+    Snapshot,
+    Status,
+    Text,
+)
 
 _KIND = "ringlane"  # the file's profile, and the name of its metadata
 _INT, _STR = {"type": "integer"}, {"type": "string"}
@@ -43,6 +59,7 @@ _SCHEMAS = {
     **{name: _EVENT | {figure: _INT} for name, figure in _FIGURES.items()},
     "lanes": {"us": _INT, "lanes": {"type": "array", "items": {"type": "object"}}},
     "text": {"text": _STR},
+    "reset": {"us": _INT},
     "missing": {"channel": _STR, "end": _STR, "overwritten": _INT, "lost": _INT},
 }
 
@@ -67,6 +84,9 @@ class Recorder:
         self._wall = time.time() - time.monotonic()
         self._hello: Hello | None = None
         self._channels: dict[str, Channel] = {}
+        self._us = 0  # of the latest
+        self._zero: float | None = None  # host's seconds when the recording's `us` was 0
+        self._shift: int | None = 0  # from the board's `us` to the recording's; None: not known
 
     def __enter__(self) -> "Recorder":
         return self
@@ -80,9 +100,8 @@ class Recorder:
             match each:
                 case Hello():
                     if self._hello is not None and each.boot != self._hello.boot:
-                        self._write(
-                            "text", "text", time.monotonic(), {"text": "(the board was reset)"}
-                        )
+                        self._shift = None
+                        self._write("reset", "reset", time.monotonic(), {"us": self._us})
                     self._hello = each
                 case Channel():
                     self._channels[each.name] = each
@@ -104,12 +123,21 @@ class Recorder:
         self._writer.finish()
         self._file.close()
 
+    def _of_all(self, us: int, seconds: float) -> int:
+        # The recording's microseconds for the board's of this start.
+        if self._zero is None:
+            self._zero = seconds - us / 1e6
+        if self._shift is None:
+            self._shift = max(round((seconds - self._zero) * 1e6), self._us + 1) - us
+        self._us = max(self._us, us + self._shift)
+        return us + self._shift
+
     def _snapshot(self, shot: Snapshot) -> None:
         lanes = [
             {key: value for key, value in vars(row).items() if not isinstance(value, bytes)}
             for row in shot.rows
         ]
-        body = {"us": shot.us, "lanes": lanes}
+        body = {"us": self._of_all(shot.us, shot.seconds), "lanes": lanes}
         self._write(f"{shot.channel.name}/lanes", "lanes", shot.seconds, body)
 
     def _batch(self, batch: Events) -> None:
@@ -128,7 +156,7 @@ class Recorder:
         for each in batch.events:
             self.events += 1
             body = {
-                "us": each.us,
+                "us": self._of_all(each.us, each.seconds),
                 "lane": lane_of(channel, each),
                 "sender": each.sender,
                 "size": each.size,
@@ -173,7 +201,8 @@ def lane_of(channel: Channel, event: Event) -> str:
 def record(recorder: Recorder, seconds: float | None = None) -> None:
     """Record until `seconds` have passed, the program ends or Ctrl-C, and close the Recorder.
 
-    The session is attached and wants events. Whatever ends it, the file is whole.
+    The session is attached and wants events. Whatever ends it, the file is whole. Raise LinkError
+    if another host has the events.
     """
     end = None if seconds is None else time.monotonic() + seconds
     session = recorder.session
@@ -184,6 +213,8 @@ def record(recorder: Recorder, seconds: float | None = None) -> None:
                 recorder.add(items)
                 if any(isinstance(each, Gone) for each in items):
                     break
+                if any(isinstance(each, Status) and each.elsewhere for each in items):
+                    raise LinkError(ELSEWHERE)
         except KeyboardInterrupt:
             pass
 
@@ -214,8 +245,9 @@ class Recording:
     """Recording(path): what `ringlane record` has written.
 
     `events`, in the order of their times; `channels`, what is known of each by name; `missing`,
-    how many events are not there, by channel; `text`, what the program printed. Raise LinkError
-    with one line if the file is none, cut off or another program's.
+    how many events are not there, by channel; `text`, what the program printed; `resets`, behind
+    what `us` the board began anew. Raise LinkError with one line if the file is none, cut off or
+    another program's.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -227,6 +259,7 @@ class Recording:
         self.events: list[Recorded] = []
         self.missing: dict[str, int] = {}
         self.text = ""
+        self.resets: list[int] = []
         about = None
         if not self.path.is_file():
             raise LinkError(f"no recording {path}")
@@ -247,8 +280,9 @@ class Recording:
             raise LinkError(f"{path} is damaged: {error!r}") from None
         self.channels: dict[str, dict[str, Any]] = about["channels"]
         first = min((each.us for each in self.events), default=0)
+        self.resets = [us - first for us in self.resets]
         self.events = sorted(
-            (_shifted(each, first) for each in self.events), key=lambda each: each.us
+            (replace(each, us=each.us - first) for each in self.events), key=lambda each: each.us
         )
 
     def _add(self, topic: str, body: dict[str, Any]) -> None:
@@ -259,6 +293,9 @@ class Recording:
             name = body["channel"]
             count = body["lost"] + body["overwritten"]
             self.missing[name] = self.missing.get(name, 0) + count
+            return
+        if topic == "reset":
+            self.resets.append(body["us"])
             return
         name, _, outcome = topic.rpartition("/")
         if outcome in _FIGURES:
@@ -318,10 +355,6 @@ class Recording:
         return found
 
 
-def _shifted(event: Recorded, first: int) -> Recorded:
-    return Recorded(**(vars(event) | {"us": event.us - first}))
-
-
 def replay(
     recording: Recording,
     channel: Any,
@@ -364,6 +397,7 @@ def advise(recording: Recording) -> Iterator[Advice]:
     A lane's queue is played again with room for all: what came, also what was dropped, against
     what was taken, at the times of both; what was dropped would have been taken as soon as the
     receiver had nothing else. Where more came than was taken, to the end, no capacity would do.
+    A reset of the board empties the queues.
     Of channels with several receivers there is none: a send does not say who got it.
     """
     lanes: dict[tuple[str, str, int], list[Recorded]] = {}
@@ -371,7 +405,11 @@ def advise(recording: Recording) -> Iterator[Advice]:
         pattern = recording.channels[each.channel]["pattern"]
         if each.outcome != "rejected" and pattern in _ADVISED:
             lanes.setdefault((each.channel, each.lane, each.sender), []).append(each)
+    over_us = max((each.us for each in recording.events), default=0)
     for (name, lane, sender), events in sorted(lanes.items()):
+        for us in recording.resets:
+            place = bisect_right(events, us, key=lambda each: each.us)
+            events.insert(place, replace(events[0], outcome="reset", us=us))
         depth = most = real = 0  # messages queued with room for all, the most of them; as it was
         service = _service_us(events)
         relieved = True  # the queue with room for all has been empty since a drop
@@ -393,6 +431,9 @@ def advise(recording: Recording) -> Iterator[Advice]:
                 if depth > most:
                     most, burst = depth, climbed
                     burst_us, burst_at = each.us - empty_at, empty_at
+            elif each.outcome == "reset":
+                depth = real = 0
+                relieved = True
             else:
                 count = each.figure if each.outcome == "taken" else 1
                 depth, real = max(0, depth - count), max(0, real - count)
@@ -421,8 +462,28 @@ def advise(recording: Recording) -> Iterator[Advice]:
             burst,
             burst_us,
             burst_at - (began - events[0].us),
-            max((each.figure for each in events if each.outcome == "received"), default=0),
+            _longest_wait_us(events, over_us),
         )
+
+
+def _longest_wait_us(events: list[Recorded], over_us: int) -> int:
+    # Of what was received, taken unseen, lost by a reset, or is queued when the recording is over.
+    longest = 0
+    queued: deque[Recorded] = deque()
+    for each in events:
+        if each.outcome == "queued":
+            queued.append(each)
+        elif each.outcome in ("received", "taken"):
+            longest = max(longest, each.figure if each.outcome == "received" else 0)
+            # Numbers are modulo 2**30, and events of those before it may be missing.
+            while queued and (each.number - queued[0].number) & US_MASK <= US_MASK >> 1:
+                since = queued.popleft()
+                if each.outcome == "taken":
+                    longest = max(longest, each.us - since.us)
+        elif each.outcome == "reset" and queued:
+            longest = max(longest, each.us - queued[0].us)
+            queued.clear()
+    return max(longest, over_us - queued[0].us if queued else 0)
 
 
 def _service_us(events: list[Recorded]) -> int:
@@ -431,6 +492,8 @@ def _service_us(events: list[Recorded]) -> int:
     for each in events:
         if each.outcome == "queued":
             real += 1
+        elif each.outcome == "reset":
+            real, last = 0, None
         elif each.outcome != "dropped":
             if last is not None and real > 1:
                 gaps.append(each.us - last)

@@ -46,6 +46,7 @@ from .stream import Stream
 
 OUTCOMES = ("queued", "dropped", "rejected", "received", "taken", "missed")
 RECEIVER = 255  # in place of a sender's number
+ELSEWHERE = "another host has this board's events, which go to one at a time: end that one first"
 US_MASK = (1 << 30) - 1  # the board's microseconds wrap there
 
 # Before a frame that attaches. No link minds it, a prompt takes it for a comment and echoes it.
@@ -143,7 +144,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A channel's figures at one moment: `us` and `seconds` as of Event, `ticks` of its clock."""
+    """A channel's figures at one moment: `us` and `seconds` as of Event, `ticks` of its clock.
+
+    `first`: which of its rows is the first here; a channel of many comes in several.
+    """
 
     channel: Channel
     us: int
@@ -151,6 +155,7 @@ class Snapshot:
     ticks: int
     rows: tuple[Row, ...]
     latency: tuple[int, int, int, int, int] | None  # count, average, p50, p99, max, in ticks
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,8 @@ class Status:
     heap_free: int
     skipped: int  # snapshots that were not sent in time
     damaged: int  # frames from the host that did not come whole
+    elsewhere: bool  # the events that this host wants go to another one
+    untold: int  # channels that are not told: a link tells 64
 
 
 @dataclass(frozen=True)
@@ -510,8 +517,9 @@ class Session:
                 self._asked = None
                 self._asks += 1
         elif frame.kind == STATUS:
-            us, *figures = struct.unpack("<IIII", body)
-            found.append(Status(self.board_clock.unwrapped(us), *figures))
+            us, free, skipped, damaged, flags, untold = struct.unpack("<IIIIBH", body)
+            us = self.board_clock.unwrapped(us)
+            found.append(Status(us, free, skipped, damaged, bool(flags & 1), untold))
         elif frame.kind == CHANNEL:
             self._channel(body, found)
         elif frame.kind in (SNAPSHOT, EVENTS):
@@ -589,7 +597,7 @@ class Session:
                 self._understand(each, found)
 
     def _snapshot(self, body: bytes) -> Snapshot:
-        _, index, _, count, us, ticks, *latency = struct.unpack_from("<BBBBIIIIIII", body)
+        _, index, first, count, us, ticks, *latency = struct.unpack_from("<BBBBIIIIIII", body)
         channel = self._table[index]
         us = self.board_clock.unwrapped(us)
         self._clocks[channel.name] = us, ticks
@@ -619,6 +627,7 @@ class Session:
             ticks,
             tuple(rows),
             tuple(latency) if latency[0] else None,
+            first,
         )
 
     def _event_batch(self, body: bytes) -> Events:
@@ -628,7 +637,12 @@ class Session:
         sender = None if number == RECEIVER else number
         of = receiver if sender is None else None
         channel = self._table[index]
-        if not 16 <= stride or len(body) != _EVENTS_HEADER + count * stride:
+        begin = _EVENTS_HEADER
+        if not channel.default_clock:
+            us, ticks = struct.unpack_from("<II", body, begin)
+            self._clocks[channel.name] = self.board_clock.unwrapped(us), ticks
+            begin += 8
+        if not 16 <= stride or len(body) != begin + count * stride:
             raise ValueError(f"{count} events of {stride} bytes in {len(body)}")
         end = channel.name, sender, of
         expected, before = start, 0
@@ -640,20 +654,32 @@ class Session:
                     before = earlier
         missing = (first - expected) & US_MASK
         fresh = (overwritten - before) & US_MASK
-        events = tuple(
-            self._event(body[at : at + stride], channel)
-            for at in range(_EVENTS_HEADER, len(body), stride)
-        )
+        raws = [body[at : at + stride] for at in range(begin, len(body), stride)]
+        events = tuple(map(self._event, raws, self._times(channel, raws)))
         self._followed.rings[end] = ring, start, (first + count) & US_MASK, overwritten
         self.counts.events += count
         self.counts.events_overwritten += fresh
         self.counts.events_lost += missing - fresh
         return Events(channel, sender, of, first, events, fresh, missing - fresh)
 
-    def _event(self, raw: bytes, channel: Channel) -> Event:
-        ticks, number, what, figure = struct.unpack_from("<IIII", raw)
+    def _times(self, channel: Channel, raws: list[bytes]) -> list[int]:
+        # Their microseconds. A clock may wrap several times a second, so each one's ticks are
+        # counted back from those of the next one, the last one's from the clock's in the frame.
+        all_ticks = [struct.unpack_from("<I", raw)[0] for raw in raws]
+        if channel.default_clock:
+            return [self.board_clock.unwrapped(ticks) for ticks in all_ticks]
+        us, behind = self._clocks[channel.name]
+        early = (channel.mask + 1) // 8  # for one that was sent with a time of its own
+        ago, found = 0, []
+        for ticks in reversed(all_ticks):
+            ago += ((behind - ticks + early) & channel.mask) - early
+            behind = ticks
+            found.append(us - ago * 1_000_000 // channel.hz)
+        return found[::-1]
+
+    def _event(self, raw: bytes, us: int) -> Event:
+        _, number, what, figure = struct.unpack_from("<IIII", raw)
         size, priority, outcome = what & 0xFFFF, what >> 16 & 7, what >> 20 & 7
-        us = self.us(channel, ticks & channel.mask)
         return Event(
             OUTCOMES[outcome],
             what >> 24,
@@ -668,6 +694,7 @@ class Session:
 
 
 __all__ = [
+    "ELSEWHERE",
     "BoardClock",
     "Channel",
     "Counts",

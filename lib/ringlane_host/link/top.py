@@ -28,7 +28,8 @@ _COLUMNS: tuple[tuple[str, Any, int], ...] = (
     ("queued", "left", 16),
     ("high", "right", 4),
     ("dropped", "right", 7),
-    ("drop/s", "right", 6),
+    ("rejected", "right", 8),
+    ("lost/s", "right", 6),
     ("p50", "right", 7),
     ("p99", "right", 7),
     ("max", "right", 7),
@@ -130,12 +131,13 @@ def _picture(session: Session, watch: Watch, name: str, sort: str = "name"):  # 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(expand=True, box=box.SIMPLE_HEAD, header_style="bold")
+    table = Table(expand=True, box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0))
     for title, justify, width in _COLUMNS:
         table.add_column(title, justify=justify, no_wrap=True, min_width=width)
     before = None
     for lane in _sorted(watch, sort):
-        table.add_row(*_cells(lane, before), style="red" if lane.dropped_rate > 0 else None)
+        losing = lane.dropped_rate or lane.rejected_rate
+        table.add_row(*_cells(lane, before), style="red" if losing else None)
         before = lane.channel.name if sort == "name" else None
     lines: list[Any] = [Text(_head(session, watch, name), style="bold"), table]
     lines += [Text(line, style="dim", no_wrap=True) for line in watch.text]
@@ -150,6 +152,10 @@ def _head(session: Session, watch: Watch, name: str) -> str:
     if status:
         parts.append(f"{status.heap_free / 1024:.0f} KB free")
         _, wrong = session.board_clock.at(status.us)
+        if status.untold:
+            parts.append(f"{status.untold} more channels are not shown")
+        if status.elsewhere:
+            parts.append("events go to another host")
         parts.append(f"clock {status.us / 1e6:.1f} s ± {wrong * 1e3:.1f} ms")
     missed = counts.events_overwritten + counts.events_lost
     for figure, text in (
@@ -170,8 +176,12 @@ def _sorted(watch: Watch, sort: str) -> list[Lane]:
     if sort == "rate":
         return sorted(lanes, key=lambda each: -each.sent_rate)
     if sort == "dropped":
-        return sorted(lanes, key=lambda each: -(each.row.dropped or 0))
+        return sorted(lanes, key=lambda each: -_losses(each))
     return sorted(lanes, key=lambda each: -(each.latency or (0, 0, 0))[1])
+
+
+def _losses(lane: Lane) -> int:
+    return (lane.row.dropped or 0) + (lane.row.rejected or 0)
 
 
 def _cells(lane: Lane, before: str | None) -> list[str]:
@@ -179,6 +189,7 @@ def _cells(lane: Lane, before: str | None) -> list[str]:
     latency = ["", "", ""]
     if lane.latency:
         latency = [_time(each) for each in lane.latency]
+    lost = lane.dropped_rate + lane.rejected_rate
     full = row.queued / row.capacity if row.capacity else 0
     bar = "█" * min(_DEPTH, -int(-full * _DEPTH // 1))
     return [
@@ -189,7 +200,8 @@ def _cells(lane: Lane, before: str | None) -> list[str]:
         f"{bar:·<{_DEPTH}} {row.queued}/{row.capacity}",
         "" if row.high_water is None else str(row.high_water),
         "" if row.dropped is None else f"{row.dropped:,}",
-        f"{lane.dropped_rate:,.1f}" if lane.dropped_rate else "",
+        "" if row.rejected is None else f"{row.rejected:,}",
+        f"{lost:,.1f}" if lost else "",
         *latency,
         shown(row.last, row.last_size),
     ]

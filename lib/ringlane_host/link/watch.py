@@ -4,10 +4,9 @@ import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from ringlane.names import CLASS_NAMES
-
+from .recording import lane_of
 from .session import (
     US_MASK,
     Channel,
@@ -20,6 +19,8 @@ from .session import (
     Status,
     Text,
 )
+
+Latency: TypeAlias = tuple[float, float, float]  # p50, p99, max in µs
 
 HISTORY = 40  # rates that are kept for a sparkline
 _LATENCIES = 2000
@@ -35,9 +36,10 @@ class Lane:
     sent_rate: float = 0.0
     received_rate: float = 0.0
     dropped_rate: float = 0.0
+    rejected_rate: float = 0.0
     history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENCIES))  # µs
-    stats: tuple[float, float, float] | None = None  # of the channel: p50, p99, max in µs
+    stats: Latency | None = None  # of the channel, in its first line
 
     def update(self, row: Row, us: int) -> None:
         """Take the next snapshot's figures."""
@@ -46,12 +48,13 @@ class Lane:
             self.sent_rate = _grown(row.sent, self.row.sent) / seconds
             self.received_rate = _grown(row.received, self.row.received) / seconds
             self.dropped_rate = _grown(row.dropped or 0, self.row.dropped or 0) / seconds
+            self.rejected_rate = _grown(row.rejected or 0, self.row.rejected or 0) / seconds
             self.history.append(self.sent_rate)
         self.row, self.us = row, us
 
     @property
-    def latency(self) -> tuple[float, float, float] | None:
-        """p50, p99 and max in µs: of the newest tapped messages, else of the channel's stats."""
+    def latency(self) -> Latency | None:
+        """Of the newest tapped messages, else of the channel's stats."""
         if self.latencies:
             ordered = sorted(self.latencies)
             last = len(ordered) - 1
@@ -60,7 +63,7 @@ class Lane:
 
     def as_json(self) -> dict[str, Any]:
         """Return the line's figures by name."""
-        row, latency = self.row, self.latency
+        row = self.row
         return {
             "lane": row.label,
             "capacity": row.capacity,
@@ -73,7 +76,9 @@ class Lane:
             "sent_per_s": round(self.sent_rate, 3),
             "received_per_s": round(self.received_rate, 3),
             "dropped_per_s": round(self.dropped_rate, 3),
-            "latency_us": latency and dict(zip(("p50", "p99", "max"), latency, strict=True)),
+            "rejected_per_s": round(self.rejected_rate, 3),
+            # What the channel measures is of all its classes.
+            "latency_us": _named(self.latency if self.latencies or row.label == "-" else None),
             "last": None if row.last is None else row.last.hex(),
         }
 
@@ -85,7 +90,7 @@ class Watch:
         self.hello: Hello | None = None
         self.status: Status | None = None
         self.channels: dict[str, Channel] = {}
-        self.lanes: dict[tuple[str, str], Lane] = {}
+        self.lanes: dict[tuple[str, int], Lane] = {}  # by the place: receivers may share a name
         self.text: deque[str] = deque(maxlen=5)
         self.snapshots = 0  # of every channel: how often there was one, at least
         self._line = ""
@@ -117,26 +122,34 @@ class Watch:
     def _snapshot(self, shot: Snapshot) -> None:
         name = shot.channel.name
         self._seen[name] = self._seen.get(name, 0) + 1
-        for row in shot.rows:
-            key = name, row.label
-            lane = self.lanes.get(key)
-            if lane is None or lane.row.sent > row.sent:  # another channel of that name
-                self.lanes[key] = Lane(shot.channel, row, shot.us)
+        if not shot.first and (name, 0) in self.lanes:
+            # What the snapshot before had not, is there no more: a receiver that has closed.
+            begun = self.lanes[name, 0].us
+            for key, lane in list(self.lanes.items()):
+                if key[0] == name and lane.us < begun:
+                    del self.lanes[key]
+        for place, row in enumerate(shot.rows, shot.first):
+            known = self.lanes.get((name, place))
+            # Else it is another channel of that name, or another receiver in that place.
+            if known and known.row.label == row.label and known.row.sent <= row.sent:
+                known.update(row, shot.us)
             else:
-                lane.update(row, shot.us)
-            if shot.latency is not None and len(shot.rows) == 1:
-                _, _, p50, p99, most = (each * 1e6 / shot.channel.hz for each in shot.latency)
-                self.lanes[key].stats = p50, p99, most
+                self.lanes[name, place] = Lane(shot.channel, row, shot.us)
+        if shot.latency is not None:
+            _, _, p50, p99, most = (each * 1e6 / shot.channel.hz for each in shot.latency)
+            self.lanes[name, 0].stats = p50, p99, most
 
     def _events(self, batch: Events) -> None:
+        lanes = [lane for (name, _), lane in self.lanes.items() if name == batch.channel.name]
         for each in batch.events:
             if each.outcome == "received":
-                label = "-"
-                if (batch.channel.name, "-") not in self.lanes and each.priority is not None:
-                    label = CLASS_NAMES[each.priority]
-                lane = self.lanes.get((batch.channel.name, label))
-                if lane is not None:
-                    lane.latencies.append(each.figure * 1e6 / batch.channel.hz)
+                label = lane_of(batch.channel, each)
+                for lane in lanes:
+                    if lane.row.label in (label, "-"):
+                        lane.latencies.append(each.figure * 1e6 / batch.channel.hz)
+
+    def _stats(self, name: str) -> Latency | None:
+        return self.lanes[name, 0].stats if (name, 0) in self.lanes else None
 
     def _print(self, text: str) -> None:
         *lines, self._line = (self._line + text).replace("\r", "").split("\n")
@@ -155,6 +168,7 @@ class Watch:
             },
             "us": status and status.us,
             "heap_free": status and status.heap_free,
+            "channels_not_shown": status and status.untold,
             "link": vars(session.counts) | {"snapshots_skipped": status and status.skipped},
             "channels": [
                 {
@@ -162,8 +176,11 @@ class Watch:
                     "pattern": channel.pattern,
                     "slot_size": channel.slot_size,
                     "senders": channel.senders,
+                    "latency_us": _named(self._stats(key)),
                     "lanes": [
-                        lane.as_json() for (name, _), lane in self.lanes.items() if name == key
+                        lane.as_json()
+                        for (name, _), lane in sorted(self.lanes.items())
+                        if name == key
                     ],
                 }
                 for key, channel in sorted(self.channels.items())
@@ -190,6 +207,10 @@ def shown(data: bytes | None, size: int | None) -> str:
     if data and all(32 <= byte < 127 for byte in data):
         return repr(data.decode())[1:-1] + more
     return data.hex(" ") + more
+
+
+def _named(latency: Latency | None) -> dict[str, float] | None:
+    return latency and dict(zip(("p50", "p99", "max"), latency, strict=True))
 
 
 def _grown(now: int, before: int) -> int:

@@ -12,7 +12,7 @@ from ringlane.names import CLASS_NAMES
 
 from ..link.recording import lane_of
 from ..link.remote import Message as Forwarded
-from ..link.session import Channel, Event, Events, Gone, Hello, Item, Status
+from ..link.session import ELSEWHERE, Channel, Event, Events, Gone, Hello, Item, Status
 from .broker import UNCONFIRMED_MAX, Broker, Connected, Lost, Received, Refused, Taken
 from .buffer import Buffer, Message
 from .ledger import (
@@ -76,6 +76,7 @@ class Bridge:
         self._boot = 0
         self._heard = -1e9
         self._told_cut: set[str] = set()
+        self._told_elsewhere = False
         self._lost: str | None = None  # why the broker is away, once said
         self._online_told: bool | None = None
         self._ledger_told = ""
@@ -111,6 +112,9 @@ class Bridge:
                     self.channels[each.name] = each
                 case Status():
                     self._is_there()
+                    if each.elsewhere and not self._told_elsewhere:
+                        self.say(ELSEWHERE)
+                    self._told_elsewhere = each.elsewhere
                 case Gone():
                     self._heard = -1e9
                 case Events() if each.sender is not None and self.wanted(each.channel.name):

@@ -77,7 +77,8 @@ class Downlink:
 
     def take(self, name: str, received: Received) -> None:
         """Send a message on to the channel of that name; they arrive in this order."""
-        task = asyncio.create_task(self._send(name, received))
+        room = len(self._tasks) < _WAITING_MAX
+        task = asyncio.create_task(self._send(name, received, room))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -86,11 +87,11 @@ class Downlink:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_PATIENCE_MS / 1e3)
 
-    async def _send(self, name: str, received: Received) -> None:
+    async def _send(self, name: str, received: Received, room: bool) -> None:
         count = self._ledger.downlink
         count["received"] += 1
         try:
-            if len(self._tasks) > _WAITING_MAX:
+            if not room:
                 raise _Wrong(f"{_WAITING_MAX:,} messages wait for the board")
             channel = self._board.channel(name)
             if channel.about.calls:
