@@ -1,5 +1,6 @@
 """What the tests run on: CPython, real MicroPython, an emulated RP2040 if there is firmware."""
 
+import gc
 import importlib
 import os
 import subprocess
@@ -200,3 +201,9 @@ def broken(tmp_path, monkeypatch):
     for module in ours():  # also those that nothing had imported before
         del sys.modules[module]
     sys.modules.update(kept)
+
+
+def pytest_collection_finish():
+    # A scenario collects garbage often, and pytest's own objects are many.
+    gc.collect()
+    gc.freeze()

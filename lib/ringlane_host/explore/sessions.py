@@ -174,7 +174,7 @@ def search(scenario, kind, bound, merge):
     plans = [collections.deque() for _ in range(bound + 1)]
     plans[0].append(())
     # By a place: what is to be run as soon as accesses there are known to conflict.
-    closed: collections.defaultdict[tuple, Found] = collections.defaultdict(list)
+    closed: collections.defaultdict[tuple[object, ...], Found] = collections.defaultdict(list)
     total = 1
     with Session(scenario, kind, merge) as session:
         while any(plans):
