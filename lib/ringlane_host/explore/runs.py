@@ -26,7 +26,7 @@ _instructions: dict[int, tuple[object, list[int]]] = {}
 def _instruction(frame):
     """Return the offset of the instruction that `frame` runs.
 
-    Once CPython has adapted it to the types that it finds, f_lasti may be that of one of its caches.
+    f_lasti may be within its caches, once CPython has adapted it to the types that it finds.
     """
     code = frame.f_code
     found = _instructions.get(id(code))
@@ -84,7 +84,7 @@ class Run(ABC):
     def choices(self, place, kind, address, width):
         """Return [(step, pre-emptions, place), ...]: what may come before an access.
 
-        It makes no difference unless accesses conflict at that place; None: it always may.
+        `place`: it makes no difference unless accesses conflict there; None: it always may.
         """
 
     @abstractmethod
