@@ -2,10 +2,11 @@
 
 import gc
 import importlib
+import io
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import mutants
@@ -13,6 +14,7 @@ import pytest
 import ringlane
 import ringlane_host.simulate  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host.boards import virtual
+from ringlane_host.command import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
@@ -30,6 +32,17 @@ NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
     "micropython.org offers or its rp2 port builds"
 )
+
+
+def command(*words):
+    """Run `ringlane words...` in this process; return (its exit status, stdout, stderr)."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main([str(word) for word in words])
+        except SystemExit as end:  # argparse's
+            status = end.code
+    return status, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture

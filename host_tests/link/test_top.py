@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import PACKAGE, ROOT
+from conftest import PACKAGE, ROOT, command
 from ringlane_host.boards.virtual import VirtualBoard
 
 PROGRAM = """
@@ -46,16 +46,8 @@ asyncio.run(main())
 """
 
 
-def top(*args, timeout=120):
-    done = subprocess.run(
-        [sys.executable, "-m", "ringlane_host.command.cli", "top", *map(str, args)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+def top(*words):
+    return command("top", *words)
 
 
 @pytest.fixture(scope="module")
