@@ -69,7 +69,7 @@ class Cores(Run):
         """End the run: all cores have returned."""
 
     def choices(self, place, *_):
-        if self.count == self.entered:
+        if self.count == self.entered or not self.spare:
             return []
         return [(Step(self.count, who), 1, place) for who in self.alive() if who != self.who]
 

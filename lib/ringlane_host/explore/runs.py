@@ -41,7 +41,8 @@ class Run(ABC):
 
     `offered`: the steps that could have come after those of the plan, as choices() gives them.
     `path`: the steps that were taken. `marks`: the places whose accesses are known to conflict;
-    None: let others in everywhere. `told`: None, or a list for the accesses in words.
+    None: let others in everywhere. `spare`: whether further pre-emptions are offered. `told`: None,
+    or a list for the accesses in words.
     """
 
     mode = ""
@@ -54,6 +55,7 @@ class Run(ABC):
         self.rng = rng
         self.eagerness = rng.choice(_EAGERNESS) if rng else 0
         self.marks = marks
+        self.spare = True
         self.told = told
         self.offered = []
         self.path = []

@@ -73,13 +73,17 @@ class Session:
         if self.threads is not None:
             self.threads.close()
 
-    def run(self, plan, rng=None, told=None):
-        """Run the scenario once and check it; return the Run. Raise ExplorationError."""
+    def run(self, plan, rng=None, told=None, spare=True):
+        """Run the scenario once and check it; return the Run. Raise ExplorationError.
+
+        Not `spare`: no further pre-emption is to be offered.
+        """
         contexts, check = self.set_up()
         if self.threads is None:
             self.threads = Threads(1 if self.kind is Interrupts else len(contexts))
         marks = self.marks if self.merge else None
         run = self.kind(contexts, self.threads, plan, rng, marks, told)
+        run.spare = spare
         Lock.run = run if isinstance(run, Gil) else None
         masking.contexts = run
         try:
@@ -182,7 +186,8 @@ def search(scenario, kind, bound, merge):
             plan = queue.popleft()
             known = len(session.marks)
             opened: Found = []
-            for step, cost, place in session.run(plan).offered:
+            run = session.run(plan, spare=switches < bound)
+            for step, cost, place in run.offered:
                 if switches + cost <= bound:
                     is_open = place is None or place in session.marks
                     (opened if is_open else closed[place]).append((switches + cost, (*plan, step)))
