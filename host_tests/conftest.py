@@ -216,6 +216,12 @@ def broken(tmp_path, monkeypatch):
     sys.modules.update(kept)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    # More than there are cores: the tests wait for boards, brokers and clocks a third of the time.
+    return len(os.sched_getaffinity(0)) * 3 // 2
+
+
 def pytest_collection_finish():
     # A scenario collects garbage often, and pytest's own objects are many.
     gc.collect()
