@@ -41,8 +41,8 @@ class Run(ABC):
 
     `offered`: the steps that could have come after those of the plan, as choices() gives them.
     `path`: the steps that were taken. `marks`: the places whose accesses are known to conflict;
-    None: let others in everywhere. `spare`: whether further pre-emptions are offered. `told`: None,
-    or a list for the accesses in words.
+    None: let others in everywhere. `spare`: whether further pre-emptions are offered. `told`:
+    None, or a list for the accesses in words.
     """
 
     mode = ""
