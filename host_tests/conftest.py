@@ -1,16 +1,19 @@
 """What the tests run on: CPython, real MicroPython, an emulated RP2040 if there is firmware."""
 
+import gc
 import importlib
+import io
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import mutants
 import pytest
 import ringlane_host.simulate  # noqa: F401  MicroPython's names, for device code on CPython
 from ringlane_host.boards import virtual
+from ringlane_host.command import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "host_tests" / "device"
@@ -33,6 +36,17 @@ NO_UF2 = (
     "no RP2040 firmware: make test UF2=RPI_PICO.uf2, a MicroPython build for the Pico as "
     "micropython.org offers or its rp2 port builds"
 )
+
+
+def command(*words):
+    """Run `ringlane words...` in this process; return (its exit status, stdout, stderr)."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            status = cli.main([str(word) for word in words])
+        except SystemExit as end:  # argparse's
+            status = end.code
+    return status, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture
@@ -203,3 +217,15 @@ def broken(tmp_path, monkeypatch):
     for module in ours():  # also those that nothing had imported before
         del sys.modules[module]
     sys.modules.update(kept)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    # More than there are cores: the tests wait for boards, brokers and clocks a third of the time.
+    return len(os.sched_getaffinity(0)) * 3 // 2
+
+
+def pytest_collection_finish():
+    # A scenario collects garbage often, and pytest's own objects are many.
+    gc.collect()
+    gc.freeze()

@@ -59,7 +59,7 @@ def measure(target, uf2, sections, quick):
             for section in sections
             for calls in section.programs(scale)
         ]
-        if scale.chip:
+        if scale.chip or quick:
             programs = joined(programs)
         ask = (BOARD, "bench.conditions()")
         if not programs:
@@ -84,7 +84,7 @@ def measure(target, uf2, sections, quick):
 
 
 def joined(programs):
-    """Make one program of all but the footprints: a chip reads its modules for long."""
+    """Make one program of all but the footprints: to start one takes long, on a chip above all."""
     alone = [each for each in programs if module_of(each[0][1]) == "footprint"]
     together = [call for each in programs if each not in alone for call in each]
     together.sort(key=lambda call: call[0] != "capacity")  # it needs the largest pieces

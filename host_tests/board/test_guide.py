@@ -134,11 +134,10 @@ print("begun")
 time.sleep_ms(25)
 raise ValueError("ended")
 """
-# By what fails: the test, pytest's options, and what is printed.
+# By what fails: the test, and what is printed of it.
 FAILURES = {
     "a fault": (
         "board.advance(ms=15)",
-        (),
         (
             "AllocationInHandler: Timer handler on_tick, main.py:6: formatting",
             "GP25 -> 1",
@@ -147,46 +146,61 @@ FAILURES = {
     ),
     "what the firmware raises": (
         "board.allow(AllocationInHandler); board.advance(ms=30)",
-        (),
         ("main.py:10: ValueError", '> *raise ValueError\\("ended"\\)', "GP25 -> 0"),
     ),
     "a fault that the test has not seen": (
         "board._kernel.fault(AllocationInHandler, 'at the end')",
-        (),
-        ("ERROR at teardown", "AllocationInHandler: at the end"),
+        ("AllocationInHandler: at the end",),
     ),
     "an assertion of the test": (
         "board.advance(ms=5); assert board.pin(25).value()",
-        (),
         (r"<rpi_pico, simulated, at 5.000 ms>: what happened", "print  begun"),
     ),
     "a firmware that is not there, once": (
         "board.run('nope.py')",
-        (),
         (r"BoardError: no firmware \S+/nope\.py\n",),
-    ),
-    "a board that is not there": (
-        "pass",
-        ("--ringlane-target=rp2040:none.uf2",),
-        ("no file none.uf2",),
-    ),
-    "a target that is none": (
-        "pass",
-        ("--ringlane-target=pico",),
-        ("--ringlane-target=pico: it is sim, unix, rp2040:FILE.uf2 or a serial port",),
     ),
 }
 
 
-@pytest.mark.parametrize("name", FAILURES)
-def test_a_failing_test_shows(name, tmp_path):
-    line, options, shown = FAILURES[name]
-    (tmp_path / "main.py").write_text(FAULTY)
-    (tmp_path / "test_main.py").write_text(
-        "from ringlane_host.board import AllocationInHandler\n"
-        f"def test(board):\n    board.run()\n    {line}\n"
+@pytest.fixture(scope="module")
+def failures(tmp_path_factory):
+    """What is printed of a test for each of FAILURES, by its title."""
+    folder = tmp_path_factory.mktemp("failures")
+    (folder / "main.py").write_text(FAULTY)
+    tests = [
+        f"def test_{place}(board):\n    board.run()\n    {line}\n"
+        for place, (line, _) in enumerate(FAILURES.values())
+    ]
+    (folder / "test_main.py").write_text(
+        "\n\n".join(["from ringlane_host.board import AllocationInHandler", *tests])
     )
-    status, printed = run(tmp_path, *options)
+    status, printed = run(folder)
     assert status
-    for each in shown:
-        assert re.search(each, printed), printed
+    sections = re.split(r"^_+ ((?:ERROR at teardown of )?test_\d+)\S* _+$", printed, flags=re.M)
+    return dict(zip(sections[1::2], sections[2::2], strict=True))
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failing_test_shows(name, failures):
+    title = f"test_{[*FAILURES].index(name)}"
+    if name == "a fault that the test has not seen":
+        title = f"ERROR at teardown of {title}"
+    for each in FAILURES[name][1]:
+        assert re.search(each, failures[title]), failures[title]
+
+
+@pytest.mark.parametrize(
+    "option, error",
+    [
+        ("--ringlane-target=rp2040:none.uf2", "no file none.uf2"),
+        (
+            "--ringlane-target=pico",
+            "--ringlane-target=pico: it is sim, unix, rp2040:FILE.uf2 or a serial port",
+        ),
+    ],
+)
+def test_a_target_that_is_not_there_is_named(option, error, tmp_path):
+    (tmp_path / "test_main.py").write_text("def test(board):\n    board.run()\n")
+    status, printed = run(tmp_path, option)
+    assert status and error in printed, printed

@@ -210,10 +210,10 @@ CASES = {
         more={"cores": True},
     ),
     "nested, in a channel of its own": Case(
-        NESTED, None, values={"end": "high"}, more={**THEN, "every": 4}
+        NESTED, None, values={"end": "high"}, more={**THEN, "every": 9}
     ),
     "nested, in the channel of the other": Case(
-        NESTED, r"came at place \d+/\d+", values={"end": "low"}, more=THEN
+        NESTED, r"came at place \d+/\d+", values={"end": "low"}, more={**THEN, "every": 3}
     ),
 }
 
@@ -297,7 +297,7 @@ def folder(tmp_path):
 
 def test_an_interrupt_without_a_handler_is_no_sweep(folder):
     with pytest.raises(ExplorationError, match=r"the interrupt called no handler in \d+ runs$"):
-        sweep_of(run_main, folder, lambda board: board.pin(3).press(ms=1))
+        sweep_of(run_main, folder, lambda board: board.pin(3).press(ms=1), every=9)
     with pytest.raises(ExplorationError, match="no other core could run"):
         sweep_of(run_main, folder, None, cores=True)
 
@@ -490,49 +490,43 @@ def test_a_marked_test_that_fails_tells_its_place_and_the_command_that_repeats_i
     assert not status and "2 passed" in printed, printed
 
 
-FAILING = {
-    "a fault at the end": (
-        "pin(2).press(ms=1)",
-        "    board.advance(ms=3)\n    board._kernel.fault(TwoContexts, 'planted')",
-        "ERROR .*test_it - .*TwoContexts: planted",
+# The mark's arguments, what the test takes and does, and what is told of it.
+FAILING = [
+    ("", "board", "pass", "at setup of {}.*\\nringlane_sweep: a sweep takes interrupt="),
+    ("print, every=3", "board", "pass", "at setup of {}.*\\n.*its arguments are keywords, as int"),
+    ("interrupt=print, often=3", "board", "pass", "at setup of {}.*\\nringlane_sweep: .*'often'"),
+    ("interrupt=print", "tmp_path", "pass", "at setup of {}.*\\n.*it needs the fixture board"),
+    (
+        "interrupt=lambda board: board.pin(2).press(ms=1), every=20",
+        "board",
+        "run_main(board); board._kernel.fault(TwoContexts, 'planted')",
+        "ERROR .*{} - .*TwoContexts: planted",
     ),
-    "nothing that listens": (
-        "pin(5).press(ms=1)",
-        "    board.advance(ms=3)",
-        "test_it ___+\nnothing was interrupted: the interrupt called no handler",
+    (
+        "interrupt=lambda board: board.pin(5).press(ms=1), every=20",
+        "board",
+        "run_main(board)",
+        "{} ___+\nnothing was interrupted: the interrupt called no handler",
     ),
-    "what its interrupt raises": (
-        "pin(99)",
-        "    board.advance(ms=3)",
-        "the sweep's interrupt raised BoardError.*no pin 99",
+    (
+        "interrupt=lambda board: board.pin(99)",
+        "board",
+        "run_main(board)",
+        "{} ___+\n(.*\n)*?.*the sweep's interrupt raised BoardError.*no pin 99",
     ),
-}
+]
 
 
-@pytest.mark.parametrize("name", FAILING)
-def test_a_marked_test_fails_also_by(name, folder):
-    stimulus, body, said = FAILING[name]
-    (folder / "test_main.py").write_text(
+def test_a_marked_test_that_fails_or_whose_mark_is_wrong_is_told_by_itself(folder):
+    text = (
         "import pytest\nfrom ringlane_host.board import TwoContexts\n"
-        f"@pytest.mark.ringlane_sweep(interrupt=lambda board: board.{stimulus}, every=20)\n"
-        f"def test_it(board):\n    board.run()\n{body}\n"
+        "def run_main(board):\n    board.run()\n    board.advance(ms=3)\n"
+        "def test_good():\n    pass\n"
     )
-    status, printed = run_pytest(folder, "-rfE")
-    assert status and re.search(said, printed), printed
-
-
-def test_a_mark_that_is_wrong_fails_its_test_and_no_other(folder):
-    cases = (
-        ("ringlane_sweep()", "board", "ringlane_sweep: a sweep takes interrupt="),
-        ("ringlane_sweep(print, every=3)", "board", "its arguments are keywords, as interrupt="),
-        ("ringlane_sweep(interrupt=print, often=3)", "board", "ringlane_sweep: .*'often'"),
-        ("ringlane_sweep(interrupt=print)", "tmp_path", "it needs the fixture board"),
-    )
-    text = "import pytest\ndef test_good():\n    pass\n"
-    for number, (mark, parameter, _) in enumerate(cases):
-        text += f"@pytest.mark.{mark}\ndef test_{number}({parameter}):\n    pass\n"
+    for number, (mark, takes, body, _) in enumerate(FAILING):
+        text += f"@pytest.mark.ringlane_sweep({mark})\ndef test_{number}({takes}):\n    {body}\n"
     (folder / "test_main.py").write_text(text)
-    status, printed = run_pytest(folder, "-rE")
-    assert status and "1 passed, 4 errors" in printed, printed
-    for number, (_, _, said) in enumerate(cases):
-        assert re.search(rf"at setup of test_{number} _+\n.*{said}", printed), printed
+    status, printed = run_pytest(folder, "-rfE")
+    assert status and "2 failed, 2 passed, 5 errors" in printed, printed
+    for number, (*_, said) in enumerate(FAILING):
+        assert re.search(said.format(f"test_{number}"), printed), printed

@@ -186,6 +186,14 @@ FOUND_BY = {
         "k ask | s read",
     ),
     ("zero_copy", "commit"): ("Channel", "a claim commit | r peek release"),
+    ("zero_copy", "commit", '"limit" loaded again in "if limit and (size < 0 or', "#2"): (
+        "PriorityChannel",
+        "a claim commit | c close",
+    ),
+    ("zero_copy", "peek", '_PEEK_TAIL]:" always'): (
+        "PriorityChannel",
+        "a send_urgent | r peek peek release",
+    ),
 }
 
 

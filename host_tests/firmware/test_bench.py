@@ -234,11 +234,17 @@ def results(*arguments, out, board="virtual", timeout=280):
     return done.stdout, json.loads((out / f"bench-{board}.json").read_text())
 
 
-def section(name, out):
-    """Run one section on the virtual board; return what it printed and its part of the JSON."""
-    printed, found = results("--section", name, out=out)
-    assert set(found) == {"target", "board", "machine", "version", "heap", "unit", "hz", name}
-    return printed, found[name]
+MEASURED = "messages multicast anycast capacity request-reply zero-copy calls wake-up".split()
+CONDITIONS = {"target", "board", "machine", "version", "heap", "unit", "hz"}
+
+
+@pytest.fixture(scope="module")
+def measured(interpreter, tmp_path_factory):
+    """What is printed, and the JSON, of all sections that the virtual board measures at once."""
+    sections = [word for name in MEASURED for word in ("--section", name)]
+    printed, found = results(*sections, out=tmp_path_factory.mktemp("bench"))
+    assert {*found} == {*CONDITIONS, *MEASURED}
+    return printed, found
 
 
 def check_rows(found, columns, contenders, unit="ns"):
@@ -260,8 +266,8 @@ def cell(found, contender, column):
     return row
 
 
-def test_the_bench_measures_every_contender_at_every_size(interpreter, tmp_path):
-    printed, found = section("messages", tmp_path)
+def test_the_bench_measures_every_contender_at_every_size(measured):
+    printed, found = measured[0], measured[1]["messages"]
     assert found["columns"] == COLUMNS
     for column, _, row in check_rows(found, COLUMNS, CONTENDERS):
         ours = cell(found, "ringlane", column)
@@ -274,8 +280,8 @@ def test_the_bench_measures_every_contender_at_every_size(interpreter, tmp_path)
         assert shown in printed
 
 
-def test_the_bench_measures_multicast_to_1_2_4_and_8_receivers(interpreter, tmp_path):
-    printed, found = section("multicast", tmp_path)
+def test_the_bench_measures_multicast_to_1_2_4_and_8_receivers(measured):
+    printed, found = measured[0], measured[1]["multicast"]
     counts = ["1", "2", "4", "8"]
     for title in SENT:
         part = found[title]
@@ -292,8 +298,8 @@ def test_the_bench_measures_multicast_to_1_2_4_and_8_receivers(interpreter, tmp_
         assert shown in printed
 
 
-def test_the_bench_measures_anycast_by_every_policy(interpreter, tmp_path):
-    printed, found = section("anycast", tmp_path)
+def test_the_bench_measures_anycast_by_every_policy(measured):
+    printed, found = measured[0], measured[1]["anycast"]
     for column, _, row in check_rows(found, SENT, ANYCAST):
         one = cell(found, "one PriorityChannel", column)
         assert row["ratio"] == pytest.approx(row["time"] / one["time"], rel=0.01)
@@ -301,37 +307,37 @@ def test_the_bench_measures_anycast_by_every_policy(interpreter, tmp_path):
         assert shown in printed
 
 
-def test_the_bench_measures_every_kind_of_channel_at_8_and_1024_slots(interpreter, tmp_path):
-    printed, found = section("capacity", tmp_path)
+def test_the_bench_measures_every_kind_of_channel_at_8_and_1024_slots(measured):
+    printed, found = measured[0], measured[1]["capacity"]
     assert list(found["times"]) == ["PriorityChannel, send + recv", "multicast", *POLICIES]
     for name, times in found["times"].items():
         assert list(times) == ["8", "1024"] and min(times.values()) > 0
         assert name in printed
 
 
-def test_the_bench_measures_a_round_trip_of_request_and_reply(interpreter, tmp_path):
-    printed, found = section("request-reply", tmp_path)
+def test_the_bench_measures_a_round_trip_of_request_and_reply(measured):
+    printed, found = measured[0], measured[1]["request-reply"]
     check_rows(found, ["16 B"], REQUEST_REPLY)
     for shown in REQUEST_REPLY:
         assert shown in printed
 
 
-def test_the_bench_measures_messages_that_are_not_copied(interpreter, tmp_path):
-    printed, found = section("zero-copy", tmp_path)
+def test_the_bench_measures_messages_that_are_not_copied(measured):
+    printed, found = measured[0], measured[1]["zero-copy"]
     check_rows(found, ["16 B", "256 B"], ZERO_COPY)
     for shown in (*ZERO_COPY, "Without the producer's writing"):
         assert shown in printed
 
 
-def test_the_bench_measures_single_calls(interpreter, tmp_path):
-    printed, found = section("calls", tmp_path)
+def test_the_bench_measures_single_calls(measured):
+    printed, found = measured[0], measured[1]["calls"]
     assert [row["contender"] for row in found["rows"]] == CALLS
     for row in found["rows"]:
         assert row["allocated"] == 0 and row["contender"] in printed
 
 
-def test_the_bench_measures_wake_ups_from_a_second_thread(interpreter, tmp_path):
-    printed, found = section("wake-up", tmp_path)
+def test_the_bench_measures_wake_ups_from_a_second_thread(measured):
+    printed, found = measured[0], measured[1]["wake-up"]
     assert [row["contender"] for row in found["rows"]] == WAKE_UP
     check_wake_ups(found, 20, "a second thread")
     for shown in (*WAKE_UP, "about every millisecond"):
@@ -350,7 +356,9 @@ def check_wake_ups(found, count, source):
 
 
 def test_the_bench_measures_what_the_modules_take(interpreter, tmp_path):
-    printed, found = section("footprint", tmp_path)
+    printed, found = results("--section", "footprint", out=tmp_path)
+    assert {*found} == {*CONDITIONS, "footprint"}
+    found = found["footprint"]
     assert found["import"] > 0 and found["channel"][0] > 0
     patterns = ["MulticastChannel", "AnycastChannel", "RequestReplyChannel", "waiting"]
     assert list(found["further"]) == patterns and min(found["further"].values()) > 0

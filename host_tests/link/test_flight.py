@@ -1,12 +1,10 @@
 """FlightRecorder: what it records is found after a reset, and nothing else is taken for it."""
 
 import re
-import subprocess
-import sys
 from concurrent.futures import TimeoutError as Late
 
 import pytest
-from conftest import PACKAGE
+from conftest import PACKAGE, command
 from ringlane_host.boards.targets import BoardError, Target, run_in_place
 from ringlane_host.boards.virtual import VirtualBoard
 
@@ -283,15 +281,9 @@ finally:
 """
 
 
-def post_mortem(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "ringlane_host.command.cli", "post-mortem", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
+def post_mortem(port):
+    status, out, err = command("post-mortem", port)
+    return status, out + err
 
 
 def test_post_mortem_shows_what_a_board_has_kept(interpreter, tmp_path):

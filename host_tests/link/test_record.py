@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import ringlane_host
 from conftest import PACKAGE, ROOT
+from conftest import command as ringlane
 from mcap.reader import make_reader
 from mcap.writer import Writer
 from ringlane import BULK, HIGH, PriorityChannel
@@ -59,18 +60,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def ringlane(*args, timeout=200):
-    done = subprocess.run(
-        [sys.executable, "-m", "ringlane_host.command.cli", *map(str, args)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from conftest import PACKAGE, ROOT
+from conftest import PACKAGE, ROOT, command
 from rich.console import Console
 from ringlane_host.boards.virtual import VirtualBoard
 from ringlane_host.link.session import BoardClock, Channel, Counts, Row, Snapshot, Status
@@ -52,16 +52,8 @@ asyncio.run(main())
 """
 
 
-def top(*args, timeout=120):
-    done = subprocess.run(
-        [sys.executable, "-m", "ringlane_host.command.cli", "top", *map(str, args)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+def top(*words):
+    return command("top", *words)
 
 
 @pytest.fixture(scope="module")

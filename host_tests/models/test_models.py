@@ -844,14 +844,20 @@ class FanoutMachine(Machine):
         self.saw("closed")
 
     def agree(self):
+        # In turn, as in QueueMachine: what counts is wrong later, too.
         ch, model = self.ch, self.model
         received = sum(end.received for end in model.ends)
-        assert (len(ch), ch.received) == (len(model), received)
-        assert ch.sent == received + len(model) + model.unread
-        assert ch.dropped == model.dropped()
-        assert ch.rejected == sum(model.rejected)
-        assert ch.high_water == model.high_water()
-        assert ch.unread == model.unread
+        figures = {
+            "sent": received + len(model) + model.unread,
+            "received": received,
+            "dropped": model.dropped(),
+            "rejected": sum(model.rejected),
+            "high_water": model.high_water(),
+            "unread": model.unread,
+        }
+        name = [*figures][self.steps % len(figures)]
+        assert getattr(ch, name) == figures[name], name
+        assert len(ch) == len(model)
         assert ch.closed is model.closed
         assert [end.id for end in ch.receivers] == [each.place for each in model.is_open()]
         number = self.steps % len(self.senders)
@@ -863,12 +869,15 @@ class FanoutMachine(Machine):
             assert sender.rejected == model.rejected[number]
             assert sender.high_water == model.high_water(number)
         for end, _, its in self.ends:
-            assert (len(end), end.received, end.id) == (len(its), its.received, its.place)
-            assert end.closed is (model.closed or not its.open)
+            assert (len(end), end.id) == (len(its), its.place)
             if its.open:
                 assert end.timestamp() == its.last_stamp % self.period
-                if self.stats:
-                    self.check_stats(end, its.latencies)
+        if self.ends:
+            end, _, its = self.ends[self.steps % len(self.ends)]
+            assert end.received == its.received
+            assert end.closed is (model.closed or not its.open)
+            if its.open and self.stats:
+                self.check_stats(end, its.latencies)
             self.end_agrees(end, its)
 
     def end_agrees(self, end, model):

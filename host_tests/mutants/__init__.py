@@ -33,7 +33,10 @@ MODULES = sorted(each.stem for each in PACKAGE.glob("*.py") if each.stem != "man
 def of(module):
     """Return {name: Mutant} of one module of ringlane."""
     source = (PACKAGE / f"{module}.py").read_text()
-    found = {each.name: each for each in generate(module, source)}
+    found = {}
+    for each in generate(module, source):
+        assert each.name not in found, f"two mutants have the name {each.name}"
+        found[each.name] = each
     for where, rule in by_hand.of(module):
         try:
             mutant = by_hand.make(module, source, where, rule)

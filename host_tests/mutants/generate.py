@@ -209,14 +209,8 @@ class _Generator:
     def _undefined(self, first, second):
         # Whether `first`, come before `second`, reads a local that has no value yet.
         needed = _reads(first) & _writes(second)
-        before = {
-            node.id
-            for node in ast.walk(self._function)
-            if isinstance(node, ast.Name)
-            and isinstance(node.ctx, ast.Store)
-            and node.lineno < second.lineno
-        } | {each.arg for each in ast.walk(self._function.args) if isinstance(each, ast.arg)}
-        return any("." not in name and name not in before for name in needed)
+        since = _first_values(self._function)
+        return any("." not in name and since[name] >= second.lineno for name in needed)
 
     def _move_up(self, block, names):
         # A store goes up to before each statement that matters, a load before one; what calls,
@@ -357,6 +351,27 @@ class _Generator:
         self._replace(names, "forced", f'"{said}" never', test, "0")
 
 
+def _kept(function):
+    # As `function`, which is asked of each node many times.
+    def of(node):
+        if function.__name__ not in node.__dict__:
+            setattr(node, function.__name__, function(node))
+        return getattr(node, function.__name__)
+
+    return of
+
+
+@_kept
+def _first_values(function):
+    # By local: the line from which on it has a value, of an argument 0.
+    found = {each.arg: 0 for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found[node.id] = min(node.lineno, found.get(node.id, node.lineno))
+    return found
+
+
+@_kept
 def _is_viper(function):
     return any("viper" in ast.unparse(each) for each in function.decorator_list)
 
@@ -374,6 +389,7 @@ def _chains(node, context):
         yield from _chains(child, context)
 
 
+@_kept
 def _own(node):
     # The variables of its loops: no other statement's business.
     loops = (ast.For, ast.comprehension)
@@ -385,6 +401,7 @@ def _own(node):
     }
 
 
+@_kept
 def _reads(node):
     updated = {
         name
@@ -395,6 +412,7 @@ def _reads(node):
     return {*_chains(node, ast.Load)} - _own(node) | updated
 
 
+@_kept
 def _writes(node):
     return {*_chains(node, ast.Store)} - _own(node)
 
@@ -403,6 +421,7 @@ def _has(node, *kinds):
     return any(isinstance(each, kinds) for each in ast.walk(node))
 
 
+@_kept
 def _calls(node):
     return any(
         isinstance(each, ast.Call)
@@ -411,12 +430,14 @@ def _calls(node):
     )
 
 
+@_kept
 def _touches(node):
     # Whether it loads or stores anything but locals, or calls what may.
     memory = (ast.Subscript, ast.Attribute)
     return _calls(node) or any(isinstance(each, memory) for each in ast.walk(node))
 
 
+@_kept
 def _stores(node):
     # Whether it may do more than set locals and attributes.
     return _calls(node) or any(

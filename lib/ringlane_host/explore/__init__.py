@@ -43,14 +43,14 @@ Schedules
     gil: 1*4 0*7 1             as cores, in bytecodes
 
 Merging. A context is let in only before an access that may conflict: one to a word that another
-context writes, or a store to one that another touches. An access that conflicts with nothing
-can be moved past the accesses of the others without a difference, which turns a switch before it
-into one before the next access that does conflict. Which accesses may conflict is not known
-beforehand: it is collected in every run, by the place in the code and the one in the buffer, and
-when a run adds to it the exploration starts anew. Held stores become seen just before a load or a
-fence that can tell. What contexts share outside of the simulated memory, such as a list, is not
-watched: where that matters, or to doubt the merging, merge=False lets every context in at every
-access.
+context writes, or a store to one that another touches. An access that conflicts with nothing can
+be moved past the accesses of the others without a difference, which turns a switch before it into
+one before the next access that does conflict. Which accesses may conflict is not known beforehand:
+it is collected in every run, by the place in the code and the one in the buffer, and when a run
+adds to it, the others are let in there after all in the schedules run before. Held stores become
+seen just before a load or a fence that can tell. What contexts share outside of the simulated
+memory, such as a list, is not watched: where that matters, or to doubt the merging, merge=False
+lets every context in at every access.
 """
 
 import random

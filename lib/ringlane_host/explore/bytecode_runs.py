@@ -62,8 +62,8 @@ class Gil(Cores):
         if self.calls[who]:  # by a call that entered no Python: it may have done anything to items
             self.touch("items")
         place = who, id(frame.f_code), frame.f_lasti, 0
-        open_ = self.marks is None or place in self.marks
-        while step := self.due(self.choices, open_):
+        where = place if self.marks is not None else None
+        while step := self.due(self.choices, where):
             self.apply(step)
             if self.over:
                 raise Ended
@@ -85,7 +85,7 @@ class Gil(Cores):
         if not others:
             self.fail(f"{self.name(self.who)} waits for a lock for ever", None)
             raise Ended
-        step = self.due(lambda: [(Step(self.count, who), 0) for who in others[1:]])
+        step = self.due(lambda: [(Step(self.count, who), 0, None) for who in others[1:]])
         me = self.who
         self.threads.swap(me, self.start(step.who if step else others[0]))
         if self.over:
@@ -110,10 +110,10 @@ class Soft(Gil):
             return 0  # what a handler has interrupted goes on
         return super().pick()
 
-    def choices(self, open_, *_):
-        if not open_ or self.who:
+    def choices(self, place, *_):
+        if self.who:
             return []
-        return [(Step(self.count, who), 0) for who in self.alive() if who]
+        return [(Step(self.count, who), 0, place) for who in self.alive() if who]
 
     def apply(self, step):
         if self.who and step.who != self.who:

@@ -43,13 +43,13 @@ class Interrupts(Run):
     def waiting(self):
         return [who for who in range(1, len(self.contexts)) if who not in self.fired]
 
-    def choices(self, open_, *_):
-        if not open_ or self.masked or self.count == self.entered:
+    def choices(self, place, *_):
+        if self.masked or self.count == self.entered:
             return []
-        return [(Step(self.count, who), 0) for who in self.waiting() if who > self.who]
+        return [(Step(self.count, who), 0, place) for who in self.waiting() if who > self.who]
 
     def afterwards(self):
-        return [(Step(self.count, who), 0) for who in self.waiting()[1:]]
+        return [(Step(self.count, who), 0, None) for who in self.waiting()[1:]]
 
     def apply(self, step):
         if step.who == self.who and not step.stores:

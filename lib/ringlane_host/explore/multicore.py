@@ -57,7 +57,7 @@ class Cores(Run):
             return self.rng.choice(alive)
         if self.applied < len(self.plan) and self.plan[self.applied].stores:
             return alive[0]  # that step is for the next access
-        step = self.due(lambda: [(Step(self.count, who), 0) for who in alive[1:]])
+        step = self.due(lambda: [(Step(self.count, who), 0, None) for who in alive[1:]])
         if step is None:
             return alive[0]
         if step.who not in alive:
@@ -68,10 +68,10 @@ class Cores(Run):
     def finish(self):
         """End the run: all cores have returned."""
 
-    def choices(self, open_, *_):
-        if not open_ or self.count == self.entered:
+    def choices(self, place, *_):
+        if self.count == self.entered or not self.spare:
             return []
-        return [(Step(self.count, who), 1) for who in self.alive() if who != self.who]
+        return [(Step(self.count, who), 1, place) for who in self.alive() if who != self.who]
 
     def apply(self, step):
         if step.who == self.who and not step.stores:
@@ -146,7 +146,7 @@ class LateCores(Cores):
         super().stored(address, data)
         self.held[self.who].append((address, data))
 
-    def choices(self, open_, kind, address, width):
+    def choices(self, place, kind, address, width):
         drains = []
         if self.marks is None or not width:
             drains = self.drains(0, 0)
@@ -157,14 +157,14 @@ class LateCores(Cores):
             for each in held
         ):
             drains = self.drains(address, width)
-        return drains + super().choices(open_)
+        return drains + super().choices(place)
 
     def drains(self, address, width):
         """Return the steps that show a store which a load at `address` could tell, or the order
         of two stores to one place.
         """
         return [
-            (Step(self.count, who, number + 1), 0)
+            (Step(self.count, who, number + 1), 0, None)
             for who, held in enumerate(self.held)
             for number, store in enumerate(held)
             if self.may_drain(held, number)

@@ -1,6 +1,8 @@
 """One run of the contexts of a scenario: which runs when, and what each access touches."""
 
+import bisect
 import collections
+import dis
 import sys
 from abc import ABC, abstractmethod
 
@@ -18,12 +20,29 @@ class Misfit(Exception):
     """A step of the schedule cannot be taken where it is due."""
 
 
+_instructions: dict[int, tuple[object, list[int]]] = {}
+
+
+def _instruction(frame):
+    """Return the offset of the instruction that `frame` runs.
+
+    f_lasti may be within its caches, once CPython has adapted it to the types that it finds.
+    """
+    code = frame.f_code
+    found = _instructions.get(id(code))
+    if found is None:
+        found = code, [each.offset for each in dis.get_instructions(code)]
+        _instructions[id(code)] = found
+    return found[1][bisect.bisect(found[1], frame.f_lasti) - 1]
+
+
 class Run(ABC):
     """One run of the contexts, by a plan, which is a sequence of steps, or at random.
 
-    `offered`: the steps that could have come after those of the plan, each with the pre-emptions
-    it costs. `path`: the steps that were taken. `marks`: the places whose accesses may conflict;
-    None: let others in everywhere. `told`: None, or a list for the accesses in words.
+    `offered`: the steps that could have come after those of the plan, as choices() gives them.
+    `path`: the steps that were taken. `marks`: the places whose accesses are known to conflict;
+    None: let others in everywhere. `spare`: whether further pre-emptions are offered. `told`:
+    None, or a list for the accesses in words.
     """
 
     mode = ""
@@ -36,6 +55,7 @@ class Run(ABC):
         self.rng = rng
         self.eagerness = rng.choice(_EAGERNESS) if rng else 0
         self.marks = marks
+        self.spare = True
         self.told = told
         self.offered = []
         self.path = []
@@ -63,8 +83,11 @@ class Run(ABC):
         """Return the threads that wait within a context."""
 
     @abstractmethod
-    def choices(self, open_, kind, address, width):
-        """Return [(step, pre-emptions), ...]: what may come before an access, if it is `open_`."""
+    def choices(self, place, kind, address, width):
+        """Return [(step, pre-emptions, place), ...]: what may come before an access.
+
+        `place`: it makes no difference unless accesses conflict there; None: it always may.
+        """
 
     @abstractmethod
     def apply(self, step):
@@ -114,9 +137,9 @@ class Run(ABC):
             raise Ended
         self.settle()
         who = self.who
-        place = who, id(frame.f_code), frame.f_lasti, memory.offset(address)
-        open_ = self.marks is None or place in self.marks or not width
-        while step := self.due(self.choices, open_, kind, address, width):
+        place = who, id(frame.f_code), _instruction(frame), memory.offset(address)
+        where = place if width and self.marks is not None else None
+        while step := self.due(self.choices, where, kind, address, width):
             self.apply(step)
             if self.over:
                 raise Ended
@@ -150,8 +173,10 @@ class Run(ABC):
         offers = choices(*args)
         if self.rng is None:
             self.offered += offers
-        elif offers and self.rng.random() < self.eagerness:
-            return self.rng.choice(offers)[0]
+            return None
+        open_ = [step for step, _, place in offers if place is None or place in self.marks]
+        if open_ and self.rng.random() < self.eagerness:
+            return self.rng.choice(open_)
         return None
 
     def enter(self, who):

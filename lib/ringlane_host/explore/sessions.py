@@ -59,9 +59,6 @@ class Session:
         self.merge = merge
         self.threads = None
         self.marks = set()  # the places where contexts conflict
-        self.reset()
-
-    def reset(self):
         self.schedules = 0
         self.points = set()
         self.accesses = collections.Counter[int]()
@@ -76,13 +73,17 @@ class Session:
         if self.threads is not None:
             self.threads.close()
 
-    def run(self, plan, rng=None, told=None):
-        """Run the scenario once and check it; return the Run. Raise ExplorationError."""
+    def run(self, plan, rng=None, told=None, spare=True):
+        """Run the scenario once and check it; return the Run. Raise ExplorationError.
+
+        Not `spare`: no further pre-emption is to be offered.
+        """
         contexts, check = self.set_up()
         if self.threads is None:
             self.threads = Threads(1 if self.kind is Interrupts else len(contexts))
         marks = self.marks if self.merge else None
         run = self.kind(contexts, self.threads, plan, rng, marks, told)
+        run.spare = spare
         Lock.run = run if isinstance(run, Gil) else None
         masking.contexts = run
         try:
@@ -172,35 +173,36 @@ class Session:
 
 def search(scenario, kind, bound, merge):
     """Run every schedule with at most so many pre-emptions, those with fewer first."""
-    with Session(scenario, kind, merge) as session:
-        while not _sweep(session, bound):
-            session.reset()
-        return session.report()
-
-
-def _sweep(session, bound):
-    """Return whether all runs were made under the same marks; stop at the first that adds some."""
+    Found = list[tuple[int, tuple[Step, ...]]]  # plans, each after its pre-emptions
     plans: list[collections.deque[tuple[Step, ...]]]
     plans = [collections.deque() for _ in range(bound + 1)]
     plans[0].append(())
+    # By a place: what is to be run as soon as accesses there are known to conflict.
+    closed: collections.defaultdict[tuple[object, ...], Found] = collections.defaultdict(list)
     total = 1
-    for switches, queue in enumerate(plans):
-        while queue:
+    with Session(scenario, kind, merge) as session:
+        while any(plans):
+            switches, queue = next(each for each in enumerate(plans) if each[1])
             plan = queue.popleft()
             known = len(session.marks)
-            run = session.run(plan)
-            if session.merge and len(session.marks) > known:
-                return False
-            for step, cost in run.offered:
+            opened: Found = []
+            run = session.run(plan, spare=switches < bound)
+            for step, cost, place in run.offered:
                 if switches + cost <= bound:
-                    plans[switches + cost].append((*plan, step))
-                    total += 1
+                    is_open = place is None or place in session.marks
+                    (opened if is_open else closed[place]).append((switches + cost, (*plan, step)))
+            if len(session.marks) > known:
+                for place in [each for each in closed if each in session.marks]:
+                    opened += closed.pop(place)
+            for count, each in opened:
+                plans[count].append(each)
+            total += len(opened)
             if total > _SCHEDULES_MAX:
                 raise ExplorationError(
                     f"{session.title}: more than {_SCHEDULES_MAX} schedules with up to {bound} "
                     "switches: allow fewer, or take random_cores()"
                 )
-    return True
+        return session.report()
 
 
 __all__ = ["ExplorationError", "Report", "Session", "search"]

@@ -62,7 +62,10 @@ class Loader(SourceFileLoader):
     def get_code(self, fullname):
         # Nothing is taken from the cache or put there: that is CPython's meaning of the source.
         path = self.get_filename(fullname)
-        tree = _Words().visit(ast.parse(self.get_data(path), path))
+        source = self.get_data(path)
+        tree = ast.parse(source, path)
+        if b"if 1 else" in source:  # few modules have one, and to look at every node takes long
+            tree = _Words().visit(tree)
         return compile(tree, path, "exec", dont_inherit=True)
 
 

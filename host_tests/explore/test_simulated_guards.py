@@ -1,115 +1,17 @@
-"""Zero-copy and guards on the simulated memory, interrupted at every access.
-
-A claimed slot is written, and a peeked one read, through simulated pointers, so that the handler
-comes in the middle of that too.
-"""
+"""Guards on the simulated memory, interrupted at every access."""
 
 from functools import partial
 
 import pytest
-from ringlane import BULK, HIGH, NORMAL, Channel, IrqGuard, PriorityChannel, SoftGuard
+from ringlane import NORMAL, Channel, IrqGuard, SoftGuard
 from ringlane_host.explore import ExplorationError, cores, interrupts, replay
-from ringlane_host.simulate import ptr8, ptr32
+from ringlane_host.simulate import ptr32
 
-CAPACITY = 2
 SIZE = 6
-KINDS = [PriorityChannel, Channel]
 
 
 def payload(number):
     return bytes((number * 37 + place * 11 + 1) & 0xFF for place in range(SIZE))
-
-
-def of_a_peek(kind, handler):
-    """Return a scenario: peek twice and release, while a more urgent message comes."""
-
-    def scenario():
-        ch = kind(CAPACITY, SIZE, 2, zero_copy=True)
-        other = ch.add_sender()
-        assert ch.send(payload(1), BULK)
-        seen, sent = [], []
-
-        def send():
-            sent.append(other.send(payload(2), HIGH))
-
-        def claim():
-            view = ptr8(other.claim(HIGH))
-            for place, byte in enumerate(payload(2)):
-                view[place] = byte
-            sent.append(other.commit(HIGH, SIZE))
-
-        def call():
-            for _ in range(2):  # the same one both times
-                m = ch.peek()
-                view = ch.view
-                seen.append((m[1], bytes(ptr8(view)[place] for place in range(SIZE))))
-            assert ch.release() is True
-
-        def check():
-            assert seen[0] == seen[1] in ((BULK, payload(1)), (HIGH, payload(2))), seen
-            assert sent == [True] and len(ch) == 1 == ch.received
-            number = 2 if seen[0][0] == BULK else 1
-            assert ch.peek() and bytes(ch.view) == payload(number)
-
-        return call, {"send": send, "claim": claim}[handler], check
-
-    return scenario
-
-
-@pytest.mark.parametrize("handler", ["send", "claim"])
-def test_a_peek_interrupted_by_a_more_urgent_message_shows_one_message_whole(handler):
-    assert interrupts(of_a_peek(PriorityChannel, handler), merge=False).points > 30
-
-
-def of_a_close(kind):
-    """Return a scenario: a claim and its commit, while the channel is closed."""
-
-    def scenario():
-        ch = kind(CAPACITY, SIZE, zero_copy=True)
-        assert ch.send(payload(1), NORMAL)
-        outcomes = []
-
-        def call():
-            view = ch.claim(NORMAL)
-            outcomes.append(None if view is None else ch.commit(NORMAL, SIZE))
-
-        def check():
-            assert outcomes[0] in (None, True, False) and ch.closed
-            assert ch.sent == (2 if outcomes[0] else 1)
-            assert ch.rejected == (0 if outcomes[0] else 1)
-            with pytest.raises(ValueError, match="no claim is open on class NORMAL"):
-                ch.commit(NORMAL, SIZE)
-
-        return call, ch.close, check
-
-    return scenario
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_close_at_any_access_of_a_claim_ends_it(kind):
-    assert interrupts(of_a_close(kind), merge=False).points > 10
-
-
-# What mutants.find() is asked for: the scenario that shows it.
-SHOWN_BY = {
-    (
-        "zero_copy",
-        "commit",
-        '"limit" loaded again in "if limit and (size < 0 or',
-        "#2",
-    ): of_a_close,
-    ("zero_copy", "peek", '_PEEK_TAIL]:" always'): lambda kind: of_a_peek(kind, "send"),
-}
-
-
-@pytest.mark.parametrize("query", SHOWN_BY)
-def test_a_mutant_is_caught(broken, query):
-    package = broken(*query)
-    with pytest.raises(ExplorationError, match="replay"):
-        interrupts(SHOWN_BY[query](package.PriorityChannel), merge=False)
-
-
-# Guards
 
 
 class Party:
