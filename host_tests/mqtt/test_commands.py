@@ -326,6 +326,30 @@ def test_what_a_program_forwards_is_published_without_a_tap(tmp_path, ringlane):
     assert all(abs(each["time"] - time.time()) < 100 and "again" not in each for each in came)
 
 
+def test_of_what_is_forwarded_the_next_bridge_goes_on_where_one_ended(tmp_path, ringlane):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "ringlane").symlink_to(PACKAGE)
+    (tmp_path / "main.py").write_text(FORWARDS.replace("range(30)", "range(100_000)"))
+    with (
+        VirtualBoard(tmp_path) as board,
+        BrokerProcess(KINDS[-1], tmp_path) as broker,
+        Subscriber(broker) as client,
+    ):
+        words = [board.port, f"mqtt://127.0.0.1:{broker.port}", "--name", "x", "--seconds", "0.5"]
+        words += ["--mqtt", "5" if broker.five else "3.1.1"]
+        reached, total = [], 0
+        for _ in range(3):
+            status, out, err = ringlane(*words)
+            count = re.search(r"out: (\S+) sent = \1 delivered \+ 0 ", out)
+            assert status == 0 and count, (out, err)
+            total += int(count[1].replace(",", ""))
+            until(lambda: len(client.of("ringlane/x/out", retained=False)) >= total)  # noqa: B023
+            came = client.of("ringlane/x/out", retained=False)
+            reached.append(max(each["value"] for each in came))
+            assert {each["value"] for each in came} == set(range(reached[-1] + 1))
+        assert 0 < reached[0] < reached[1] < reached[2]
+
+
 OVER_TCP = """
 from ringlane import *
 
