@@ -486,10 +486,10 @@ class Pump:
             number, status, _ = struct.unpack_from("<HBI", record.body)
             self._later(partial(self._board.replied, number, status, record.body[7:]))
             return
-        name = self._names.get(record.index)
-        if name is None:  # what a host before has not confirmed comes first of all
+        if record.index not in self._names:  # what a host before has not confirmed comes first
             self._nameless.setdefault(record.index, []).append(record)
             return
+        name = self._names[record.index]
         channel = self._receivers.get(name)
         if channel is None:  # what the board has sent again before anybody asked here
             self._early.setdefault(name, []).append(record)
