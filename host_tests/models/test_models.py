@@ -374,7 +374,57 @@ def late_enough(machine):
     return machine.steps > (120 if SOAK else 40)
 
 
-class QueueMachine(Machine):
+class SendingMachine(Machine):
+    """What the channels with senders have in common.
+
+    Theirs are in_use() and free() of a sender's lane, and take_words(), take() and take_all(),
+    which receive what each receiver has.
+    """
+
+    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, ago=AGOS)
+    def send(self, sender, message, priority, ago):
+        sent, data = self.message(message)
+        in_use = self.in_use(sender, priority)
+        self.check(self.senders[sender], data, (sent, priority), in_use)
+        self.sends_at(ago, "send", sent, sender, data, priority)
+
+    @call(sender=SENDERS, value=WORDS, priority=CLASSES, ago=AGOS)
+    def send_word(self, sender, value, priority, ago):
+        data = (value & 0xFFFFFFFF).to_bytes(4, "little")
+        self.sends_at(ago, "send_word", value, sender, data, priority)
+
+    @call(sender=SENDERS, count=st.integers(2, 4), priority=CLASSES, received=st.booleans())
+    def send_words(self, sender, count, priority, received):
+        """A burst; `received`: in one call."""
+        for value in range(count):
+            self.send_word(sender=sender, value=value, priority=priority, ago=None)
+        if received:
+            self.take_words(count)
+
+    @precondition(lambda self: len(self.senders) > 1)
+    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, received=st.booleans())
+    def send_older(self, sender, message, priority, received):
+        """Two senders, and what the second sends was earlier."""
+        self.send(sender=0, message=message, priority=priority, ago=None)
+        ago = min(1, self.stamps()[1])
+        self.send(sender=sender or 1, message=message, priority=priority, ago=ago)
+        if received:
+            self.take(Buffer("bytearray", self.slot_size, 0))
+
+    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, cleared=st.booleans())
+    def fill(self, sender, message, priority, cleared):
+        """Send until there is no room, and once more."""
+        for _ in range(self.free(sender, priority) + 1):
+            self.send(sender=sender, message=message, priority=priority, ago=None)
+        if cleared:
+            self.take_all()
+
+    @call(ticks=now_from(waits))
+    def wait(self, ticks):
+        self.pass_ticks(ticks)
+
+
+class QueueMachine(SendingMachine):
     """Channel and PriorityChannel."""
 
     wanted = (
@@ -427,43 +477,20 @@ class QueueMachine(Machine):
         if lane.has_wrapped():
             self.saw("index wrapped")
 
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, ago=AGOS)
-    def send(self, sender, message, priority, ago):
-        sent, data = self.message(message)
-        in_use = self.model.lane(sender, priority).capacity
-        self.check(self.senders[sender], data, (sent, priority), in_use)
-        self.sends_at(ago, "send", sent, sender, data, priority)
+    def in_use(self, sender, priority):
+        return self.model.lane(sender, priority).capacity
 
-    @call(sender=SENDERS, value=WORDS, priority=CLASSES, ago=AGOS)
-    def send_word(self, sender, value, priority, ago):
-        data = (value & 0xFFFFFFFF).to_bytes(4, "little")
-        self.sends_at(ago, "send_word", value, sender, data, priority)
+    def free(self, sender, priority):
+        return self.model.lane(sender, priority).free
 
-    @call(sender=SENDERS, count=st.integers(2, 4), priority=CLASSES, received=st.booleans())
-    def send_words(self, sender, count, priority, received):
-        """A burst; `received`: in one call."""
-        for value in range(count):
-            self.send_word(sender=sender, value=value, priority=priority, ago=None)
-        if received:
-            self.recv_words(typecode="i", count=4)
+    def take_words(self, count):
+        self.recv_words(typecode="i", count=4)
 
-    @precondition(lambda self: len(self.senders) > 1)
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, received=st.booleans())
-    def send_older(self, sender, message, priority, received):
-        """Two senders, and what the second sends was earlier."""
-        self.send(sender=0, message=message, priority=priority, ago=None)
-        ago = min(1, self.stamps()[1])
-        self.send(sender=sender or 1, message=message, priority=priority, ago=ago)
-        if received:
-            self.recv(buffer=Buffer("bytearray", self.slot_size, 0))
+    def take(self, buffer):
+        self.recv(buffer=buffer)
 
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, cleared=st.booleans())
-    def fill(self, sender, message, priority, cleared):
-        """Send until there is no room, and once more."""
-        for _ in range(self.model.lane(sender, priority).free + 1):
-            self.send(sender=sender, message=message, priority=priority, ago=None)
-        if cleared:
-            self.clear()
+    def take_all(self):
+        self.clear()
 
     @call(sender=SENDERS, misuse=st.sampled_from(SENDS_MISUSED + CLAIMS_MISUSED))
     def misuse_sender(self, sender, misuse):
@@ -474,10 +501,6 @@ class QueueMachine(Machine):
     def misuse_receiver(self, misuse):
         self.do_misuse(self.ch, *misuse)
         self.raises(ValueError, self.ch.counters, 5 if self.model.by_class else 0)
-
-    @call(ticks=now_from(waits))
-    def wait(self, ticks):
-        self.pass_ticks(ticks)
 
     @call(buffer=BUFFERS)
     def recv(self, buffer):
@@ -663,7 +686,7 @@ class PriorityMachine(QueueMachine):
         self.make(tuple(capacities), slot_size, senders, views, stats, clock)
 
 
-class FanoutMachine(Machine):
+class FanoutMachine(SendingMachine):
     """MulticastChannel and AnycastChannel; their receivers go by the order they opened in."""
 
     wanted = (
@@ -711,50 +734,25 @@ class FanoutMachine(Machine):
             if any(lane.sent > 2 * self.model.capacity for lane in end.lanes):
                 self.saw("index wrapped")
 
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, ago=AGOS)
-    def send(self, sender, message, priority, ago):
-        sent, data = self.message(message)
-        self.check(self.senders[sender], data, (sent, priority))
-        self.sends_at(ago, "send", sent, sender, data, priority)
+    def in_use(self, sender, priority):
+        return True
 
-    @call(sender=SENDERS, value=WORDS, priority=CLASSES, ago=AGOS)
-    def send_word(self, sender, value, priority, ago):
-        data = (value & 0xFFFFFFFF).to_bytes(4, "little")
-        self.sends_at(ago, "send_word", value, sender, data, priority)
+    def free(self, sender, priority):
+        return self.model.free(sender)
 
-    @call(sender=SENDERS, count=st.integers(2, 4), priority=CLASSES, received=st.booleans())
-    def send_words(self, sender, count, priority, received):
-        """A burst; `received`: in one call."""
-        for value in range(count):
-            self.send_word(sender=sender, value=value, priority=priority, ago=None)
-        if received:
-            for end, _, model in self.ends:
-                if model.open:
-                    self.do_recv_words(end, model, "i", count)
+    def open_ends(self):
+        return [(end, model) for end, _, model in self.ends if model.open]
 
-    @precondition(lambda self: len(self.senders) > 1)
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, received=st.booleans())
-    def send_older(self, sender, message, priority, received):
-        """Two senders, and what the second sends was earlier."""
-        self.send(sender=0, message=message, priority=priority, ago=None)
-        ago = min(1, self.stamps()[1])
-        self.send(sender=sender or 1, message=message, priority=priority, ago=ago)
-        if received:
-            for end, _, model in self.ends:
-                if model.open:
-                    self.do_recv(end, model, Buffer("bytearray", self.slot_size, 0))
+    def take_words(self, count):
+        for end, model in self.open_ends():
+            self.do_recv_words(end, model, "i", count)
 
-    @call(sender=SENDERS, message=MESSAGES, priority=CLASSES, cleared=st.booleans())
-    def fill(self, sender, message, priority, cleared):
-        """Send until there is no room, and once more."""
-        for _ in range(self.model.free(sender) + 1):
-            self.send(sender=sender, message=message, priority=priority, ago=None)
-        if cleared:
-            self.clear_all()
+    def take(self, buffer):
+        for end, model in self.open_ends():
+            self.do_recv(end, model, buffer)
 
-    @call(ticks=now_from(waits))
-    def wait(self, ticks):
-        self.pass_ticks(ticks)
+    def take_all(self):
+        self.clear_all()
 
     @call(sender=SENDERS, misuse=st.sampled_from(SENDS_MISUSED))
     def misuse_sender(self, sender, misuse):
@@ -765,56 +763,44 @@ class FanoutMachine(Machine):
     def misuse_receiver(self, receiver, misuse):
         self.do_misuse(self.ends[receiver][0], *misuse)
 
+    def receives(self, receiver, do, verb, given, *args):
+        """Let do(end, model, *given) receive; verb(*args) of one that is closed is refused."""
+        end, _, model = self.ends[receiver]
+        if model.open:
+            do(end, model, *given)
+        else:
+            self.refuses(getattr(end, verb), *args)
+
     @precondition(lambda self: self.ends)
     @call(receiver=RECEIVERS, buffer=BUFFERS)
     def recv(self, receiver, buffer):
-        end, kept, model = self.ends[receiver]
-        if model.open:
-            self.do_recv(end, model, buffer)
-        else:
-            self.refuses(end.recv, self.room(buffer))
+        self.receives(receiver, self.do_recv, "recv", (buffer,), self.room(buffer))
 
     @precondition(lambda self: self.ends)
     @call(receiver=RECEIVERS)
     def recv_word(self, receiver):
-        end, kept, model = self.ends[receiver]
-        if model.open:
-            self.do_recv_word(end, model)
-        else:
-            self.refuses(end.recv_word)
+        self.receives(receiver, self.do_recv_word, "recv_word", ())
 
     @precondition(lambda self: self.ends)
     @call(receiver=RECEIVERS, typecode=st.sampled_from("iI"), count=st.integers(1, 5))
     def recv_words(self, receiver, typecode, count):
-        end, kept, model = self.ends[receiver]
-        if model.open:
-            self.do_recv_words(end, model, typecode, count)
-        else:
-            self.refuses(end.recv_words, array(typecode, [0] * count))
+        words = array(typecode, [0] * count)
+        self.receives(receiver, self.do_recv_words, "recv_words", (typecode, count), words)
 
     @precondition(lambda self: self.ends)
     @call(receiver=RECEIVERS)
     def skip(self, receiver):
-        end, kept, model = self.ends[receiver]
-        if model.open:
-            self.do_skip(end, model)
-        else:
-            self.refuses(end.skip)
+        self.receives(receiver, self.do_skip, "skip", ())
 
     @call()
     def clear_all(self):
-        for end, _, model in self.ends:
-            if model.open:
-                self.do_clear(end, model)
+        for end, model in self.open_ends():
+            self.do_clear(end, model)
 
     @precondition(lambda self: self.ends)
     @call(receiver=RECEIVERS)
     def clear(self, receiver):
-        end, kept, model = self.ends[receiver]
-        if model.open:
-            self.do_clear(end, model)
-        else:
-            self.refuses(end.clear)
+        self.receives(receiver, self.do_clear, "clear", ())
 
     @precondition(lambda self: self.ends and self.steps % 3 == 0)
     @call(receiver=RECEIVERS)
