@@ -15,6 +15,7 @@ marks in the modules. Edit here and run `make stamp`; a test fails when a copy h
 import re
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from ringlane_host import boards
 
@@ -626,10 +627,10 @@ def facts(*names):
 
     A chip is known by the end of what its firmware says, and what is none of them is as unix.
     """
-    rows = {}
+    rows: dict[str, tuple[Any, ...]] = {}
     for name in boards.names():
         board = boards.load(name)
-        row = [FACTS[each](board) for each in names]
+        row = tuple(FACTS[each](board) for each in names)
         if rows.setdefault(board.mcu, row) != row:
             raise ValueError(f"{name} and another board with {board.mcu} differ in {names}")
     others = rows.pop(boards.load("unix").mcu)
