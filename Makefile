@@ -78,8 +78,9 @@ bench: $(READY) ## Against what you would write instead
 size: $(READY) ## .mpy, and with UF2= RAM, by module, by pattern and per channel
 	$(BIN)/python firmware/bench/size.py $(if $(UF2),--uf2 $(UF2))
 
-profile: $(READY) ## Cycles by step of the hot verbs, on the emulated RP2040: UF2= [BYTES=16]
-	$(BIN)/python firmware/bench/profile.py --uf2 "$(UF2)" $(if $(BYTES),--size $(BYTES))
+profile: $(READY) ## Cycles by step of the hot verbs, on the emulated RP2040: UF2= [BYTES=16 TAPS=1]
+	$(BIN)/python firmware/bench/profile.py --uf2 "$(UF2)" $(if $(BYTES),--size $(BYTES)) \
+	    $(if $(TAPS),--taps)
 
 soak: $(READY) ## Long sweeps, 100 million messages between threads, and some of the mutants
 	RINGLANE_UF2="$(UF2)" $(BIN)/python host_tests/soak.py

@@ -1,10 +1,11 @@
 """Cycles by step of the hot verbs, measured on the emulated RP2040.
 
-    profile.py --uf2 RPI_PICO.uf2 [--size 16] [--form verbs]
+    profile.py --uf2 RPI_PICO.uf2 [--size 16] [--form verbs] [--taps]
 
 Each verb is cut off after each of its steps in turn (`#: step("…")` in lib/ringlane/verbs.py), and
 what is left is compiled and timed: so a step's cycles are those of the real code around it, its
-helpers' calls included. Interrupts are masked; the loop's own cycles are taken off.
+helpers' calls included. Interrupts are masked; the loop's own cycles are taken off. Then the same
+verbs, and those of the other patterns, plain and with a tap: `--taps` measures these only.
 
 Exit status 0: measured.
 """
@@ -22,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 PACKAGE = HERE.parents[1] / "lib" / "ringlane"
 VERBS = {"send": "make_sender", "send_word": "make_sender"}
 VERBS |= {"recv": "make_receiver", "recv_word": "make_receiver"}
+CALL_VERBS = "send_request recv_request send_response recv_response"
 CALLS = 7  # of one run, as many as a lane of 8 has room for beside one to begin with
 
 ON_THE_CHIP = """
@@ -54,17 +56,63 @@ def run_nothing():
         pass
     return begin - machine.mem32[LEFT] & 0xFFFFFF
 
-def measure_taps(receivers):
+def run_ids(f, ids, buf):
+    begin = machine.mem32[LEFT]
+    for id in ids:
+        f(id, buf)
+    return begin - machine.mem32[LEFT] & 0xFFFFFF
+
+def masked(run, *args):
+    gc.collect()
+    state = machine.disable_irq()
+    took = run(*args) - run_nothing()
+    machine.enable_irq(state)
+    return took
+
+def measure_calls():
+    # As measure_taps, of send_request, recv_request, send_response and recv_response.
+    from ringlane import RequestReplyChannel
+    from ringlane.tap import Recorder
+    buf = bytearray({size})
+    for head in (None, 0, 4, 16):
+        tap = None if head is None else Recorder(16, head)
+        rpc = RequestReplyChannel(8, slot_size={size}, tap=tap)
+        print(*[min([calls(rpc, verb, buf) for _ in range(3)]) for verb in range(4)])
+
+def calls(rpc, verb, buf):
+    # Eight of them, of which seven are timed, at that verb.
+    asked = [rpc.send_request(buf)]
+    if verb == 0:
+        took = masked(run_recv, rpc.send_request, buf, 0)
+    else:
+        asked += [rpc.send_request(buf) for _ in range({calls})]
+    came = [rpc.recv_request(buf)[1]]
+    if verb == 1:
+        took = masked(run_recv, rpc.recv_request, buf, 0)
+        came = asked
+    else:
+        came += [rpc.recv_request(buf)[1] for _ in range({calls})]
+    for number, f in ((2, rpc.send_response), (3, rpc.recv_response)):
+        f(came[0], buf)
+        if verb == number:
+            took = masked(run_ids, f, came[1:], buf)
+        else:
+            run_ids(f, came[1:], buf)
+    return took
+
+def measure_taps(receivers, multicast):
     # What a whole call of each verb takes: plain, and with a tap that keeps so many bytes. Of a
-    # PriorityChannel, or of a multicast to so many receivers, and the first of them.
-    from ringlane import MulticastChannel
+    # PriorityChannel, or of a channel to so many receivers, and the first of them.
+    from ringlane import ROUND_ROBIN, AnycastChannel, MulticastChannel
     from ringlane.tap import Recorder
     for head in (None, 0, 4, 16):
         tap = None if head is None else Recorder(16, head)
         took = []
         for verb, size in (("send", {size}), ("send_word", 4), ("recv", {size}), ("recv_word", 4)):
             if receivers:
-                ch = MulticastChannel(8, slot_size={size}, max_receivers=receivers, tap=tap)
+                made = MulticastChannel if multicast else AnycastChannel
+                option = 8 if multicast else ROUND_ROBIN
+                ch = made(8, option, slot_size={size}, max_receivers=receivers, tap=tap)
                 ends = [ch.add_receiver() for _ in range(receivers)]
             else:
                 ch = PriorityChannel(8, slot_size={size}, tap=tap)
@@ -74,7 +122,7 @@ def measure_taps(receivers):
             for _ in range(3):
                 for end in ends:
                     end.clear()
-                for _ in range(1 if verb[0] == "s" else 8):
+                for _ in range(1 if verb[0] == "s" else 8 * (1 if multicast else receivers)):
                     ch.send(bytearray(size), NORMAL)
                 f = getattr(ch if verb[0] == "s" else ends[0], verb)
                 if verb[0] == "r":
@@ -173,9 +221,11 @@ def main():
     parser.add_argument("--uf2", required=True, help="firmware of the emulated RP2040")
     parser.add_argument("--size", type=int, default=16, help="bytes of a message (%(default)s)")
     parser.add_argument("--form", default="verbs", help="module of lib/ringlane (%(default)s)")
+    parser.add_argument("--taps", action="store_true", help="only what taps cost")
     options = parser.parse_args()
     text = (PACKAGE / f"{options.form}.py").read_text().replace("from .", "from ringlane.")
-    cut = {verb: variants(text, factory, verb) for verb, factory in VERBS.items()}
+    verbs = {} if options.taps else VERBS
+    cut = {verb: variants(text, factory, verb) for verb, factory in verbs.items()}
     with tempfile.TemporaryDirectory() as folder:
         sources = []
         for verb, made in cut.items():
@@ -197,11 +247,17 @@ def main():
                 for (title, _), cycles in zip(made, took, strict=True):
                     print(f"    {title[:50]:50} {cycles - last:6.0f} {cycles:7.0f}")
                     last = cycles
-            for receivers in (0, 1, 4):
+            usual = " ".join(VERBS)
+            for kind, verbs, code in (
+                ("PriorityChannel", usual, "measure_taps(0, True)"),
+                ("multicast to 1", usual, "measure_taps(1, True)"),
+                ("multicast to 4", usual, "measure_taps(4, True)"),
+                ("anycast to one of 4", usual, "measure_taps(4, False)"),
+                ("RequestReplyChannel", CALL_VERBS, "measure_calls()"),
+            ):
                 pico.reset()
-                kind = f"multicast to {receivers}" if receivers else "PriorityChannel"
-                print(f"{kind} with a tap, {' '.join(VERBS)}: cycles")
-                lines = pico.exec(f"{program}\nmeasure_taps({receivers})").splitlines()
+                print(f"{kind} with a tap, {verbs}: cycles", flush=True)
+                lines = pico.exec(f"{program}\n{code}").splitlines()
                 for title, line in zip(
                     ["plain", *(f"head={n}" for n in (0, 4, 16))], lines, strict=True
                 ):

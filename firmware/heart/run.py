@@ -55,7 +55,7 @@ def main():
     # So that what was started for the board ends with this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with connect(options.target, options.uf2) as board:
+        with connect(options.target, options.uf2, sources=sources) as board:
             print(board.name, flush=True)
             return run(board, code, sources, timeout=_SET_UP_S + seconds * _SLOWEST)
     except (BoardError, OSError) as error:

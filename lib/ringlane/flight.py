@@ -279,12 +279,12 @@ class FlightRecorder(Recorder):
 def show(file=FILE):
     """Print the last events before the reset, in the order of time; return how many.
 
-    Of the run before this program's FlightRecorder; where there is none, of the last one; of a
-    file, what was saved last. Times are back from the last event.
+    Of the run before this program's FlightRecorder; where there is none, of the last one, and of
+    the first one what it has saved. Times are back from the last event.
     """
     if _latest is None:
         run, rings = _left(file)
-    elif _latest.where == "file":
+    elif _latest.run == 1 and _latest.where == "file":
         run, rings = _left(_latest._file)
     else:
         rings = _latest._rings_before
