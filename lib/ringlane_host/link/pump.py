@@ -203,6 +203,7 @@ class Pump:
         self._all_opened = False
         self.alive = False
         self._early: dict[str, list[Record]] = {}
+        self._nameless: dict[int, list[Record]] = {}  # until the board tells their channel
         self._table: dict[str, Channel] = {}
         self._session: Session | None = None
 
@@ -469,6 +470,7 @@ class Pump:
         self._lose(why, all_of_it=False)
         self.stream = session.stream = Stream(self.clock, self.number)
         self.indices.clear()
+        self._names.clear()
         self._all_opened = False
 
     def _record(self, record: Record) -> None:
@@ -478,6 +480,8 @@ class Pump:
             self._names[record.index] = name
             self.indices[name] = record.index
             self._classes[name] = tuple(level for level in range(5) if classes >> level & 1)
+            for each in self._nameless.pop(record.index, ()):
+                self._record(each)
             channel = self._receivers.get(name)
             if channel is not None and self.stream is not None:
                 self._later(partial(channel.begins, self.stream.number))
@@ -489,7 +493,10 @@ class Pump:
             number, status, _ = struct.unpack_from("<HBI", record.body)
             self._later(partial(self._board.replied, number, status, record.body[7:]))
             return
-        name = self._names.get(record.index, "")
+        if record.index not in self._names:  # what a host before has not confirmed comes first
+            self._nameless.setdefault(record.index, []).append(record)
+            return
+        name = self._names[record.index]
         channel = self._receivers.get(name)
         if channel is None:  # what the board has sent again before anybody asked here
             self._early.setdefault(name, []).append(record)

@@ -165,6 +165,7 @@ class _Run:
             while not news.empty():
                 self._bridge.take(news.get())
 
+        carried: dict[str, asyncio.Task[None]] = {}
         async with board:
             self._begin = self._begin or time.monotonic()
             self._downlink = Downlink(
@@ -175,7 +176,6 @@ class _Run:
                 say=self._bridge.say,
             )
             try:
-                carried: dict[str, asyncio.Task[None]] = {}
                 while self._goes_on() and board.error is None:
                     take()
                     self._check(board)
@@ -187,11 +187,9 @@ class _Run:
                     await asyncio.sleep(_TURN_S)
                 error = board.error
                 await self._downlink.close()
-                for task in carried.values():
-                    task.cancel()
-                await asyncio.gather(*carried.values(), return_exceptions=True)
             finally:
                 self._downlink = None
+        await asyncio.gather(*carried.values())  # they take what came until the link was closed
         take()
         if error is not None:
             raise error
