@@ -203,6 +203,7 @@ def test_receivers_of_one_name_have_a_line_each_and_those_that_close_have_none()
     watch, session = looked_at(
         (news, [("-", 0, 99, 0, 0), *six], None), (news, [("-", 0, 99, 0, 0), *six], None)
     )
+    assert watch.snapshots == 2  # each of two frames
     lanes = watch.as_json(session)["channels"][0]["lanes"]
     assert [(lane["sent"], lane["sent_per_s"]) for lane in lanes] == [
         (99, 0),

@@ -121,7 +121,7 @@ class Watch:
 
     def _snapshot(self, shot: Snapshot) -> None:
         name = shot.channel.name
-        self._seen[name] = self._seen.get(name, 0) + 1
+        self._seen[name] = self._seen.get(name, 0) + (not shot.first)
         if not shot.first and (name, 0) in self.lanes:
             # What the snapshot before had not, is there no more: a receiver that has closed.
             begun = self.lanes[name, 0].us
