@@ -108,7 +108,10 @@ class Memory:
             return (0x4000,) + 9 * (0,)
         raise OSError(2)
     def open(self, path, mode):
-        return io.BytesIO(files[path.strip("/")])
+        path = path.strip("/")
+        if path not in files:
+            raise OSError(2)
+        return io.BytesIO(files[path])
 vfs.mount(Memory(), "/")
 import sys
 sys.path[:] = ["/lib", "/", ".frozen"]

@@ -164,12 +164,76 @@ def test_a_board_unplugged_half_way_keeps_the_ringlane_it_had(board, ringlane):
     assert status == 1
     assert "the copy failed" in err
     assert "left on the board in /lib/ringlane.new" in err
+    assert "in /lib/ringlane, or if that is missing in /lib/ringlane.old" in err
     assert files(board) == before
     with VirtualBoard(board.flash) as again:
         assert "1 [7" in again.mpremote("exec", FIRST["priority"])
         assert ringlane("install", again.port)[0] == 0
         assert files(again) == named(".mpy")
         assert not new.exists()
+
+
+# Before which line an install ends, and what is in /lib then.
+ENDS = {
+    'os.rename("ringlane", ': {"ringlane", "ringlane.new"},
+    'os.rename("ringlane.new"': {"ringlane.old", "ringlane.new"},
+    'remove("/lib/ringlane.old")': {"ringlane", "ringlane.old"},
+}
+UNPLUG = """
+def stop():
+    open("/stopped", "w").close()
+    while True:
+        pass
+"""
+FAIL = """
+def stop():
+    raise OSError(5)
+"""
+
+
+@pytest.mark.parametrize("line", ENDS)
+def test_a_board_unplugged_in_the_last_step_has_a_whole_ringlane(
+    board, ringlane, monkeypatch, line
+):
+    assert ringlane("install", board.port, "--pattern", "priority", "--py")[0] == 0
+    assert install._SWAP.count(line) == 1
+    monkeypatch.setattr(install, "_SWAP", UNPLUG + install._SWAP.replace(line, f"stop(); {line}"))
+
+    def unplug():
+        while not (board.flash / "stopped").exists():
+            time.sleep(0.001)
+        board.close()
+
+    hand = threading.Thread(target=unplug)
+    hand.start()
+    status, _, err = ringlane("install", board.port, "--pattern", "channel")
+    hand.join()
+    assert (status, "or if that is missing in /lib/ringlane.old" in err) == (1, True)
+    lib = board.flash / "lib"
+    left = {path.name: {each.name for each in path.iterdir()} for path in lib.iterdir()}
+    assert left.keys() == ENDS[line]
+    whole = named(".mpy", "channel") if line.startswith("remove") else named(".py", "priority")
+    assert left.get("ringlane", left.get("ringlane.old")) == whole
+    with VirtualBoard(board.flash) as again:
+        status, out, _ = ringlane("uninstall", again.port)
+        assert f"removed /lib/ringlane: {len(whole)} files" in out
+        assert (status, [*lib.iterdir()]) == (0, [])
+
+
+@pytest.mark.parametrize("line", ENDS)
+def test_an_install_that_fails_in_its_last_step_leaves_a_whole_ringlane(
+    board, ringlane, monkeypatch, line
+):
+    assert ringlane("install", board.port, "--pattern", "priority", "--py")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "_SWAP", FAIL + install._SWAP.replace(line, f"stop(); {line}"))
+        status, _, err = ringlane("install", board.port, "--pattern", "channel")
+    assert status == 1
+    assert "copied is removed again; if there was a ringlane before, a whole one is in" in err
+    new = line.startswith("remove")
+    assert files(board) == named(*((".mpy", "channel") if new else (".py", "priority")))
+    assert [path.name for path in (board.flash / "lib").iterdir()] == ["ringlane"]
+    assert ringlane("install", board.port, "--pattern", "channel")[0] == 0
 
 
 def test_another_ringlane_that_python_would_take_is_told(board, ringlane):

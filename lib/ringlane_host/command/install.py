@@ -3,9 +3,10 @@
     with connect("/dev/ttyACM0") as board:
         print(install(board, "priority").bytes)
 
-What is copied goes into a folder of its own first, /lib/ringlane.new, and takes the place of the
-ringlane that was there when all of it has arrived. So whatever fails half-way, the old one is
-whole; the error then says what is left on the board.
+What is copied goes into a folder of its own first, /lib/ringlane.new. When all of it has arrived,
+the ringlane that was there becomes /lib/ringlane.old, the new one takes its place, and the old one
+is removed. So whatever fails half-way, a whole ringlane is on the board; the error says where, and
+the next install or uninstall clears up.
 """
 
 import ast
@@ -21,8 +22,8 @@ from ..boards import BoardError
 from ..boards.compiler import compile_to, emitted_mpy
 
 PLACE = "/lib/ringlane"
-_NEW = PLACE + ".new"
-_REMOVE = f"""
+_NEW, _OLD = PLACE + ".new", PLACE + ".old"
+_REMOVE = """
 import os
 def remove(path):
     try:
@@ -36,10 +37,22 @@ def remove(path):
     for name in names:
         remove(path + "/" + name)
     os.rmdir(path)
-remove("{_NEW}")
 """
-_PREPARE = (
+# Relative names: the unix port's rename() takes two absolute ones below another root for one.
+_MEND = (
     _REMOVE
+    + f"""
+try:
+    os.chdir("/lib")
+    os.rename("ringlane.old", "ringlane")
+except OSError:  # there is no old one, or nothing is to be mended: a ringlane is in its place
+    pass
+remove("{_NEW}")
+remove("{_OLD}")
+"""
+)
+_PREPARE = (
+    _MEND
     + """
 try:
     os.mkdir("/lib")
@@ -49,9 +62,17 @@ info = os.statvfs("/lib")
 print([info[0], info[1] * info[3]])
 """
 )
-# Relative names: the unix port's rename() takes two absolute ones below another root for one.
-_FINISH = (
-    _REMOVE.replace(_NEW, PLACE) + 'os.chdir("/lib")\nos.rename("ringlane.new", "ringlane")\n'
+_SWAP = (
+    _REMOVE
+    + f"""
+os.chdir("/lib")
+try:
+    os.rename("ringlane", "ringlane.old")
+except OSError:  # there was none
+    pass
+os.rename("ringlane.new", "ringlane")
+remove("{_OLD}")
+"""
 )
 _FILES = f"""
 import os
@@ -145,9 +166,10 @@ def build(folder, modules, architecture=None):
 
 def uninstall(board):
     """Remove ringlane from /lib of `board`; return {name: bytes} of what it was, {} if nothing."""
-    found = {name: size for name, size, _ in installed(board)}
     try:
-        board.mpremote("exec", _REMOVE + _REMOVE.replace(_NEW, PLACE), timeout=120)
+        board.mpremote("exec", _MEND, timeout=120)
+        found = {name: size for name, size, _ in installed(board)}
+        board.mpremote("exec", f'{_REMOVE}remove("{PLACE}")', timeout=120)
     except BoardError as error:
         raise InstallError(
             f"{PLACE} may still be on the board, or a part of it; run uninstall again: "
@@ -178,21 +200,22 @@ def _copy(board, folder, files):
         )
     try:
         board.mpremote("cp", "-rf", folder, ":/lib/", timeout=900)
-        board.mpremote("exec", _FINISH, timeout=120)
+        board.mpremote("exec", _SWAP, timeout=120)
     except BoardError as error:
         try:
-            left = board.mpremote("exec", _REMOVE + "print('removed')", timeout=60)
-        except BoardError:
-            left = ""
-        raise InstallError(
-            f"the copy failed: {_last(str(error))}. "
-            + (
-                "What had been copied is removed again."
-                if "removed" in left
-                else f"A part of it may be left on the board in {_NEW}; the next install or "
-                "uninstall removes that."
+            board.mpremote("exec", _MEND, timeout=60)
+            state = (
+                "What had been copied is removed again; if there was a ringlane before, a whole "
+                f"one is in {PLACE}"
             )
-            + f" The ringlane that was in {PLACE} before, if any, is unchanged. "
+        except BoardError:
+            state = (
+                f"A part of it may be left on the board in {_NEW}. If there was a ringlane before, "
+                f"a whole one is in {PLACE}, or if that is missing in {_OLD}. The next install or "
+                "uninstall clears up"
+            )
+        raise InstallError(
+            f"the copy failed: {_last(str(error))}. {state}. "
             "See that the board is plugged in, and run install again."
         ) from None
 
