@@ -41,7 +41,7 @@ def on_esp32(program):
     """Return the first program as README says that an ESP32 needs it."""
     for old, new in (
         ("import ADC,", "import ADC, Pin,"),
-        ("ADC(26)", "ADC(Pin(32))"),
+        ("ADC(26)", "ADC(Pin(4))"),
         ("Timer(-1, freq=360, hard=True,", "Timer(0, freq=360,"),
     ):
         assert old in program

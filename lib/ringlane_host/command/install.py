@@ -210,9 +210,9 @@ def _copy(board, folder, files):
             )
         except BoardError:
             state = (
-                f"A part of it may be left on the board in {_NEW}. If there was a ringlane before, "
-                f"a whole one is in {PLACE}, or if that is missing in {_OLD}. The next install or "
-                "uninstall clears up"
+                f"A part of it may be left on the board in {_NEW}. If there was a ringlane "
+                f"before, a whole one is in {PLACE}, or if that is missing in {_OLD}. The next "
+                "install or uninstall clears up"
             )
         raise InstallError(
             f"the copy failed: {_last(str(error))}. {state}. "
