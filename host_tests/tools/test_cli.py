@@ -96,6 +96,16 @@ def test_a_pattern_is_installed_with_what_it_needs_and_no_other(board, ringlane,
     assert re.fullmatch(PASSED, board.mpremote("exec", FIRST[pattern]))
 
 
+def test_what_looks_into_a_board_comes_with_a_pattern_only_when_asked_for(board, ringlane):
+    extras = {*package.EXTRAS}
+    assert not extras & {*package.modules("channel", "request_reply")}
+    assert extras & {*package.modules("channel", "link", "flight")} == {"link", "flight"}
+    with_link = ["--pattern", "channel", "--with", "link"]
+    assert ringlane("install", board.port, *with_link)[0] == 0
+    assert files(board) == named(".mpy", "channel", "link")
+    assert board.mpremote("exec", IMPORT_ALL) == f"{sorted(package.modules('channel', 'link'))}\n"
+
+
 def test_another_kind_of_install_leaves_nothing_of_the_first(board, ringlane):
     # MicroPython takes an old .py before a new .mpy.
     assert ringlane("install", board.port, "--py", "--pattern", "channel", "anycast")[0] == 0
@@ -450,6 +460,10 @@ def test_sizes_are_those_of_the_compiled_files(ringlane, tmp_path):
             ringlane("mpy", "rpi_pico", "--out", tmp_path, *words)
             size = sum(path.stat().st_size for path in tmp_path.rglob("*.mpy"))
             assert row[column - 1] == f"{size / 1024:.1f}"
+    readme = (ROOT / "README.md").read_text()
+    told = re.search(r"an RP2040 PriorityChannel (\d+) KB, all of it (\d+) KB", readme).groups()
+    found = [float(row[column]) for row in table if row[0] in ("priority", "all")]
+    assert [*map(int, told)] == pytest.approx(found, rel=0.03)
 
 
 @pytest.mark.parametrize(

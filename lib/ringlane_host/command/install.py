@@ -113,10 +113,10 @@ class Installed:
 def install(board, *patterns, source=False, measure=True):
     """Copy ringlane to /lib of `board`, a Target, import it there, and return what is Installed.
 
-    `patterns`: modules such as "priority"; without any, all. `source`: .py files, which the board
-    compiles at each import, not .mpy. `measure`: the RAM of each pattern; without, of the first.
-    Raise LookupError for an unknown pattern and InstallError if it is not installed or does not
-    work; before that, nothing on the board has changed unless the text says so.
+    `patterns`: as package.modules() takes them; without any, all. `source`: .py files, which the
+    board compiles at each import, not .mpy. `measure`: the RAM of each pattern; without, of the
+    first. Raise LookupError for an unknown pattern and InstallError if it is not installed or does
+    not work; before that, nothing on the board has changed unless the text says so.
     """
     modules = package.modules(*patterns)
     check_board(board, source)
@@ -126,7 +126,7 @@ def install(board, *patterns, source=False, measure=True):
         build(folder, modules, None if source else board.architecture)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         _copy(board, folder, files)
-    classes = [package.patterns()[name] for name in patterns or package.patterns()]
+    classes = [name for key, name in package.patterns().items() if key in (patterns or modules)]
     return Installed(
         files, {name: _try(board, name) for name in classes[: None if measure else 1]}
     )
