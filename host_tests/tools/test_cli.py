@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ from conftest import ROOT
 from ringlane_host import boards, package
 from ringlane_host.boards import targets
 from ringlane_host.boards.virtual import VirtualBoard
-from ringlane_host.command import cli, install
+from ringlane_host.command import cli, doctor, install
 
 # A word through a channel of each pattern, on a board.
 WORD = """
@@ -225,6 +226,9 @@ def test_a_board_unplugged_in_the_last_step_has_a_whole_ringlane(
     whole = named(".mpy", "channel") if line.startswith("remove") else named(".py", "priority")
     assert left.get("ringlane", left.get("ringlane.old")) == whole
     with VirtualBoard(board.flash) as again:
+        status, out, _ = ringlane("doctor", again.port)
+        told = " and ".join(sorted(ENDS[line] - {"ringlane"}))
+        assert (status, f"! {told} in /lib: an install that did not end" in out) == (1, True)
         status, out, _ = ringlane("uninstall", again.port)
         assert f"removed /lib/ringlane: {len(whole)} files" in out
         assert (status, [*lib.iterdir()]) == (0, [])
@@ -296,6 +300,7 @@ def test_an_unknown_pattern_is_told_with_those_there_are(capsys):
     ("board", "error"),
     [
         ({"viper": False}, "its firmware has no viper, .*ringlane flash"),
+        ({"version": "1.22.2"}, "MicroPython 1.22.2 is older than 1.23: flash 1.28 or newer"),
         ({"loads": (6, 1)}, r"loads .mpy 6\.1, and mpy-cross here makes 6\.3: install with --py"),
         ({"loads": (0, 0), "processor": None}, "loads .mpy without native code, and"),
     ],
@@ -304,12 +309,14 @@ def test_a_firmware_that_cannot_run_it_is_told_before_the_copy(board, error):
     right = {
         "name": "this",
         "viper": True,
+        "version": "1.28.0",
         "loads": (6, 3),
         "processor": "armv6m",
         "architecture": None,
     }
     with pytest.raises(install.InstallError, match=f"^this:? {error}"):
-        install.check_board(SimpleNamespace(**right | board))
+        # What is wrong only with .mpy: that alone is no matter with --py.
+        install.check_board(SimpleNamespace(**right | board), source="loads" not in board)
 
 
 def test_a_firmware_without_viper_is_found_out(board, monkeypatch):
@@ -520,10 +527,67 @@ def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, ringlane, tm
     assert "no ringlane in /lib/ringlane: ringlane install" in out
     ringlane("install", board.port, "--pattern", "channel")
     status, out, _ = ringlane("doctor", board.port)
-    assert (status, "ringlane in /lib/ringlane: " in out) == (0, True)
+    assert (status, f"ringlane {package.version()} in /lib/ringlane: " in out) == (0, True)
     (board.flash / "lib" / "ringlane" / "verbs.mpy").unlink()
     status, out, _ = ringlane("doctor", board.port)
     assert (status, "! lacks verbs: run ringlane install" in out) == (1, True)
+
+
+def test_the_doctor_names_what_is_absent_and_how_to_get_it(ringlane, monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    status, out, _ = ringlane("doctor")
+    assert (status, "! no mpremote, reaches boards: pip install mpremote\n" in out) == (1, True)
+    for line in (
+        "  no esptool, flashes an ESP32: pip install esptool",
+        "  no mpflash, downloads firmware and flashes it: pip install mpflash",
+        "  no cobs, pyserial, rich, mcap: pip install 'ringlane[link]', for top, record",
+        "  no paho-mqtt: pip install 'ringlane[mqtt]', for bridge",
+    ):
+        assert line in out
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for extra, (names, _) in doctor.EXTRAS.items():
+        listed = {re.match(r"[\w-]+", each)[0] for each in extras[extra]} - {"ringlane"}
+        assert {*names} == listed
+
+
+def test_the_doctor_says_what_an_import_would_take(board, ringlane):
+    for path, text, said in (
+        (
+            "ringlane.py",
+            "__version__ = '0.0.1'",
+            "  `import ringlane` takes ringlane.py, of version",
+        ),
+        ("ringlane.py", "1 / 0", "! `import ringlane` fails: ZeroDivisionError"),
+    ):
+        (board.flash / path).write_text(text)
+        assert said in ringlane("doctor", board.port)[1]
+    (board.flash / "ringlane.py").unlink()
+    assert ringlane("install", board.port, "--py", "--pattern", "channel")[0] == 0
+    root = board.flash / "lib" / "ringlane" / "__init__.py"
+    root.write_text(root.read_text().replace(package.version(), "0.0.9"))
+    status, out, _ = ringlane("doctor", board.port)
+    assert (status, "  ringlane 0.0.9 in /lib/ringlane: " in out) == (0, True)
+    assert f"  here is ringlane {package.version()}: ringlane install" in out
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"M\x06\x13", ""),
+        (b"M\x06\x00", ""),  # without native code
+        (b"X\x06\x13", "is no .mpy"),
+        (b"M\x06", "is no .mpy"),
+        (b"M\x06\x12", "is .mpy 6.2, and the board loads 6.3"),
+        (b"M\x05\x00", "is .mpy 5.0, and the board loads 6.3"),
+        (b"M\x06\x2b", "holds code for xtensawin, and the board is armv6m"),
+        (b"M\x06\x3f", "holds code for processor 15, and the board is armv6m"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_a_compiled_module(head, says):
+    assert doctor._wrong(SimpleNamespace(loads=(6, 3), processor="armv6m"), head) == says
 
 
 def test_the_doctor_names_no_port_that_ends_with_it(ringlane):

@@ -20,6 +20,7 @@ from pathlib import Path
 from .. import package
 from ..boards import BoardError
 from ..boards.compiler import compile_to, emitted_mpy
+from .versions import of_version
 
 PLACE = "/lib/ringlane"
 _NEW, _OLD = PLACE + ".new", PLACE + ".old"
@@ -80,6 +81,20 @@ for name, kind, *_ in os.ilistdir("{PLACE}"):
     with open("{PLACE}/" + name, "rb") as file:
         print([name, os.stat("{PLACE}/" + name)[6], file.read(4)])
 """
+_LOOK = """
+import os
+try:
+    left = [each[0] for each in os.ilistdir("/lib") if each[0] in ("ringlane.new", "ringlane.old")]
+except OSError:
+    left = []
+try:
+    import ringlane
+    print([left, ringlane.__version__, ringlane.__file__])
+except ImportError:
+    print([left, "", ""])
+except Exception as error:
+    print([left, repr(error), ""])
+"""
 _IMPORT = """
 import gc
 def step():
@@ -139,6 +154,9 @@ def check_board(board, source=False):
             f"{board.name}: its firmware has no viper, which ringlane is made of; flash one of "
             "RP2040, RP2350 or ESP32 (ringlane flash BOARD PORT)"
         )
+    line, fine = of_version(board.version, board.processor)
+    if not fine:
+        raise InstallError(f"{board.name}: {line}")
     if source or board.architecture:
         return
     if not emitted_mpy():
@@ -186,6 +204,15 @@ def installed(board):
     if "ENOENT" in text:
         return []
     raise BoardError(f"{board.name}: cannot read {PLACE}: {_last(text)}")
+
+
+def look(board):
+    """Return what is left in /lib of installs that did not end, ringlane's version and its file.
+
+    Without a ringlane both are "". Without a file the version is why its import fails.
+    """
+    left, version, file = ast.literal_eval(board.mpremote("exec", _LOOK, timeout=60))
+    return sorted(left), version, file
 
 
 def _copy(board, folder, files):
@@ -250,5 +277,6 @@ __all__ = [
     "check_board",
     "install",
     "installed",
+    "look",
     "uninstall",
 ]
