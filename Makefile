@@ -51,7 +51,7 @@ types: $(READY) ## mypy, and a pyright that is there: the stubs, the host part, 
 	@# A board's stubs replace typeshed, so they need a folder without CPython's packages.
 	@# misc: firmware that also runs on CPython may define const() twice. The programs of README are
 	@# projects with its pyproject.toml; one with a str for a word must not pass.
-	$(BIN)/python host_tests/firmware/readme.py build/readme
+	$(BIN)/python host_tests/readme.py build/readme
 	for port in $(STUBS_OF); do \
 	    stubs=build/stubs-$$port; \
 	    [ $$stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import DEVICE
+from conftest import DEVICE, ROOT
 from ringlane import anycast
 from ringlane_host import boards
 
@@ -120,6 +120,16 @@ def test_ringlane_takes_the_clock_of_the_file(micropython, name):
 def test_ringlane_takes_the_core_from_the_register_of_the_file():
     for board in map(boards.load, boards.names()):
         assert board.cpu_id == (anycast._CPUID if board.platform == "rp2" else 0)
+
+
+def test_readme_says_which_handlers_share_a_context():
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    said = re.search(r"on rp2 all have: those of (.*?) and (\w+)\.", readme)
+    for board in map(boards.load, boards.names()):
+        if board.port == "rp2":
+            assert board.contexts == [[*said[1].split(", "), said[2]]]
+        elif board.port == "esp32":  # all soft: one context with the tasks
+            assert (board.handlers, len(board.contexts)) == ("soft", 1)
 
 
 SOURCES = "mcu arch small_int cores gil handlers scheduler cpu_id fence heap register offset"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+import readme
 import serial
 from conftest import ROOT
 from ringlane_host import boards, package
@@ -467,10 +468,9 @@ def test_sizes_are_those_of_the_compiled_files(ringlane, tmp_path):
             ringlane("mpy", "rpi_pico", "--out", tmp_path, *words)
             size = sum(path.stat().st_size for path in tmp_path.rglob("*.mpy"))
             assert row[column - 1] == f"{size / 1024:.1f}"
-    readme = (ROOT / "README.md").read_text()
-    told = re.search(r"an RP2040 PriorityChannel (\d+) KB, all of it (\d+) KB", readme).groups()
+    told = re.search(r"an RP2040 PriorityChannel (\d+) KB, all of it (\d+) KB", readme.README)
     found = [float(row[column]) for row in table if row[0] in ("priority", "all")]
-    assert [*map(int, told)] == pytest.approx(found, rel=0.03)
+    assert [*map(int, told.groups())] == pytest.approx(found, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -517,6 +517,44 @@ def test_flashing_without_the_tool_says_how_to_get_it(ringlane, tmp_path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     status, _, err = ringlane("flash", "esp32_generic", "P", tmp_path / "some.bin")
     assert (status, err) == (1, "ringlane flash: no esptool: pip install esptool\n")
+
+
+ESPTOOL = """#!/bin/sh
+echo "$@" >> "$LOG"
+case "$*" in *"$FAILS"*) exit 2;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("fails", "calls", "error"),
+    [
+        ("nothing", 2, None),
+        ("write-flash", 2, "esptool failed: it is erased and has no firmware now; hold the"),
+        ("erase-flash", 1, "esptool failed: hold the board's BOOT button while it connects"),
+    ],
+)
+def test_an_esp32_is_flashed_by_two_commands(ringlane, tmp_path, monkeypatch, fails, calls, error):
+    (tmp_path / "esptool").write_text(ESPTOOL)
+    (tmp_path / "esptool").chmod(0o755)
+    (tmp_path / "some.bin").touch()
+    for name, value in {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LOG": f"{tmp_path}/log",
+        "FAILS": fails,
+    }.items():
+        monkeypatch.setenv(name, value)
+    status, out, err = ringlane("flash", "esp32_generic", "P", tmp_path / "some.bin")
+    assert status == (1 if error else 0)
+    assert err.startswith(f"ringlane flash: {error}") if error else not err
+    ran = (tmp_path / "log").read_text().splitlines()
+    assert [f"esptool {line}" for line in ran] == out.splitlines()
+    assert (
+        ran
+        == [
+            "--chip esp32 --port P erase-flash",
+            f"--chip esp32 --port P --baud 460800 write-flash 0x1000 {tmp_path}/some.bin",
+        ][:calls]
+    )
 
 
 def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, ringlane, tmp_path):
@@ -621,13 +659,19 @@ def test_the_line_to_freeze_names_files_that_are_there(ringlane):
     assert all(os.path.isfile(path) for path in calls[0] | calls[1])
 
 
-def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2, ringlane):
+def test_install_doctor_run_and_uninstall_on_a_fresh_emulated_pico(uf2, ringlane, tmp_path):
     with started("--uf2", uf2) as port:
         status, out, _ = ringlane("install", port, "--pattern", "priority")
         assert status == 0
         assert f"{len(package.modules('priority'))} files (.mpy for armv6m)" in out
         board = targets.Target(port, "emulated RP2040")
         assert board.mpremote("exec", FIRST["priority"]) == "1 [7, 1]\n"
+        status, out, _ = ringlane("doctor", port)
+        assert (status, "Pico with RP2040: rpi_pico\n" in out) == (0, True)
+        assert f"ringlane {package.version()} in /lib/ringlane: " in out
+        (tmp_path / "first.py").write_text(readme.FIRST)
+        status, out, _ = ringlane("run", port, tmp_path / "first.py")
+        assert status == 0 and len(re.findall(r"^0 waited \d+ us, 0 dropped$", out, re.M)) == 10
         assert ringlane("uninstall", port)[0] == 0
         assert "there is no /lib/ringlane" in ringlane("uninstall", port)[1]
 
@@ -636,16 +680,17 @@ def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2, ringlane):
 NOT_HERE = ("mpremote mip install github:<owner>",)
 
 
-def test_every_command_of_the_readme_runs(board, ringlane, tmp_path, monkeypatch):
-    (tmp_path / "first.py").write_text(FIRST["priority"])
-    section = (ROOT / "README.md").read_text().partition("## Install\n")[2].partition("\n## ")[0]
+def test_every_command_to_install_runs(board, ringlane, tmp_path, monkeypatch):
+    (tmp_path / "first.py").write_text(readme.FIRST)
+    section = readme.README.partition("## Install\n")[2].partition("\n## ")[0]
     commands = re.findall(r"^    ((?:ringlane|mpremote) .*)$", section, re.M)
     commands += re.findall(r"^\| `(ringlane .*?)`", section, re.M)
-    assert len(commands) >= 14
+    assert len(commands) >= 17
     for command in commands:
         if command.startswith(NOT_HERE):
             continue
         for old, new in {
+            "mpremote connect /dev/ttyACM0": "mpremote",
             "/dev/ttyACM0": board.port,
             "[PORT]": board.port,
             "PORT": board.port,
@@ -660,3 +705,19 @@ def test_every_command_of_the_readme_runs(board, ringlane, tmp_path, monkeypatch
         elif words[0] != "board":  # test_a_board_of_this_machine...: it does not end by itself
             monkeypatch.chdir(tmp_path)
             assert ringlane(*words)[0] == 0, command
+    assert not (board.flash / "main.py").exists()
+
+
+def test_every_command_of_readme_has_the_arguments_that_there_are():
+    """Those of the other sections do not end, or need more than a board: other tests run them."""
+    found = re.findall(r"^    (ringlane .*)$|`(ringlane [a-z][^`]*)`", readme.README, re.M)
+    found = {re.sub(r"[][]", "", block or inline) for block, inline in found}
+    commands = {command for command in found if len(command.split()) > 2}
+    assert len(commands) >= 25
+    parser = cli._parser()
+    for command in commands:
+        options = parser.parse_args(command.split()[1:])  # SystemExit: no such argument
+        assert options.name == command.split()[1]
+    for command in found - commands:
+        with pytest.raises(SystemExit, match="0"):
+            parser.parse_args([*command.split()[1:], "--help"])

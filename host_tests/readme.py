@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 FIRST, *FRAGMENTS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 (CHECKERS,) = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
 SWEEP, USES = (each for each in FRAGMENTS if "ringlane_host" in each)  # for CPython alone
