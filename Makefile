@@ -21,9 +21,11 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
-	@echo "board's port as TARGET=/dev/ttyACM0. test and soak take UF2=firmware.uf2: the emulated RP2040."
+	@echo "board's port as TARGET=/dev/ttyACM0. test, soak, size, profile and board take UF2=firmware.uf2,"
+	@echo "an emulated RP2040."
 	@echo "test takes FIRMWARE=folder, too: that file and MicroPython's for QEMU, each under its name."
-	@echo "All take MICROPYTHON=path, another unix port of it, as one that is built with a GIL."
+	@echo "demo, test, bench, soak and fleet take MICROPYTHON=path, another unix port of it, as one"
+	@echo "that is built with a GIL."
 
 setup: $(READY) ## Create .venv with the pinned packages
 
