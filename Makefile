@@ -12,6 +12,8 @@ SPEED ?=
 # What firmware is checked against: a port's modules, of micropython-stubs.
 STUBS_OF := rp2 esp32
 STUBS := 1.29.0.post1
+# pip install basedpyright brings one, and node; where there is none, types runs mypy alone.
+PYRIGHT ?= $(firstword $(wildcard .venv/bin/basedpyright) $(shell command -v basedpyright pyright))
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -19,9 +21,11 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "demo and bench take TARGET=virtual (default), TARGET=rp2040 UF2=firmware.uf2, or a"
-	@echo "board's port as TARGET=/dev/ttyACM0. test and soak take UF2=firmware.uf2: the emulated RP2040."
+	@echo "board's port as TARGET=/dev/ttyACM0. test, soak, size, profile and board take UF2=firmware.uf2,"
+	@echo "an emulated RP2040."
 	@echo "test takes FIRMWARE=folder, too: that file and MicroPython's for QEMU, each under its name."
-	@echo "All take MICROPYTHON=path, another unix port of it, as one that is built with a GIL."
+	@echo "demo, test, bench, soak and fleet take MICROPYTHON=path, another unix port of it, as one"
+	@echo "that is built with a GIL."
 
 setup: $(READY) ## Create .venv with the pinned packages
 
@@ -42,26 +46,34 @@ lint: $(READY) ## ruff: rules and format
 
 # mypy finds no package through an editable install of several folders, so it is told where.
 types: export PYTHONPATH = $(abspath lib)
-types: $(READY) ## mypy: the stubs, the host part, the firmware
+types: $(READY) ## mypy, and a pyright that is there: the stubs, the host part, the firmware
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest ringlane --concise --mypy-config-file pyproject.toml \
 	    --allowlist host_tests/engine/stubtest_allowlist.txt
 	@# A board's stubs replace typeshed, so they need a folder without CPython's packages.
-	@# misc: firmware that also runs on CPython may define const() twice. A program of README with
-	@# a str for a word must not pass.
-	$(BIN)/python host_tests/firmware/readme.py build/readme
+	@# misc: firmware that also runs on CPython may define const() twice. The programs of README are
+	@# projects with its pyproject.toml; one with a str for a word must not pass.
+	$(BIN)/python host_tests/readme.py build/readme
 	for port in $(STUBS_OF); do \
 	    stubs=build/stubs-$$port; \
 	    [ $$stubs -nt $(READY) ] || { $(BIN)/pip install --quiet --disable-pip-version-check \
 	        --upgrade --target $$stubs micropython-$$port-stubs==$(STUBS) && touch $$stubs; } \
 	        || exit 1; \
-	    for folder in firmware/heart firmware/examples build/readme/$$port; do \
+	    for folder in firmware/heart firmware/examples; do \
 	        MYPYPATH=$$stubs:$$folder $(BIN)/mypy --custom-typeshed-dir $$stubs \
 	            --cache-dir .mypy_cache/$$port --follow-imports silent \
 	            --disable-error-code misc $$folder || exit 1; \
 	    done; \
-	    MYPYPATH=$$stubs $(BIN)/mypy --custom-typeshed-dir $$stubs --follow-imports silent \
-	        --cache-dir .mypy_cache/$$port build/readme/wrong_$$port.py | grep -q arg-type || exit 1; \
+	    for project in $$port wrong_$$port; do \
+	        ln -sfn ../../stubs-$$port build/readme/$$project/typings; \
+	    done; \
+	    mypy="$(abspath $(BIN))/mypy --cache-dir $(abspath .mypy_cache)/readme_$$port"; \
+	    (cd build/readme/$$port && $$mypy readme_*.py) || exit 1; \
+	    (cd build/readme/wrong_$$port && $$mypy readme_0.py) | grep -q arg-type || exit 1; \
+	    [ -n "$(PYRIGHT)" ] || continue; \
+	    (cd build/readme/$$port && $(PYRIGHT) --level error readme_*.py) || exit 1; \
+	    (cd build/readme/wrong_$$port && $(PYRIGHT) --level error readme_0.py) \
+	        | grep -q reportArgumentType || exit 1; \
 	done
 
 # PYTHONPATH: the engine of this tree, whatever is installed.

@@ -10,8 +10,8 @@ import math
 
 def encoder(board):
     """A knob that is turned for 8 seconds, 500 steps a second."""
-    board.pin(14).edges(2000, every_us=4000, after_us=500_000)
-    board.pin(15).edges(2000, every_us=4000, after_us=502_000)
+    board.pin(4).edges(2000, every_us=4000, after_us=500_000)
+    board.pin(5).edges(2000, every_us=4000, after_us=502_000)
 
 
 def blocks(board):
@@ -36,6 +36,6 @@ def uart(board):
 def console(board):
     """Somebody who presses the button five times, and somebody else at the terminal."""
     for number in range(5):
-        board.pin(14).press(ms=50, after_ms=1000 + number * 600)
+        board.pin(0).press(ms=50, after_ms=1000 + number * 600)
     for number, command in enumerate(("arm zone 1", "arm zone 2", "off")):
         board.uart(1).receive(command.encode() + b"\n", after_us=(number + 1) * 1_500_000)

@@ -4,7 +4,7 @@ The handler claims a block and keeps it open over 50 of its calls, then commits 
 it works on the block where it lies, and releases it. While all blocks are full the handler leaves
 one out, whole; the channel counts it, and the block's number shows where it is missing.
 
-Needs    a signal at GPIO 26 (a Pico's ADC0), 0 to 3.3 V. One core.
+Needs    a signal at GPIO 26 (a Pico's ADC0), on an ESP32 at GPIO 4, 0 to 3.3 V. One core.
 Prints   the mean of every tenth block, and which blocks were lost.
 """
 
@@ -57,7 +57,8 @@ class Sampler:
 async def main():
     """Print what the blocks hold."""
     ch = Channel(BLOCKS, slot_size=BLOCK, name="blocks", zero_copy=True)
-    sampler = Sampler(ADC(Pin(26)).read_u16, ch)
+    adc = ADC(Pin(4 if ESP32 else 26))
+    sampler = Sampler(adc.read_u16, ch)
     timer = Timer(0 if ESP32 else -1, freq=RATE, callback=sampler.on_tick, **HARD)
     expected = 0
     while await ch.ready():

@@ -5,8 +5,9 @@ the panel a button first. The two may interrupt each other, so each has a sender
 Commands come by a channel of their own, and select() is fair between the two: neither a chattering
 button nor a flood of commands keeps the other waiting.
 
-Needs    a button between GPIO 14 and GND; the pull-up is inside. A terminal of 9600 baud at GPIO 5
-         for commands, if you like. One core.
+Needs    a button between GPIO 0 and GND; the pull-up is inside. (It is the BOOT button of boards
+         with an ESP32 or -S3.) A terminal of 9600 baud at GPIO 5 for commands, if you like. One
+         core.
 Prints   each press with the time it took to arrive, each command, and the sums at the command off.
 """
 
@@ -74,7 +75,7 @@ async def serve():
 
 async def main():
     """Run all three until close() has ended each."""
-    button = Pin(14, Pin.IN, Pin.PULL_UP)
+    button = Pin(0, Pin.IN, Pin.PULL_UP)
     button.irq(Button().on_press, Pin.IRQ_FALLING, **HARD)
     uart = UART(1, 9600, tx=Pin(4), rx=Pin(5))
     measuring = asyncio.create_task(measure(events.add_sender()))

@@ -4,7 +4,7 @@ The handler looks at both pins and sends the position it has counted, one word a
 the step travels with it, so the task gets the speed right however late it comes, and nothing is
 scheduled, so no queue overflows.
 
-Needs    an encoder: A to GPIO 14, B to 15, C to GND; the pull-ups are inside. One core.
+Needs    an encoder: A to GPIO 4, B to 5, C to GND; the pull-ups are inside. One core.
 Prints   the position and the speed, five times a second while it turns.
 """
 
@@ -43,7 +43,7 @@ class Encoder:
 async def main():
     """Print where the knob is, and how fast it turns."""
     ch = Channel(256, slot_size=4, name="steps")
-    a, b = Pin(14, Pin.IN, Pin.PULL_UP), Pin(15, Pin.IN, Pin.PULL_UP)
+    a, b = Pin(4, Pin.IN, Pin.PULL_UP), Pin(5, Pin.IN, Pin.PULL_UP)
     encoder = Encoder(a, b, ch.send_word)
     for pin in (a, b):
         pin.irq(encoder.on_edge, Pin.IRQ_RISING | Pin.IRQ_FALLING, **HARD)

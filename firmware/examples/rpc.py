@@ -4,7 +4,8 @@ Core 1 has a motor to itself and answers requests; core 0 runs asyncio and asks.
 order and a number, a reply the position. One call is not answered in time: it raises, the program
 handles it, and the late answer is rejected, so that it is never taken for that of a newer call.
 
-Needs    two cores; on an ESP32 the second is a thread. Put your motor into Motor.
+Needs    two cores, which an emulated Pico has not; on an ESP32 the second is a thread. Put your
+         motor into Motor.
 Prints   the time-out, the status of an order that the motor does not know, then the median, 99th
          percentile and maximum of a call, in microseconds.
 """

@@ -5,7 +5,7 @@ The display wants the newest reading and skips the rest. The logger wants every 
 while: it comes later and leaves again. The uplink is too slow: it may lag by 4 readings and misses
 what comes then, it alone, and knows how many.
 
-Needs    a sensor at GPIO 26 (a Pico's ADC0), 0 to 3.3 V. One core.
+Needs    a sensor at GPIO 26 (a Pico's ADC0), on an ESP32 at GPIO 4, 0 to 3.3 V. One core.
 Prints   what the display shows, what the logger has logged, and what the uplink has missed.
 """
 
@@ -22,7 +22,7 @@ LAG = 4  # of the uplink
 LOGGED = 100
 
 bus = MulticastChannel(128, slot_size=4, max_receivers=3, name="readings")
-adc = ADC(Pin(26))
+adc = ADC(Pin(4 if ESP32 else 26))
 
 
 def on_tick(timer):

@@ -4,7 +4,7 @@ An AnycastChannel gives each job to one of its receivers, here one on each core.
 back through a Channel with a sender for each core, since a sender belongs to one context. Whoever
 sends to the other core calls notify(): nothing else wakes a core of an RP2040 that waits.
 
-Needs    two cores; on an ESP32 the second is a thread.
+Needs    two cores, which an emulated Pico has not; on an ESP32 the second is a thread.
 Prints   how many jobs each core did, and the primes that they have found together.
 """
 

@@ -2,17 +2,20 @@
 
 import re
 
+import pytest
 from conftest import ROOT
+from ringlane_host import boards
 from ringlane_host.board import BlockingInHandler, SimulatedBoard, SoftHandlerDropped
 
 PROGRAM = re.search(r"```python\n(.*?)```", (ROOT / "boards" / "ESP32.md").read_text(), re.S)[1]
 
 
-def test_the_gaps_of_a_periodic_source_are_what_was_dropped(tmp_path):
+@pytest.mark.parametrize("name", [name for name in boards.names() if "esp32" in name])
+def test_the_gaps_of_a_periodic_source_are_what_was_dropped(tmp_path, name):
     (tmp_path / "main.py").write_text(PROGRAM)
-    board = SimulatedBoard("esp32_generic", tmp_path)
+    board = SimulatedBoard(name, tmp_path)
     board.allow(BlockingInHandler, SoftHandlerDropped)
-    board.adc(32).set(1)
+    board.adc(4).set(1)
     board.run("main.py")
     board.advance(ms=50)
     sleep_ms = board.load("time").sleep_ms

@@ -9,7 +9,7 @@ import ast
 
 import pytest
 from conftest import PACKAGE
-from ringlane_host.command import doctor
+from ringlane_host.command import versions
 
 _IN_REGISTERS = 3  # MAX_REGS_FOR_LOCAL_VARS in MicroPython's py/emitnative.c
 
@@ -83,7 +83,9 @@ def test_no_verb_of_ringlane_is_spoilt():
     ("version", "processor", "fine", "says"),
     [
         ("1.22.2", "armv6m", False, "older than 1.23"),
-        ("1.25.0", "armv6m", True, "should do"),
+        ("1.23.0", "armv6m", True, "should do"),
+        ("1.23.0", "rv32imc", False, "older than 1.24"),
+        ("1.24.1", "rv32imc", True, "should do"),
         ("1.26.1", "armv6m", True, "miscompiles some viper"),
         ("1.27.0", "armv7emsp", True, "miscompiles some viper"),
         ("1.27.0", "xtensawin", True, "should do"),
@@ -93,5 +95,5 @@ def test_no_verb_of_ringlane_is_spoilt():
     ],
 )
 def test_the_doctor_says_of_a_version_whether_it_is_safe(version, processor, fine, says):
-    line, is_fine = doctor.of_version(version, processor)
+    line, is_fine = versions.of_version(version, processor)
     assert (is_fine, says in line) == (fine, True), line

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from conftest import DEVICE
+from conftest import DEVICE, ROOT
 from ringlane_host import boards
 
 FACTS = """
@@ -131,18 +131,32 @@ def test_fences_are_where_several_cores_reorder():
         assert board.fence == ("none" if board.cores == 1 else fence), board
 
 
-SOURCES = (
-    "mcu arch small_int cores gil handlers scheduler cpu_id fence cycles exception ram_end heap "
-    "register offset"
-)
+def test_readme_says_which_handlers_share_a_context():
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text())
+    said = re.search(r"on rp2 all have: those of (.*?) and (\w+)\.", readme)
+    for board in map(boards.load, boards.names()):
+        if board.port == "rp2":
+            assert board.contexts == [[*said[1].split(", "), said[2]]]
+        elif board.port == "esp32":  # all soft: one context with the tasks
+            assert (board.handlers, len(board.contexts)) == ("soft", 1)
+
+
+# What stands there by its meaning: the words for a reader, "none", and the unit of a clock.
+SELF_EVIDENT = re.compile(r'(port|flash) = |hz = 1_000_000$|offset = 0$|variant = ""$')
 
 
 def test_every_fact_has_its_source_beside_it():
+    facts = 0
     for name in set(boards.names()) - {"unix"}:
+        table, above = "", ""
         for line in (boards.FOLDER / f"{name}.toml").read_text().splitlines():
-            key = line.partition(" = ")[0]
-            if key in SOURCES.split() and line != "offset = 0":
-                assert re.search(r"  # .{10}", line), (name, line)
+            table = line if line.startswith("[") else table
+            fact = " = " in line and not line.startswith("#") and not SELF_EVIDENT.match(line)
+            if fact and (table, line[:7]) != ("[clock]", "name = "):  # its register has one
+                facts += 1
+                assert re.search(r"  # .{10}", line) or above.startswith("# "), (name, line)
+            above = line
+    assert facts > 200
 
 
 def test_a_board_is_known_by_what_its_firmware_says():

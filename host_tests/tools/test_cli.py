@@ -7,17 +7,19 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+import readme
 import serial
 from conftest import ROOT
 from conftest import command as ringlane
 from ringlane_host import boards, package
 from ringlane_host.boards import targets
 from ringlane_host.boards.virtual import VirtualBoard
-from ringlane_host.command import cli, install
+from ringlane_host.command import cli, doctor, install
 
 # A word through a channel of each pattern, on a board.
 WORD = """
@@ -90,6 +92,16 @@ def test_a_pattern_passes_a_message_with_the_modules_it_is_said_to_need(
     assert re.fullmatch(re.escape(f"{names}\n") + PASSED, printed)
 
 
+def test_what_looks_into_a_board_comes_with_a_pattern_only_when_asked_for(board):
+    extras = {*package.EXTRAS}
+    assert not extras & {*package.modules("channel", "request_reply")}
+    assert extras & {*package.modules("channel", "link", "flight")} == {"link", "flight"}
+    with_link = ["--pattern", "channel", "--with", "link"]
+    assert ringlane("install", board.port, *with_link)[0] == 0
+    assert files(board) == named(".mpy", "channel", "link")
+    assert board.mpremote("exec", IMPORT_ALL) == f"{sorted(package.modules('channel', 'link'))}\n"
+
+
 def test_another_kind_of_install_leaves_nothing_of_the_first(board):
     # MicroPython takes an old .py before a new .mpy.
     assert ringlane("install", board.port, "--py", "--pattern", "channel", "anycast")[0] == 0
@@ -158,12 +170,75 @@ def test_a_board_unplugged_half_way_keeps_the_ringlane_it_had(board):
     assert status == 1
     assert "the copy failed" in err
     assert "left on the board in /lib/ringlane.new" in err
+    assert "in /lib/ringlane, or if that is missing in /lib/ringlane.old" in err
     assert files(board) == before
     with VirtualBoard(board.flash) as again:
         assert "1 [7" in again.mpremote("exec", FIRST["priority"])
         assert ringlane("install", again.port, "--pattern", "channel")[0] == 0
         assert files(again) == named(".mpy", "channel") < named(".mpy")
         assert not new.exists()
+
+
+# Before which line an install ends, and what is in /lib then.
+ENDS = {
+    'os.rename("ringlane", ': {"ringlane", "ringlane.new"},
+    'os.rename("ringlane.new"': {"ringlane.old", "ringlane.new"},
+    'remove("/lib/ringlane.old")': {"ringlane", "ringlane.old"},
+}
+UNPLUG = """
+def stop():
+    open("/stopped", "w").close()
+    while True:
+        pass
+"""
+FAIL = """
+def stop():
+    raise OSError(5)
+"""
+
+
+@pytest.mark.parametrize("line", ENDS)
+def test_a_board_unplugged_in_the_last_step_has_a_whole_ringlane(board, monkeypatch, line):
+    assert ringlane("install", board.port, "--pattern", "priority", "--py")[0] == 0
+    assert install._SWAP.count(line) == 1
+    monkeypatch.setattr(install, "_SWAP", UNPLUG + install._SWAP.replace(line, f"stop(); {line}"))
+
+    def unplug():
+        while not (board.flash / "stopped").exists():
+            time.sleep(0.001)
+        board.close()
+
+    hand = threading.Thread(target=unplug)
+    hand.start()
+    status, _, err = ringlane("install", board.port, "--pattern", "channel")
+    hand.join()
+    assert (status, "or if that is missing in /lib/ringlane.old" in err) == (1, True)
+    lib = board.flash / "lib"
+    left = {path.name: {each.name for each in path.iterdir()} for path in lib.iterdir()}
+    assert left.keys() == ENDS[line]
+    whole = named(".mpy", "channel") if line.startswith("remove") else named(".py", "priority")
+    assert left.get("ringlane", left.get("ringlane.old")) == whole
+    with VirtualBoard(board.flash) as again:
+        status, out, _ = ringlane("doctor", again.port)
+        told = " and ".join(sorted(ENDS[line] - {"ringlane"}))
+        assert (status, f"! {told} in /lib: an install that did not end" in out) == (1, True)
+        status, out, _ = ringlane("uninstall", again.port)
+        assert f"removed /lib/ringlane: {len(whole)} files" in out
+        assert (status, [*lib.iterdir()]) == (0, [])
+
+
+@pytest.mark.parametrize("line", ENDS)
+def test_an_install_that_fails_in_its_last_step_leaves_a_whole_ringlane(board, monkeypatch, line):
+    assert ringlane("install", board.port, "--pattern", "priority", "--py")[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(install, "_SWAP", FAIL + install._SWAP.replace(line, f"stop(); {line}"))
+        status, _, err = ringlane("install", board.port, "--pattern", "channel")
+    assert status == 1
+    assert "copied is removed again; if there was a ringlane before, a whole one is in" in err
+    new = line.startswith("remove")
+    assert files(board) == named(*((".mpy", "channel") if new else (".py", "priority")))
+    assert [path.name for path in (board.flash / "lib").iterdir()] == ["ringlane"]
+    assert ringlane("install", board.port, "--pattern", "channel")[0] == 0
 
 
 def test_another_ringlane_that_python_would_take_is_told(board):
@@ -216,6 +291,7 @@ def test_an_unknown_pattern_is_told_with_those_there_are(capsys):
     ("board", "error"),
     [
         ({"viper": False}, "its firmware has no viper, .*ringlane flash"),
+        ({"version": "1.22.2"}, "MicroPython 1.22.2 is older than 1.23: flash 1.28 or newer"),
         ({"loads": (6, 1)}, r"loads .mpy 6\.1, and mpy-cross here makes 6\.3: install with --py"),
         ({"loads": (0, 0), "processor": None}, "loads .mpy without native code, and"),
     ],
@@ -224,12 +300,14 @@ def test_a_firmware_that_cannot_run_it_is_told_before_the_copy(board, error):
     right = {
         "name": "this",
         "viper": True,
+        "version": "1.28.0",
         "loads": (6, 3),
         "processor": "armv6m",
         "architecture": None,
     }
     with pytest.raises(install.InstallError, match=f"^this:? {error}"):
-        install.check_board(SimpleNamespace(**right | board))
+        # With --py it does not matter which .mpy the board loads.
+        install.check_board(SimpleNamespace(**right | board), source="loads" not in board)
 
 
 def test_a_firmware_without_viper_is_found_out(board, monkeypatch):
@@ -381,6 +459,9 @@ def test_sizes_are_those_of_the_compiled_files(tmp_path):
             ringlane("mpy", "rpi_pico", "--out", tmp_path, *words)
             size = sum(path.stat().st_size for path in tmp_path.rglob("*.mpy"))
             assert row[column - 1] == f"{size / 1024:.1f}"
+    told = re.search(r"an RP2040 PriorityChannel (\d+) KB, all of it (\d+) KB", readme.README)
+    found = [float(row[column]) for row in table if row[0] in ("priority", "all")]
+    assert [*map(int, told.groups())] == pytest.approx(found, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -429,6 +510,44 @@ def test_flashing_without_the_tool_says_how_to_get_it(tmp_path, monkeypatch):
     assert (status, err) == (1, "ringlane flash: no esptool: pip install esptool\n")
 
 
+ESPTOOL = """#!/bin/sh
+echo "$@" >> "$LOG"
+case "$*" in *"$FAILS"*) exit 2;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("fails", "calls", "error"),
+    [
+        ("nothing", 2, None),
+        ("write-flash", 2, "esptool failed: it is erased and has no firmware now; hold the"),
+        ("erase-flash", 1, "esptool failed: hold the board's BOOT button while it connects"),
+    ],
+)
+def test_an_esp32_is_flashed_by_two_commands(tmp_path, monkeypatch, fails, calls, error):
+    (tmp_path / "esptool").write_text(ESPTOOL)
+    (tmp_path / "esptool").chmod(0o755)
+    (tmp_path / "some.bin").touch()
+    for name, value in {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "LOG": f"{tmp_path}/log",
+        "FAILS": fails,
+    }.items():
+        monkeypatch.setenv(name, value)
+    status, out, err = ringlane("flash", "esp32_generic", "P", tmp_path / "some.bin")
+    assert status == (1 if error else 0)
+    assert err.startswith(f"ringlane flash: {error}") if error else not err
+    ran = (tmp_path / "log").read_text().splitlines()
+    assert [f"esptool {line}" for line in ran] == out.splitlines()
+    assert (
+        ran
+        == [
+            "--chip esp32 --port P erase-flash",
+            f"--chip esp32 --port P --baud 460800 write-flash 0x1000 {tmp_path}/some.bin",
+        ][:calls]
+    )
+
+
 def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, tmp_path):
     status, out, _ = ringlane("doctor", board.port)
     assert status == 0
@@ -437,10 +556,63 @@ def test_the_doctor_says_what_is_here_and_what_a_board_holds(board, tmp_path):
     assert "no ringlane in /lib/ringlane: ringlane install" in out
     ringlane("install", board.port, "--pattern", "channel")
     status, out, _ = ringlane("doctor", board.port)
-    assert (status, "ringlane in /lib/ringlane: " in out) == (0, True)
+    assert (status, f"ringlane {package.version()} in /lib/ringlane: " in out) == (0, True)
     (board.flash / "lib" / "ringlane" / "verbs.mpy").unlink()
     status, out, _ = ringlane("doctor", board.port)
     assert (status, "! lacks verbs: run ringlane install" in out) == (1, True)
+
+
+def test_the_doctor_names_what_is_absent_and_how_to_get_it(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: None)
+    monkeypatch.setenv("PATH", "")
+    status, out, _ = ringlane("doctor")
+    assert (status, "! no mpremote, reaches boards: pip install mpremote\n" in out) == (1, True)
+    for line in (
+        "  no esptool, flashes an ESP32: pip install esptool",
+        "  no mpflash, downloads firmware and flashes it: pip install mpflash",
+        "  no cobs, pyserial, rich, mcap: pip install 'ringlane[link]', for top, record",
+        "  no paho-mqtt: pip install 'ringlane[mqtt]', for bridge",
+    ):
+        assert line in out
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for extra, (names, _) in doctor.EXTRAS.items():
+        listed = {re.match(r"[\w-]+", each)[0] for each in extras[extra]} - {"ringlane"}
+        assert {*names} == listed
+
+
+def test_the_doctor_says_what_an_import_would_take(board):
+    for text, said in (
+        ("__version__ = '0.0.1'", "  `import ringlane` takes ringlane.py, of version 0.0.1\n"),
+        ("1 / 0", "! `import ringlane` fails: ZeroDivisionError"),
+    ):
+        (board.flash / "ringlane.py").write_text(text)
+        assert said in ringlane("doctor", board.port)[1]
+    (board.flash / "ringlane.py").unlink()
+    assert ringlane("install", board.port, "--py", "--pattern", "channel")[0] == 0
+    root = board.flash / "lib" / "ringlane" / "__init__.py"
+    root.write_text(root.read_text().replace(package.version(), "0.0.9"))
+    status, out, _ = ringlane("doctor", board.port)
+    assert (status, "  ringlane 0.0.9 in /lib/ringlane: " in out) == (0, True)
+    assert f"  here is ringlane {package.version()}: ringlane install" in out
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"M\x06\x13", ""),
+        (b"M\x06\x00", ""),  # without native code
+        (b"X\x06\x13", "is no .mpy"),
+        (b"M\x06", "is no .mpy"),
+        (b"M\x06\x12", "is .mpy 6.2, and the board loads 6.3"),
+        (b"M\x05\x00", "is .mpy 5.0, and the board loads 6.3"),
+        (b"M\x06\x2b", "holds code for xtensawin, and the board is armv6m"),
+        (b"M\x06\x3f", "holds code for processor 15, and the board is armv6m"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_a_compiled_module(head, says):
+    assert doctor._wrong(SimpleNamespace(loads=(6, 3), processor="armv6m"), head) == says
 
 
 def test_the_doctor_names_no_port_that_ends_with_it():
@@ -478,13 +650,19 @@ def test_the_line_to_freeze_names_files_that_are_there():
     assert all(os.path.isfile(path) for path in calls[0] | calls[1])
 
 
-def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2):
+def test_install_doctor_run_and_uninstall_on_a_fresh_emulated_pico(uf2, tmp_path):
     with started("--uf2", uf2) as port:
         status, out, _ = ringlane("install", port, "--pattern", "priority")
         assert status == 0
         assert f"{len(package.modules('priority'))} files (.mpy for armv6m)" in out
         board = targets.Target(port, "emulated RP2040")
         assert board.mpremote("exec", FIRST["priority"]) == "1 [7, 1]\n"
+        status, out, _ = ringlane("doctor", port)
+        assert (status, "Pico with RP2040: rpi_pico\n" in out) == (0, True)
+        assert f"ringlane {package.version()} in /lib/ringlane: " in out
+        (tmp_path / "first.py").write_text(readme.FIRST)
+        status, out, _ = ringlane("run", port, tmp_path / "first.py")
+        assert status == 0 and len(re.findall(r"^0 waited \d+ us, 0 dropped$", out, re.M)) == 10
         assert ringlane("uninstall", port)[0] == 0
         assert "there is no /lib/ringlane" in ringlane("uninstall", port)[1]
 
@@ -493,16 +671,17 @@ def test_install_and_uninstall_on_a_fresh_emulated_pico(uf2):
 NOT_HERE = ("mpremote mip install github:<owner>",)
 
 
-def test_every_command_of_the_readme_runs(board, tmp_path, monkeypatch):
-    (tmp_path / "first.py").write_text(FIRST["priority"])
-    section = (ROOT / "README.md").read_text().partition("## Install\n")[2].partition("\n## ")[0]
+def test_every_command_to_install_runs(board, tmp_path, monkeypatch):
+    (tmp_path / "first.py").write_text(readme.FIRST)
+    section = readme.README.partition("## Install\n")[2].partition("\n## ")[0]
     commands = re.findall(r"^    ((?:ringlane|mpremote) .*)$", section, re.M)
     commands += re.findall(r"^\| `(ringlane .*?)`", section, re.M)
-    assert len(commands) >= 14
+    assert len(commands) >= 17
     for command in commands:
         if command.startswith(NOT_HERE):
             continue
         for old, new in {
+            "mpremote connect /dev/ttyACM0": "mpremote",
             "/dev/ttyACM0": board.port,
             "[PORT]": board.port,
             "PORT": board.port,
@@ -517,3 +696,19 @@ def test_every_command_of_the_readme_runs(board, tmp_path, monkeypatch):
         elif words[0] != "board":  # test_a_board_of_this_machine...: it does not end by itself
             monkeypatch.chdir(tmp_path)
             assert ringlane(*words)[0] == 0, command
+    assert not (board.flash / "main.py").exists()
+
+
+def test_every_command_of_readme_has_the_arguments_that_there_are():
+    """Those of the other sections do not end, or need more than a board: other tests run them."""
+    found = re.findall(r"^    (ringlane .*)$|`(ringlane [a-z][^`]*)`", readme.README, re.M)
+    found = {re.sub(r"[][]", "", block or inline) for block, inline in found}
+    commands = {command for command in found if len(command.split()) > 2}
+    assert len(commands) >= 25
+    parser = cli._parser()
+    for command in commands:
+        options = parser.parse_args(command.split()[1:])  # SystemExit: no such argument
+        assert options.name == command.split()[1]
+    for command in found - commands:
+        with pytest.raises(SystemExit, match="0"):
+            parser.parse_args([*command.split()[1:], "--help"])

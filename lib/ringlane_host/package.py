@@ -1,6 +1,7 @@
 """What the package ringlane is made of: its modules, its patterns, and what each pattern needs.
 
     modules("priority")  # the files of a ringlane that has PriorityChannel only
+    modules("priority", "link")  # and ringlane.link
 
 All of it is read from the source: the imports, at a module's top and inside functions, the names
 that later() imports, and the names that the root imports when they are first used.
@@ -14,6 +15,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "ringlane"
 NOT_FOR_BOARDS = {"manifest"}
+# What looks into a running board, or reaches in: with patterns only those that are asked for.
+EXTRAS = ("debug", "flight", "link", "remote")
 _PATTERN = "Channel"  # how the root's names of patterns end
 
 
@@ -40,16 +43,17 @@ def patterns() -> dict[str, str]:
 def modules(*wanted: str) -> tuple[str, ...]:
     """Return the modules that the patterns `wanted` need, sorted; without any, all modules.
 
-    That is each pattern with all its options, and what else the root offers, as report(). Raises
-    LookupError if there is no such pattern.
+    That is each pattern with all its options, and what else the root offers, as report(); of
+    EXTRAS those that are `wanted`, too. Raises LookupError if there is no such pattern.
     """
     if not wanted:
         return every_module()
     for name in wanted:
-        if name not in patterns():
+        if name not in patterns() and name not in EXTRAS:
             raise LookupError(f"no pattern {name!r}; there are {', '.join(sorted(patterns()))}")
     found: set[str] = set()
-    waiting = ["__init__", "names", *wanted, *set(_offered().values()) - set(patterns())]
+    left_out = {*patterns(), *EXTRAS}
+    waiting = ["__init__", "names", *wanted, *set(_offered().values()) - left_out]
     while waiting:
         module = waiting.pop()
         if module not in found:
@@ -105,7 +109,7 @@ def manifest() -> str:
 
 
 def to_freeze(*wanted: str) -> str:
-    """Return the line of a board's manifest that freezes those patterns; see modules()."""
+    """Return the line of a board's manifest that freezes those; see modules()."""
     if not wanted:
         return f'include("{FOLDER.as_posix()}/manifest.py")'
     files = ", ".join(f'"{name}.py"' for name in modules(*wanted))

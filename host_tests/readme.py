@@ -1,11 +1,15 @@
-"""The blocks of code in README, as programs: readme.py FOLDER writes them, for a type checker."""
+"""The blocks of code in README, as programs: readme.py FOLDER writes them, for a type checker.
+
+For each port there a project with README's pyproject.toml, and one with a wrong program.
+"""
 
 import re
 import sys
 from pathlib import Path
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 FIRST, *FRAGMENTS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+(CHECKERS,) = re.findall(r"^```toml\n(.*?)^```", README, re.M | re.S)
 SWEEP, USES = (each for each in FRAGMENTS if "ringlane_host" in each)  # for CPython alone
 FRAGMENTS.remove(SWEEP)
 FRAGMENTS.remove(USES)
@@ -41,7 +45,7 @@ def on_esp32(program):
     """Return the first program as README says that an ESP32 needs it."""
     for old, new in (
         ("import ADC,", "import ADC, Pin,"),
-        ("ADC(26)", "ADC(Pin(32))"),
+        ("ADC(26)", "ADC(Pin(4))"),
         ("Timer(-1, freq=360, hard=True,", "Timer(0, freq=360,"),
     ):
         assert old in program
@@ -55,8 +59,9 @@ if __name__ == "__main__":
         "rp2": [FIRST, *map(whole, FRAGMENTS)],
         "esp32": [on_esp32(FIRST), *(whole(each) for each in FRAGMENTS if not CHIP.search(each))],
     }.items():
-        (folder / port).mkdir(parents=True, exist_ok=True)
-        for number, program in enumerate(programs):
-            (folder / port / f"readme_{number}.py").write_text(program)
-        wrong = programs[0].replace("adc.read_u16()", "'a str'")
-        (folder / f"wrong_{port}.py").write_text(wrong)
+        wrong = FIRST.replace("adc.read_u16()", "'a str'")
+        for name, files in (port, programs), (f"wrong_{port}", [wrong]):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            (folder / name / "pyproject.toml").write_text(CHECKERS)
+            for number, program in enumerate(files):
+                (folder / name / f"readme_{number}.py").write_text(program)
