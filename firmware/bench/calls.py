@@ -73,6 +73,7 @@ def calls(repeat, rounds):
     """Measure each call in turn, `rounds` times; print the best of each."""
     fighters = [Call(*each) for each in kinds()]
     measure = bench.Bench(16)
+    measure.free_run = 200  # as in sections.py
     best = measure.best(fighters, bench.ONE_CLASS, repeat, rounds)
     print(
         json.dumps(

@@ -128,11 +128,11 @@ def test_a_board_keeps_time_and_its_edges_are_as_planned(at_desk):
     begin = board.us
     board.advance(ms=100)
     assert board.us >= begin + 100_000
-    board.pin(2).edges(6, every_us=20_000)
+    board.pin(2).edges(6, every_us=100_000)  # so slow that a busy host joins no two
     board.run_until(lambda: board.ended, ms=5000)
     gaps = [int(each) for each in board.log.split()]
     # A late edge takes from the next gap what it adds to its own.
-    assert len(gaps) == 5 and abs(sum(gaps) - 100_000) < 40_000, gaps
+    assert len(gaps) == 5 and abs(sum(gaps) - 500_000) < 100_000, gaps
 
 
 LOOP = "import time\nwhile True:\n    time.sleep_ms(5)\n"

@@ -99,7 +99,8 @@ def test_what_looks_into_a_board_comes_with_a_pattern_only_when_asked_for(board)
     with_link = ["--pattern", "channel", "--with", "link"]
     assert ringlane("install", board.port, *with_link)[0] == 0
     assert files(board) == named(".mpy", "channel", "link")
-    assert board.mpremote("exec", IMPORT_ALL) == f"{sorted(package.modules('channel', 'link'))}\n"
+    names = sorted(package.modules("channel", "link"))
+    assert board.mpremote("exec", IMPORT_ALL.format("/lib/ringlane")) == f"{names}\n"
 
 
 def test_another_kind_of_install_leaves_nothing_of_the_first(board):
