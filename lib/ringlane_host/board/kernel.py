@@ -22,6 +22,7 @@ import os
 import struct
 import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -53,18 +54,15 @@ _HOST_PATIENCE_S = 60.0  # firmware that computes for so long without a loop rou
 def raised_at(error):
     """Return the firmware's line that an exception came through last: main.py:12."""
     lines = [
-        f"{os.path.basename(each.tb_frame.f_code.co_filename)}:{each.tb_lineno}"
-        for each in _traceback(error)
-        if not is_ours(each.tb_frame.f_code.co_filename)
+        _line(frame, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if not is_ours(frame.f_code.co_filename)
     ]
     return lines[-1] if lines else "in ringlane"
 
 
-def _traceback(error):
-    each = error.__traceback__
-    while each is not None:
-        yield each
-        each = each.tb_next
+def _line(frame, number):
+    return f"{os.path.basename(frame.f_code.co_filename)}:{number}"
 
 
 class Stopped(BaseException):
@@ -482,7 +480,7 @@ class Kernel:
         frame = sys._getframe(1)
         while frame.f_back is not None and is_ours(frame.f_code.co_filename):
             frame = frame.f_back
-        return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        return _line(frame, frame.f_lineno)
 
     def fault_once(self, kind, key, text):
         """Note a fault unless there was one of that kind and key."""

@@ -378,21 +378,22 @@ def make_select(kernel, look_us):
 def make_thread(kernel, facts):
     """Return `_thread`: the second core of an rp2, threads elsewhere."""
 
+    def waits_for_ever():
+        return (
+            f"{kernel.who()}, {kernel.place()}: takes a lock, and would wait for ever for what it "
+            "interrupts: acquire(0), or a channel"
+        )
+
     class Lock:
         def __init__(self):
             self._locked = False
             self._owner = None
 
         def acquire(self, waitflag=1, timeout=-1):
-            place = kernel.place()
-            text = (
-                f"{kernel.who()}, {place}: takes a lock, and would wait for ever for what it "
-                "interrupts: acquire(0), or a channel"
-            )
             if waitflag and kernel.source is not None:
-                kernel.fault_once(BlockingInHandler, place, text)
+                kernel.fault_once(BlockingInHandler, kernel.place(), waits_for_ever())
             elif waitflag and kernel.core.in_soft and self._locked and self._owner is kernel.core:
-                raise BlockingInHandler(text)
+                raise BlockingInHandler(waits_for_ever())
             while self._locked:
                 if not waitflag:
                     return False

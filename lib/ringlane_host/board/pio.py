@@ -178,7 +178,8 @@ def make(kernel, programs):
         def add_program(self, prog):
             _check_program(prog)
 
-        remove_program = lambda self, prog=None: None  # noqa: E731
+        def remove_program(self, prog=None):
+            pass
 
         def state_machine(self, id, *args, **keywords):
             if not 0 <= id < 4:
